@@ -1,0 +1,65 @@
+package resource
+
+import (
+	"time"
+
+	"weir/metadata"
+)
+
+// The records through which control and nodes talk about broker processes. Control writes BrokerSpec, the node writes BrokerStatus;
+// neither writes the other's.
+
+// BrokerSpecKey is where control puts the desired state of one broker on its node.
+func BrokerSpecKey(node, cluster, broker string) string {
+	return metadata.NodePrefix(node) + "spec/" + cluster + "/" + broker
+}
+
+// BrokerStatusKey is where the node reports.
+func BrokerStatusKey(node, cluster, broker string) string {
+	return metadata.NodePrefix(node) + "status/" + cluster + "/" + broker
+}
+
+// BrokerSpec asks a node to run a broker. Removing the record asks it to stop the process and delete its data;
+// the node then removes the BrokerStatus last.
+type BrokerSpec struct {
+	Cluster     string            `json:"cluster"`   // uuid
+	ClusterID   string            `json:"clusterId"` // Kafka's cluster id
+	ClusterName string            `json:"clusterName"`
+	Broker      metadata.BrokerID `json:"broker"`
+	Rack        string            `json:"rack"`
+	Restart     int64             `json:"restart"` // a new number asks for one graceful restart (RebootBroker)
+	VCPU        int               `json:"vcpu"`
+	MemoryBytes int64             `json:"memoryBytes"` // of the instance type; the node turns it into GOMEMLIMIT
+	Properties  map[string]string `json:"properties"`  // server.properties
+}
+
+// BrokerProcessState is what the node sees of the process.
+type BrokerProcessState string
+
+const (
+	BrokerStarting BrokerProcessState = "STARTING"
+	BrokerRunning  BrokerProcessState = "RUNNING"
+	BrokerBackOff  BrokerProcessState = "BACKOFF" // it exited and will be started again
+	BrokerStopping BrokerProcessState = "STOPPING"
+)
+
+// BrokerStatus is what a node reports of a broker process. Address is given by the node at first start and kept for the
+// broker's life, restarts included.
+type BrokerStatus struct {
+	State    BrokerProcessState `json:"state"`
+	PID      int                `json:"pid,omitempty"`
+	Address  string             `json:"address"` // IP the listeners are on
+	Port     int32              `json:"port"`    // of the plaintext listener: 9092 unless addresses are scarce
+	Restart  int64              `json:"restart"` // the BrokerSpec.Restart that the running process was started for
+	Restarts int                `json:"restarts"`
+	LastExit string             `json:"lastExit,omitempty"` // why the last process ended, for people
+	Since    time.Time          `json:"since"`
+}
+
+// Node is a machine's registration under NodePrefix + "node": which instances it can hold.
+type Node struct {
+	ID      string    `json:"id"`
+	VCPU    int       `json:"vcpu"`
+	Memory  int64     `json:"memoryBytes"`
+	Started time.Time `json:"started"`
+}

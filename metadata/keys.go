@@ -1,0 +1,63 @@
+package metadata
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Root is the prefix of every key. The digit is the layout's version; FormatKey holds it as a record so that an older
+// binary refuses a newer layout.
+const (
+	Root      = "weir/1/"
+	FormatKey = Root + "format"
+)
+
+// Keys of one Kafka cluster's data plane, all under ClusterPrefix, so that deleting a cluster is deleting a prefix.
+//
+//	weir/1/k/<cluster uuid>/sess/<broker>        Session    leased; brokers that serve
+//	weir/1/k/<cluster uuid>/topic/<name>         Topic      name -> id, partitions, configs
+//	weir/1/k/<cluster uuid>/asg/<topic id>/<i>   Assignment leaders and epochs of partitions i*256..i*256+255
+//	weir/1/k/<cluster uuid>/stream/<stream id>   Stream     WAL streams and their fencing state
+//	weir/1/k/<cluster uuid>/config/<type>/<name> ConfigEntry dynamic broker configs ("" = cluster-wide default)
+//	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
+
+// ClusterPrefix is the prefix of all data-plane keys of the cluster.
+func ClusterPrefix(cluster string) string { return Root + "k/" + cluster + "/" }
+
+// SessionKey is where the broker registers under its lease.
+func SessionKey(cluster string, b BrokerID) string {
+	return fmt.Sprintf("%ssess/%d", ClusterPrefix(cluster), b)
+}
+
+// TopicKey holds the Topic record.
+func TopicKey(cluster, name string) string { return ClusterPrefix(cluster) + "topic/" + name }
+
+// AssignmentKey holds the i-th pack of partition assignments of the topic.
+func AssignmentKey(cluster string, id TopicID, i int) string {
+	return fmt.Sprintf("%sasg/%s/%04d", ClusterPrefix(cluster), id, i)
+}
+
+// StreamKey holds the state of a stream.
+func StreamKey(cluster string, id StreamID) string {
+	return ClusterPrefix(cluster) + "stream/" + string(id)
+}
+
+// ConfigKey holds a dynamic config resource: kind is "broker"; name is the broker id, or "" for the cluster-wide default.
+func ConfigKey(cluster, kind, name string) string {
+	return ClusterPrefix(cluster) + "config/" + kind + "/" + name
+}
+
+// ProducerIDKey holds the next producer id to hand out.
+func ProducerIDKey(cluster string) string { return ClusterPrefix(cluster) + "pid" }
+
+// NodePrefix is the prefix of what concerns one machine; control/resource defines the records under it.
+func NodePrefix(node string) string { return Root + "node/" + node + "/" }
+
+// AccountPrefix is the prefix of the control plane's resources of one account in one region; control/resource and the aws
+// packages define the keys under it.
+func AccountPrefix(account, region string) string {
+	return Root + "a/" + account + "/" + region + "/"
+}
+
+// LastSegment is the part of key after its last slash.
+func LastSegment(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }

@@ -1,0 +1,40 @@
+// Package disk is the seam between the storage engine and the file system: production runs on OS, simulation on a disk that
+// loses unsynced writes. No other package of the data plane calls package os for data files.
+package disk
+
+import (
+	"io"
+	"io/fs"
+)
+
+// FS is the file system below one directory. Names are slash-separated and relative to it.
+// A new file, a rename or a removal is durable only after SyncDir of its directory.
+type FS interface {
+	// Open opens a file with os.OpenFile's flags.
+	Open(name string, flag int, perm fs.FileMode) (File, error)
+	MkdirAll(name string, perm fs.FileMode) error
+	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
+	Rename(oldName, newName string) error
+	Remove(name string) error
+	SyncDir(name string) error
+	// Lock takes an exclusive advisory lock on the file, creating it, and returns ErrLocked at once if another process holds it.
+	// The lock ends with Close or with the process.
+	Lock(name string) (io.Closer, error)
+	// Free returns the bytes that can still be written to the file system.
+	Free() (int64, error)
+}
+
+// File is an open file. Reads and writes at offsets may run concurrently.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	// WritevAt writes the buffers one after another at off, with one system call where the system can.
+	// It does not modify or keep bufs.
+	WritevAt(bufs [][]byte, off int64) (int, error)
+	// Datasync makes the written bytes, and the size if it changed, durable. After an error the state of the file is unknown:
+	// the caller must not call it again (reliability design, F2).
+	Datasync() error
+	Truncate(size int64) error
+	Size() (int64, error)
+	Close() error
+}
