@@ -3,14 +3,25 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
 
-// FS is the file system below one directory. Names are slash-separated and relative to it.
+var (
+	// ErrLocked means that another process, or another Lock of this one, holds the lock.
+	ErrLocked = errors.New("disk: locked by another process")
+	// ErrNoSpace means that the file system, or the user's quota on it, is full. The system's own error is wrapped beside it.
+	ErrNoSpace = errors.New("disk: no space left")
+	// ErrNetwork means that the directory lies on a network file system, where a lock proves nothing about other machines.
+	ErrNetwork = errors.New("disk: network file system")
+)
+
+// FS is the file system below one directory. Names are slash-separated and relative to it; "." is the directory itself.
 // A new file, a rename or a removal is durable only after SyncDir of its directory.
+// Errors keep the system's cause, so errors.Is works with fs.ErrNotExist, fs.ErrExist and the sentinels above.
 type FS interface {
-	// Open opens a file with os.OpenFile's flags.
+	// Open opens a file with os.OpenFile's flags, without O_APPEND.
 	Open(name string, flag int, perm fs.FileMode) (File, error)
 	MkdirAll(name string, perm fs.FileMode) error
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
@@ -22,9 +33,11 @@ type FS interface {
 	Lock(name string) (io.Closer, error)
 	// Free returns the bytes that can still be written to the file system.
 	Free() (int64, error)
+	// CheckLocal returns ErrNetwork if the directory lies on a network file system.
+	CheckLocal() error
 }
 
-// File is an open file. Reads and writes at offsets may run concurrently.
+// File is an open file. Reads and writes at offsets may run concurrently; Close must come after them.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
