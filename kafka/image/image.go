@@ -1,9 +1,14 @@
 // Package image is the broker's view of the cluster's metadata: an immutable Image per revision, kept current by following the
 // metadata store. Readers take one Image and see topics, leaders, brokers and configs of one moment.
+//
+// Non-obvious: an Image shares everything that did not change with the one before it. Topics live in shards, so that a change of one
+// topic among 10,000 copies one shard of about 150 entries, not the whole table (see shards.go).
 package image
 
 import (
-	"context"
+	"slices"
+	"strings"
+	"sync"
 
 	"weir/metadata"
 )
@@ -13,12 +18,16 @@ type Image struct {
 	Revision metadata.Revision
 	// Brokers are those registered, in order of id. The controller that clients are told of is the first ready one.
 	Brokers []metadata.Session
-	topics  map[string]*Topic
-	ids     map[metadata.TopicID]*Topic
+	topics  shards[string]
+	ids     shards[metadata.TopicID]
 	configs map[string]map[string]string // broker id or "" -> dynamic configs
+	count   int
+
+	sortOnce sync.Once // a sorted list costs, and most images are never asked for one
+	sorted   []*Topic
 }
 
-// Topic is a topic with its partitions' leaders.
+// Topic is a topic with its partitions' leaders. It is never modified.
 type Topic struct {
 	Name       string
 	ID         metadata.TopicID
@@ -28,37 +37,59 @@ type Topic struct {
 	Revision   metadata.Revision // of the topic record: guards changes
 }
 
-// Topic returns the topic of that name.
-func (i *Image) Topic(name string) (*Topic, bool) { t, ok := i.topics[name]; return t, ok }
+// Internal topics hold Weir's own state in Kafka's formats, as in Kafka.
+const (
+	ConsumerOffsets  = "__consumer_offsets"
+	TransactionState = "__transaction_state"
+	ShareGroupState  = "__share_group_state"
+)
 
-// TopicByID returns the topic with that id.
-func (i *Image) TopicByID(id metadata.TopicID) (*Topic, bool) { t, ok := i.ids[id]; return t, ok }
-
-// Topics returns all topics, sorted by name.
-func (i *Image) Topics() []*Topic { panic("not built yet") }
-
-// Broker returns the session of a registered broker.
-func (i *Image) Broker(id metadata.BrokerID) (metadata.Session, bool) { panic("not built yet") }
-
-// BrokerConfigs returns the dynamic configs of a broker, or the cluster-wide defaults for "".
-func (i *Image) BrokerConfigs(name string) map[string]string { return i.configs[name] }
-
-// Live is the current Image of a cluster.
-type Live struct{}
-
-// New returns a Live that follows the cluster once Run is called.
-func New(store metadata.Store, cluster string) *Live { panic("not built yet") }
-
-// Run follows the store until ctx ends.
-func (l *Live) Run(ctx context.Context) error { panic("not built yet") }
-
-// Current returns the newest Image; before the first one is there it returns an empty one.
-func (l *Live) Current() *Image { panic("not built yet") }
-
-// Await returns the first Image at revision r or later: what a broker uses to read its own write.
-func (l *Live) Await(ctx context.Context, r metadata.Revision) (*Image, error) {
-	panic("not built yet")
+// IsInternal tells whether name is an internal topic's.
+func IsInternal(name string) bool {
+	return name == ConsumerOffsets || name == TransactionState || name == ShareGroupState
 }
 
-// OnChange calls fn with each new Image, from Run's goroutine, in order, until stop is called. fn must not block for long.
-func (l *Live) OnChange(fn func(*Image)) (stop func()) { panic("not built yet") }
+// Topic returns the topic of that name.
+func (i *Image) Topic(name string) (*Topic, bool) { return i.topics.get(name, hashName(name)) }
+
+// TopicByID returns the topic with that id.
+func (i *Image) TopicByID(id metadata.TopicID) (*Topic, bool) { return i.ids.get(id, hashID(id)) }
+
+// TopicCount is how many topics there are.
+func (i *Image) TopicCount() int { return i.count }
+
+// Topics returns all topics, sorted by name. The slice must not be modified.
+func (i *Image) Topics() []*Topic {
+	i.sortOnce.Do(func() {
+		i.sorted = make([]*Topic, 0, i.count)
+		for _, shard := range i.topics {
+			for _, t := range shard {
+				i.sorted = append(i.sorted, t)
+			}
+		}
+		slices.SortFunc(i.sorted, func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+	})
+	return i.sorted
+}
+
+// Broker returns the session of a registered broker.
+func (i *Image) Broker(id metadata.BrokerID) (metadata.Session, bool) {
+	at, ok := slices.BinarySearchFunc(i.Brokers, id, func(s metadata.Session, id metadata.BrokerID) int { return int(s.Broker) - int(id) })
+	if !ok {
+		return metadata.Session{}, false
+	}
+	return i.Brokers[at], true
+}
+
+// Controller returns the broker that clients are told to send admin requests to: the first ready one. Any broker can serve them.
+func (i *Image) Controller() (metadata.Session, bool) {
+	for _, s := range i.Brokers {
+		if s.Ready {
+			return s, true
+		}
+	}
+	return metadata.Session{}, false
+}
+
+// BrokerConfigs returns the dynamic configs of a broker, or the cluster-wide defaults for "". The map must not be modified.
+func (i *Image) BrokerConfigs(name string) map[string]string { return i.configs[name] }
