@@ -22,9 +22,6 @@ func (m *Mem) Watch(ctx context.Context, prefix string, from Revision) <-chan Ba
 		close(out)
 		return out
 	}
-	if from == 0 {
-		from = m.rev + 1
-	}
 	dropped := m.dropped
 	m.watchers.Go(func() {
 		defer close(out)
@@ -85,7 +82,7 @@ func changedIf(wait bool, changed <-chan struct{}) <-chan struct{} {
 func (m *Mem) since(prefix string, from Revision) (b Batch, next Revision, changed <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if from <= m.compacted {
+	if from = max(from, 1); from <= m.compacted {
 		return Batch{}, 0, nil, ErrCompacted
 	}
 	i, _ := slices.BinarySearchFunc(m.history, from, func(c memCommit, r Revision) int { return int(c.rev - r) })

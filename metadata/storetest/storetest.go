@@ -224,7 +224,7 @@ func watchHistory(t *testing.T, s metadata.Store) {
 	put(ctx, t, s, "q", "")
 	r2 := commit(ctx, t, s, metadata.Txn{Then: []metadata.Op{metadata.Delete("p/a")}})
 	ch := s.Watch(ctx, "p/", r1)
-	now := s.Watch(ctx, "p/", 0)
+	later := s.Watch(ctx, "p/", r2+1)
 	got := collect(ctx, t, ch, 2)
 	r3 := put(ctx, t, s, "p/b", "2")
 	got = append(got, collect(ctx, t, ch, 1)...)
@@ -236,8 +236,8 @@ func watchHistory(t *testing.T, s metadata.Store) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if got := collect(ctx, t, now, 1); got[0].Key != "p/b" {
-		t.Errorf("a watch from now on got %v", got)
+	if got := collect(ctx, t, later, 1); got[0].Key != "p/b" {
+		t.Errorf("a watch from the next revision on got %v", got)
 	}
 }
 

@@ -1,0 +1,216 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"weir/metadata"
+)
+
+// callTimeout bounds a call whose context has no deadline: nothing of Weir waits for ever on metadata.
+const callTimeout = 5 * time.Second
+
+// requestBytesMax is the largest transaction in bytes. The largest we make, 1,024 assignment records, stays well below.
+const requestBytesMax = 10 << 20
+
+// Store is a metadata.Store on etcd.
+type Store struct {
+	c *clientv3.Client
+
+	ctx      context.Context // ends with Close, and with it every watch
+	cancel   context.CancelFunc
+	watchers sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+}
+
+var _ metadata.Store = (*Store)(nil)
+
+// Dial returns a Store on the etcd at endpoints, such as Server.Endpoint. It does not wait for the connection: calls do.
+func Dial(endpoints []string, log *slog.Logger) (*Store, error) {
+	cfg := clientv3.Config{
+		Endpoints:          endpoints,
+		Logger:             newLogger(log, nil),
+		MaxCallSendMsgSize: requestBytesMax + 1<<20,
+		// A metadata server that restarts is back within a second; grpc's own pauses grow to two minutes.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		})},
+	}
+	if len(endpoints) > 0 && !strings.HasPrefix(endpoints[0], "unix:") { // a socket of this machine cannot be half open
+		cfg.DialKeepAliveTime, cfg.DialKeepAliveTimeout = 10*time.Second, 3*time.Second
+	}
+	c, err := clientv3.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("etcd client of %s: %w", strings.Join(endpoints, ","), err)
+	}
+	return newStore(c), nil
+}
+
+func newStore(c *clientv3.Client) *Store {
+	s := &Store{c: c}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, callTimeout)
+}
+
+// mapError turns etcd's errors into those of package metadata.
+func mapError(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", metadata.ErrUnavailable, ctx.Err())
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return metadata.ErrCompacted
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return metadata.ErrLeaseNotFound
+	}
+	code := status.Code(err)
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		code = e.Code()
+	}
+	switch {
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled,
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w: %w", metadata.ErrUnavailable, err)
+	}
+	return fmt.Errorf("metadata: etcd: %w", err)
+}
+
+func fromEtcd(kv *mvccpb.KeyValue) metadata.KV {
+	return metadata.KV{
+		Key:      string(kv.Key),
+		Value:    kv.Value,
+		Created:  metadata.Revision(kv.CreateRevision),
+		Modified: metadata.Revision(kv.ModRevision),
+		Lease:    metadata.LeaseID(kv.Lease),
+	}
+}
+
+// Get implements metadata.Store.
+func (s *Store) Get(ctx context.Context, key string) (metadata.KV, bool, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	resp, err := s.c.Get(ctx, key)
+	if err != nil {
+		return metadata.KV{}, false, mapError(ctx, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return metadata.KV{}, false, nil
+	}
+	return fromEtcd(resp.Kvs[0]), true, nil
+}
+
+// List implements metadata.Store.
+func (s *Store) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	resp, err := s.c.Get(ctx, prefix, clientv3.WithPrefix())
+	if err != nil {
+		return nil, 0, mapError(ctx, err)
+	}
+	kvs := make([]metadata.KV, len(resp.Kvs))
+	for i, kv := range resp.Kvs {
+		kvs[i] = fromEtcd(kv)
+	}
+	return kvs, metadata.Revision(resp.Header.Revision), nil
+}
+
+// Commit implements metadata.Store.
+func (s *Store) Commit(ctx context.Context, t metadata.Txn) (metadata.Revision, error) {
+	if err := t.Check(); err != nil {
+		return 0, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	conds := make([]clientv3.Cmp, len(t.If))
+	for i, c := range t.If {
+		conds[i] = clientv3.Compare(clientv3.ModRevision(c.Key), "=", int64(c.Modified))
+	}
+	ops := make([]clientv3.Op, len(t.Then))
+	for i, op := range t.Then {
+		switch {
+		case op.Delete && op.Prefix:
+			ops[i] = clientv3.OpDelete(op.Key, clientv3.WithPrefix())
+		case op.Delete:
+			ops[i] = clientv3.OpDelete(op.Key)
+		default:
+			ops[i] = clientv3.OpPut(op.Key, string(op.Value), clientv3.WithLease(clientv3.LeaseID(op.Lease)))
+		}
+	}
+	resp, err := s.c.Txn(ctx).If(conds...).Then(ops...).Commit()
+	if err != nil {
+		return 0, mapError(ctx, err)
+	}
+	if !resp.Succeeded {
+		return 0, metadata.ErrConflict
+	}
+	return metadata.Revision(resp.Header.Revision), nil
+}
+
+// Grant implements metadata.Store. etcd counts whole seconds: ttl is rounded up.
+func (s *Store) Grant(ctx context.Context, ttl time.Duration) (metadata.LeaseID, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	resp, err := s.c.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+	if err != nil {
+		return 0, mapError(ctx, err)
+	}
+	return metadata.LeaseID(resp.ID), nil
+}
+
+// KeepAlive implements metadata.Store.
+func (s *Store) KeepAlive(ctx context.Context, id metadata.LeaseID) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err := s.c.KeepAliveOnce(ctx, clientv3.LeaseID(id))
+	return mapError(ctx, err)
+}
+
+// Revoke implements metadata.Store.
+func (s *Store) Revoke(ctx context.Context, id metadata.LeaseID) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err := s.c.Revoke(ctx, clientv3.LeaseID(id))
+	return mapError(ctx, err)
+}
+
+// Close implements metadata.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	s.cancel()
+	s.watchers.Wait()
+	if err := s.c.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("metadata: close the etcd client: %w", err)
+	}
+	return nil
+}

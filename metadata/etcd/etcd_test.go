@@ -1,0 +1,126 @@
+package etcd_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"weir/metadata"
+	"weir/metadata/etcd"
+	"weir/metadata/storetest"
+)
+
+func start(t testing.TB, dir string) *etcd.Server {
+	t.Helper()
+	s, err := etcd.Start(t.Context(), etcd.Config{
+		Dir:    filepath.Join(dir, "etcd"),
+		Socket: filepath.Join(dir, "s"),
+		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// shortDir is a directory whose path leaves room for a socket's name.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "weir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func TestInProcessKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) metadata.Store {
+		s := start(t, shortDir(t))
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s.Store()
+	})
+}
+
+func TestSocketKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) metadata.Store {
+		s := start(t, shortDir(t))
+		store, err := etcd.Dial([]string{s.Endpoint()}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := errors.Join(store.Close(), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+		return store
+	})
+}
+
+func TestStateSurvivesARestart(t *testing.T) {
+	dir := shortDir(t)
+	s := start(t, dir)
+	store, err := etcd.Dial([]string{s.Endpoint()}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rev, err := store.Commit(t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put("a", []byte("1"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := store.Watch(t.Context(), "", rev+1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, dir)
+	defer s.Close()
+	if kv, ok, err := s.Store().Get(t.Context(), "a"); !ok || err != nil || kv.Modified != rev {
+		t.Fatalf("after the restart: %+v, %v, %v", kv, ok, err)
+	}
+	// A client of the former server goes on, its watch too.
+	if _, err := s.Store().Commit(t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put("b", nil)}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case b := <-events:
+		if b.Err != nil || b.Events[0].Key != "b" {
+			t.Errorf("got %+v", b)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the watch did not resume")
+	}
+}
+
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		s := start(b, shortDir(b))
+		_, err := s.Store().Commit(b.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put("a", nil)}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	s := start(b, shortDir(b))
+	defer s.Close()
+	for b.Loop() {
+		if _, err := s.Store().Commit(b.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put("a", nil)}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

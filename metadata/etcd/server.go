@@ -1,0 +1,235 @@
+// Package etcd is the metadata.Store on etcd: a client of any etcd, and a server embedded in this process for one machine.
+// It is the only package that imports etcd.
+//
+// The server is assembled from etcd's own server package, not from its "embed" package: this one opens no port (clients come over
+// a unix socket or in process, a cluster of one has no peers), serves no HTTP, and does not end the process when its disk fails.
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/config"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3compactor"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/features"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"weir/metadata"
+)
+
+// Config of the embedded server.
+type Config struct {
+	Dir    string // of etcd's data; created with mode 0700
+	Socket string // unix socket that clients of other processes use; at most SocketPathMax bytes
+	// QuotaBytes is the most the data may take on disk before writes are refused; zero means 8 GiB.
+	QuotaBytes int64
+	// CompactAfter is how long history is kept for watches; zero means 5 minutes.
+	CompactAfter time.Duration
+	Log          *slog.Logger
+}
+
+// SocketPathMax is the longest path of a unix socket that all systems take, without the closing zero byte.
+const SocketPathMax = 103
+
+// Server is an etcd cluster of one member inside this process.
+type Server struct {
+	cfg    Config
+	etcd   *etcdserver.EtcdServer
+	grpc   *grpc.Server
+	store  *Store
+	failed chan error
+	served sync.WaitGroup
+}
+
+// A single member elects itself: short ticks only make that quick.
+const (
+	tickMillis    = 20
+	electionTicks = 10
+)
+
+// memberName and peerURL are recorded in the data directory at first start and must stay as they are. Nothing listens there.
+const (
+	memberName = "weir"
+	peerURL    = "http://weir.invalid:2380"
+)
+
+// Start opens the data directory, creating it if need be, and returns when the server answers. Close must be called.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if len(cfg.Socket) > SocketPathMax {
+		return nil, fmt.Errorf("etcd: socket path %s is longer than %d bytes", cfg.Socket, SocketPathMax)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("etcd: make the data directory: %w", err)
+	}
+	s := &Server{cfg: cfg, failed: make(chan error, 1)}
+	listener, err := listen(cfg.Socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("etcd: open %s: %w", cfg.Dir, err)
+	}
+	s.etcd.Start()
+	s.grpc = v3rpc.Server(s.etcd, nil, nil, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
+	s.store = newStore(v3client.New(s.etcd))
+	s.served.Go(func() { _ = s.grpc.Serve(listener) }) // it ends with Close only, and its error says just that
+	select {
+	case <-s.etcd.ReadyNotify():
+		return s, nil
+	case err = <-s.failed:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return nil, errors.Join(fmt.Errorf("etcd: start: %w", err), s.Close())
+}
+
+// listen takes the socket. A stale one of a process that was killed is replaced: the caller holds the data directory's lock.
+func listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("etcd: remove the old socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("etcd: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("etcd: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// open makes the server in a goroutine of its own, which etcd ends when it finds its files unusable.
+func (s *Server) open() error {
+	result := make(chan error, 1)
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				return
+			}
+			select {
+			case err := <-s.failed:
+				result <- err
+			default:
+				result <- errors.New("it ended without saying why")
+			}
+		}()
+		cfg, err := s.serverConfig()
+		if err == nil {
+			s.etcd, err = etcdserver.NewServer(cfg)
+		}
+		returned = true
+		result <- err
+	}()
+	return <-result
+}
+
+func (s *Server) serverConfig() (config.ServerConfig, error) {
+	peers, err := types.NewURLsMap(memberName + "=" + peerURL)
+	if err != nil {
+		return config.ServerConfig{}, err
+	}
+	log := newLogger(s.cfg.Log, s.fail)
+	compactAfter := s.cfg.CompactAfter
+	if compactAfter == 0 {
+		compactAfter = 5 * time.Minute
+	}
+	quota := s.cfg.QuotaBytes
+	if quota == 0 {
+		quota = 8 << 30
+	}
+	return config.ServerConfig{
+		Name:                memberName,
+		DataDir:             s.cfg.Dir,
+		ClientURLs:          types.URLs{url.URL{Scheme: "unix", Path: s.cfg.Socket}},
+		PeerURLs:            peers[memberName],
+		InitialPeerURLsMap:  peers,
+		InitialClusterToken: memberName,
+		NewCluster:          true,
+
+		TickMs:                     tickMillis,
+		ElectionTicks:              electionTicks,
+		InitialElectionTickAdvance: true,
+		PreVote:                    true,
+		StrictReconfigCheck:        true,
+		MaxLearners:                1,
+
+		SnapshotCount:          etcdserver.DefaultSnapshotCount,
+		SnapshotCatchUpEntries: 1000, // for followers, which do not exist; the applied entries stay in memory
+		MaxSnapFiles:           2,
+		MaxWALFiles:            2,
+
+		AutoCompactionMode:      v3compactor.ModePeriodic,
+		AutoCompactionRetention: compactAfter,
+		CompactionBatchLimit:    1000,
+		CompactionSleepInterval: 10 * time.Millisecond,
+		CompactHashCheckTime:    time.Minute,
+		DowngradeCheckTime:      time.Minute,
+		QuotaBackendBytes:       quota,
+
+		MaxTxnOps:            metadata.TxnOpsMax,
+		MaxRequestBytes:      requestBytesMax,
+		MaxConcurrentStreams: math.MaxUint32,
+
+		WarningApplyDuration:        500 * time.Millisecond,
+		WarningUnaryRequestDuration: time.Second,
+		WatchProgressNotifyInterval: 10 * time.Minute,
+
+		BcryptCost:        10,
+		V2Deprecation:     config.V2DeprDefault,
+		Metrics:           "basic",
+		Logger:            log,
+		ServerFeatureGate: features.NewDefaultServerFeatureGate(memberName, log),
+	}, nil
+}
+
+func (s *Server) fail(msg string) {
+	select {
+	case s.failed <- errors.New(msg):
+	default:
+	}
+}
+
+// Store returns the store of this server for use in this process. It is closed by Close.
+func (s *Server) Store() *Store { return s.store }
+
+// Endpoint is what other processes give to Dial.
+func (s *Server) Endpoint() string { return "unix://" + s.cfg.Socket }
+
+// Failed yields an error if the server can no longer keep its data, after which nothing it is asked succeeds.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// closeTimeout bounds the end of a server that met a failure: its goroutines may wait for each other.
+const closeTimeout = 3 * time.Second
+
+// Close ends the store, the connections and the server, in this order.
+func (s *Server) Close() error {
+	err := s.store.Close()
+	s.grpc.Stop()
+	s.served.Wait()
+	stopped := make(chan struct{})
+	go func() {
+		s.etcd.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(closeTimeout):
+		err = errors.Join(err, errors.New("etcd: the server did not stop in time"))
+	}
+	return err
+}
