@@ -1,0 +1,225 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net"
+)
+
+// The fetch response, versions 4 to 18, written by hand: kmsg would copy all record batches into one slice.
+// v5 adds the log start offset (KIP-107); v7 the session (KIP-227); v11 the preferred read replica (KIP-392); v12 is flexible and has the
+// current leader (KIP-595); v13 names topics by id (KIP-516); v16 has the leaders' endpoints (KIP-951).
+
+// FetchResponse is the content of one response.
+type FetchResponse struct {
+	Version   int16
+	ErrorCode int16
+	SessionID int32
+	Topics    []FetchTopic
+	Brokers   []FetchBroker // v16: leaders of partitions that answered NOT_LEADER_OR_FOLLOWER
+}
+
+// FetchTopic holds the partitions of one topic.
+type FetchTopic struct {
+	Topic      string // to v12
+	TopicID    [16]byte
+	Partitions []FetchPartition
+}
+
+// FetchPartition is the answer for one partition.
+type FetchPartition struct {
+	Partition     int32
+	ErrorCode     int16
+	HighWatermark int64
+	LastStable    int64
+	LogStart      int64
+	Committed     bool // read_committed: the list of aborted transactions is there even if empty
+	Aborted       []FetchAborted
+	Segments      [][]byte // whole record batches; they are written, never copied
+	LeaderID      int32    // v12, with LeaderEpoch: -1 unless the client should go there
+	LeaderEpoch   int32
+}
+
+// FetchAborted is an aborted transaction.
+type FetchAborted struct{ ProducerID, FirstOffset int64 }
+
+// FetchBroker is an endpoint of a leader.
+type FetchBroker struct {
+	NodeID int32
+	Host   string
+	Port   int32
+	Rack   string // "" is null
+}
+
+// headSize bounds the size of the response without its record batches, so that encoding takes one allocation.
+func (r *FetchResponse) headSize() int {
+	n := 64
+	for i := range r.Topics {
+		n += 32 + len(r.Topics[i].Topic)
+		for j := range r.Topics[i].Partitions {
+			n += 72 + 17*len(r.Topics[i].Partitions[j].Aborted)
+		}
+	}
+	for i := range r.Brokers {
+		n += 24 + len(r.Brokers[i].Host) + len(r.Brokers[i].Rack)
+	}
+	return n
+}
+
+// Frame encodes the whole frame as buffers to write in order: pieces of one allocation, and between them the segments themselves.
+// size is their sum.
+func (r *FetchResponse) Frame(correlationID int32) (bufs net.Buffers, size int) {
+	e := fetchEncoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}
+	e.dst = appendHeader(e.dst, 1, correlationID, e.flexible)
+	e.int32(0) // throttle time
+	if e.v >= 7 {
+		e.int16(r.ErrorCode)
+		e.int32(r.SessionID)
+	}
+	e.count(len(r.Topics))
+	for i := range r.Topics {
+		e.topic(&r.Topics[i])
+	}
+	if e.flexible {
+		e.brokers(r.Brokers)
+	}
+	size = len(e.dst) + e.recordBytes
+	binary.BigEndian.PutUint32(e.dst, uint32(size-4))
+	return e.buffers(), size
+}
+
+type fetchEncoder struct {
+	v           int16
+	flexible    bool
+	dst         []byte
+	cuts        []fetchCut
+	segments    int
+	recordBytes int
+}
+
+// fetchCut says that segments belong after dst[:at].
+type fetchCut struct {
+	at       int
+	segments [][]byte
+}
+
+func (e *fetchEncoder) buffers() net.Buffers {
+	bufs := make(net.Buffers, 0, 1+len(e.cuts)+e.segments)
+	from := 0
+	for _, c := range e.cuts {
+		bufs = append(bufs, e.dst[from:c.at:c.at])
+		bufs = append(bufs, c.segments...)
+		from = c.at
+	}
+	if from < len(e.dst) {
+		bufs = append(bufs, e.dst[from:])
+	}
+	return bufs
+}
+
+func (e *fetchEncoder) int16(v int16) { e.dst = binary.BigEndian.AppendUint16(e.dst, uint16(v)) }
+func (e *fetchEncoder) int32(v int32) { e.dst = binary.BigEndian.AppendUint32(e.dst, uint32(v)) }
+func (e *fetchEncoder) int64(v int64) { e.dst = binary.BigEndian.AppendUint64(e.dst, uint64(v)) }
+
+// count writes the length of an array or of bytes; -1 is null.
+func (e *fetchEncoder) count(n int) {
+	if e.flexible {
+		e.dst = binary.AppendUvarint(e.dst, uint64(n+1))
+	} else {
+		e.int32(int32(n))
+	}
+}
+
+func (e *fetchEncoder) text(s string) {
+	if e.flexible {
+		e.dst = binary.AppendUvarint(e.dst, uint64(len(s)+1))
+	} else {
+		e.int16(int16(len(s)))
+	}
+	e.dst = append(e.dst, s...)
+}
+
+func (e *fetchEncoder) noTags() {
+	if e.flexible {
+		e.dst = append(e.dst, 0)
+	}
+}
+
+func (e *fetchEncoder) topic(t *FetchTopic) {
+	if e.v >= 13 {
+		e.dst = append(e.dst, t.TopicID[:]...)
+	} else {
+		e.text(t.Topic)
+	}
+	e.count(len(t.Partitions))
+	for i := range t.Partitions {
+		e.partition(&t.Partitions[i])
+	}
+	e.noTags()
+}
+
+func (e *fetchEncoder) partition(p *FetchPartition) {
+	e.int32(p.Partition)
+	e.int16(p.ErrorCode)
+	e.int64(p.HighWatermark)
+	e.int64(p.LastStable)
+	if e.v >= 5 {
+		e.int64(p.LogStart)
+	}
+	if !p.Committed {
+		e.count(-1)
+	} else {
+		e.count(len(p.Aborted))
+		for _, a := range p.Aborted {
+			e.int64(a.ProducerID)
+			e.int64(a.FirstOffset)
+			e.noTags()
+		}
+	}
+	if e.v >= 11 {
+		e.int32(-1) // preferred read replica: read from the leader
+	}
+	n := 0
+	for _, s := range p.Segments {
+		n += len(s)
+	}
+	e.count(n)
+	if n > 0 {
+		e.cuts = append(e.cuts, fetchCut{at: len(e.dst), segments: p.Segments})
+		e.segments += len(p.Segments)
+		e.recordBytes += n
+	}
+	if !e.flexible {
+		return
+	}
+	if p.LeaderID < 0 && p.LeaderEpoch < 0 {
+		e.noTags()
+		return
+	}
+	e.dst = append(e.dst, 1, 1, 9) // one tagged field: number 1, 9 bytes
+	e.int32(p.LeaderID)
+	e.int32(p.LeaderEpoch)
+	e.noTags()
+}
+
+func (e *fetchEncoder) brokers(bs []FetchBroker) {
+	if len(bs) == 0 || e.v < 16 {
+		e.noTags()
+		return
+	}
+	e.dst = append(e.dst, 1, 0) // one tagged field: number 0
+	inner := fetchEncoder{v: e.v, flexible: true, dst: make([]byte, 0, 64*len(bs))}
+	inner.count(len(bs))
+	for _, b := range bs {
+		inner.int32(b.NodeID)
+		inner.text(b.Host)
+		inner.int32(b.Port)
+		if b.Rack == "" {
+			inner.dst = append(inner.dst, 0)
+		} else {
+			inner.text(b.Rack)
+		}
+		inner.noTags()
+	}
+	e.dst = binary.AppendUvarint(e.dst, uint64(len(inner.dst)))
+	e.dst = append(e.dst, inner.dst...)
+}
