@@ -163,7 +163,7 @@ func (m *model) check() error {
 			if err := refs(name+"."+mm.Name, &mm.ref); err != nil {
 				return err
 			}
-			if !slices.Contains([]string{"", "uri", "querystring", "header"}, mm.Location) {
+			if !slices.Contains([]string{"", "uri", "querystring"}, mm.Location) {
 				return fmt.Errorf("%s.%s: location %s is not generated yet", name, mm.Name, mm.Location)
 			}
 		}

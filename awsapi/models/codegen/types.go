@@ -183,7 +183,7 @@ func (g *generator) tag(field string, m member, required bool) (string, error) {
 	if wire != field {
 		add("wire", wire)
 	}
-	add("in", map[string]string{"uri": "uri", "querystring": "query", "header": "header"}[m.Location])
+	add("in", map[string]string{"uri": "uri", "querystring": "query"}[m.Location])
 	var words []string
 	if required {
 		words = append(words, "required")
