@@ -1,0 +1,76 @@
+package configdef
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is docs/protocol/configs.md.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("# Configs\n\nWritten from `kafka/configdef`; do not edit. Defaults are those of a broker without `server.properties`; a cluster's own\n" +
+		"configuration sets more. An empty last column means that the config does what it says.\n")
+	b.WriteString("\n## Topic configs\n\nAll of them can change at any time (AlterConfigs, IncrementalAlterConfigs).\n\n")
+	b.WriteString("| name | type | default | values | broker default | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
+	for i := range topicConfigs {
+		c := &topicConfigs[i]
+		var syn []string
+		for _, s := range c.Synonyms {
+			syn = append(syn, "`"+s.Name+"`")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), strings.Join(syn, ", "), c.Doc, c.effect())
+	}
+	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n\n")
+	b.WriteString("| name | type | default | values | change | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
+	for i := range brokerConfigs {
+		c := &brokerConfigs[i]
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Mode, c.Doc, c.effect())
+	}
+	return b.String()
+}
+
+// Documentation is what DescribeConfigs answers when asked for it (KIP-569).
+func (c *Config) Documentation() string {
+	if e := c.effect(); e != "" {
+		return c.Doc + " " + e
+	}
+	return c.Doc
+}
+
+func (c *Config) effect() string {
+	if c.Only != nil {
+		return fmt.Sprintf("Only %s: %s.", strings.Join(c.Only, ", "), c.Why)
+	}
+	return string(c.Effect)
+}
+
+func (c *Config) shownDefault() string {
+	switch {
+	case c.Null:
+		return "none"
+	case c.Default == "":
+		return "empty"
+	}
+	return c.Default
+}
+
+func (c *Config) values() string {
+	if c.OneOf != nil {
+		return strings.Join(c.OneOf, ", ")
+	}
+	number := func(f *float64) string {
+		if f == nil {
+			return ""
+		}
+		return fmt.Sprintf("%v", int64(*f))
+	}
+	switch b := c.Bounds; {
+	case b.Or != nil:
+		return number(b.Min) + " to " + number(b.Max) + ", or " + number(b.Or)
+	case b.Max != nil:
+		return number(b.Min) + " to " + number(b.Max)
+	case b.Min != nil:
+		return "from " + number(b.Min)
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package configdef
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+func find(table []Config, name string) (*Config, bool) {
+	i := sort.Search(len(table), func(i int) bool { return table[i].Name >= name })
+	if i == len(table) || table[i].Name != name {
+		return nil, false
+	}
+	return &table[i], true
+}
+
+// Validate checks one value. The messages are Kafka's where it has one.
+func (c *Config) Validate(value string) error {
+	v := strings.TrimSpace(value)
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("Invalid value %s for configuration %s: %s", value, c.Name, fmt.Sprintf(format, args...)) //nolint:staticcheck // sent to clients as Kafka writes it
+	}
+	switch c.Type {
+	case Boolean:
+		if !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
+			return invalid("Expected value to be either true or false")
+		}
+	case Int, Short, Long:
+		bits := map[Type]int{Int: 32, Short: 16, Long: 64}[c.Type]
+		n, err := strconv.ParseInt(v, 10, bits)
+		if err != nil {
+			return invalid("Not a number of type %s", c.Type)
+		}
+		if msg := c.Bounds.check(float64(n)); msg != "" {
+			return invalid("%s", msg)
+		}
+	case Double:
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil || math.IsNaN(f) {
+			return invalid("Not a number of type %s", c.Type)
+		}
+		if msg := c.Bounds.check(f); msg != "" {
+			return invalid("%s", msg)
+		}
+	case List:
+		for _, e := range SplitList(v) {
+			if c.OneOf != nil && !slices.Contains(c.OneOf, e) {
+				return fmt.Errorf("Invalid value %s for configuration %s: String must be one of: %s", e, c.Name, strings.Join(c.OneOf, ", ")) //nolint:staticcheck // as above
+			}
+			if strings.HasSuffix(c.Name, ".throttled.replicas") && !isReplica(e) && v != "*" {
+				return invalid("%s must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...", c.Name)
+			}
+		}
+	case String, Class, Password:
+		if c.OneOf != nil && !slices.Contains(c.OneOf, v) {
+			return invalid("String must be one of: %s", strings.Join(c.OneOf, ", "))
+		}
+	}
+	if c.Only != nil && !slices.ContainsFunc(c.Only, func(o string) bool { return strings.EqualFold(o, v) }) {
+		return invalid("only %s is supported: %s", strings.Join(c.Only, ", "), c.Why)
+	}
+	return nil
+}
+
+func (b Bounds) check(n float64) string {
+	number := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	if b.Or != nil {
+		if n != *b.Or && (n < *b.Min || n > *b.Max) {
+			return fmt.Sprintf("Value must be between %s and %s or equal to %s", number(*b.Min), number(*b.Max), number(*b.Or))
+		}
+		return ""
+	}
+	if b.Min != nil && n < *b.Min {
+		return "Value must be at least " + number(*b.Min)
+	}
+	if b.Max != nil && n > *b.Max {
+		return "Value must be no more than " + number(*b.Max)
+	}
+	return ""
+}
+
+func isReplica(s string) bool {
+	p, b, ok := strings.Cut(s, ":")
+	if !ok {
+		return false
+	}
+	_, err1 := strconv.ParseUint(p, 10, 31)
+	_, err2 := strconv.ParseUint(b, 10, 31)
+	return err1 == nil && err2 == nil
+}
+
+// SplitList returns the elements of a list value.
+func SplitList(v string) []string {
+	if strings.TrimSpace(v) == "" {
+		return nil
+	}
+	parts := strings.Split(v, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+// ValidateTopic checks the configs of one topic, each and together.
+func ValidateTopic(configs map[string]string) error {
+	names := make([]string, 0, len(configs))
+	for n := range configs {
+		names = append(names, n)
+	}
+	slices.Sort(names) // the same message for the same mistake
+	for _, n := range names {
+		c, ok := Topic(n)
+		if !ok {
+			return fmt.Errorf("Unknown topic config name: %s", n) //nolint:staticcheck // as above
+		}
+		if err := c.Validate(configs[n]); err != nil {
+			return err
+		}
+	}
+	l := Layers{Topic: configs}
+	if lo, hi := l.TopicInt("min.compaction.lag.ms"), l.TopicInt("max.compaction.lag.ms"); lo > hi {
+		return fmt.Errorf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", lo, hi)
+	}
+	return nil
+}
+
+// ValidateBroker checks one broker config. Unknown names are an error.
+func ValidateBroker(name, value string) error {
+	c, ok := Broker(name)
+	if !ok {
+		return fmt.Errorf("Unknown broker config name: %s", name) //nolint:staticcheck // as above
+	}
+	return c.Validate(value)
+}
