@@ -1,0 +1,244 @@
+package topic
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/configdef"
+	"weir/kafka/image"
+	"weir/metadata"
+)
+
+// NewTopic asks for a topic.
+type NewTopic struct {
+	Name        string
+	Partitions  int32 // -1: the broker's num.partitions
+	Replication int16 // -1: the broker's default.replication.factor
+	// Replicas names the brokers of each partition; Partitions and Replication are then -1.
+	Replicas [][]metadata.BrokerID
+	Configs  map[string]string
+}
+
+// Created is the outcome for one topic. If Err is nil, the topic exists (or would, with validateOnly).
+type Created struct {
+	Err         error // a Fault
+	Topic       metadata.Topic
+	Replication int16
+}
+
+// Create creates topics, each on its own merits, and returns the outcomes in order. Names must be unique; the handler
+// answers duplicates. On return this broker's image holds the topics; their leaders open the partitions as soon as theirs do.
+func (a *Admin) Create(ctx context.Context, topics []NewTopic, validateOnly bool) []Created {
+	img := a.image.Current()
+	out := make([]Created, len(topics))
+	var found collisions
+	var plans []*creation
+	total := 0
+	for i, nt := range topics {
+		if hasCollisionChars(nt.Name) && found == nil {
+			found = existingCollisions(img)
+		}
+		p, err := a.plan(img, nt, found)
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		p.out = &out[i]
+		p.out.Topic, p.out.Replication = p.topic, int16(len(p.replicas[0]))
+		total += len(p.replicas)
+		plans = append(plans, p)
+	}
+	if total > PartitionsMax {
+		for _, p := range plans {
+			p.out.Err = fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
+		}
+		return out
+	}
+	if validateOnly {
+		return out
+	}
+	var newest metadata.Revision
+	for len(plans) > 0 {
+		n, ops := 0, 0
+		for n < len(plans) && ops+plans[n].ops() <= opsMax {
+			ops += plans[n].ops()
+			n++
+		}
+		newest = max(newest, a.commitCreations(ctx, plans[:n]))
+		plans = plans[n:]
+	}
+	a.settle(ctx, newest)
+	return out
+}
+
+// opsMax is the limit of a metadata.Txn. One topic never needs more: 10,000 partitions are 40 packs.
+const opsMax = 1024
+
+// creation is a topic that passed validation.
+type creation struct {
+	topic    metadata.Topic
+	replicas [][]metadata.BrokerID
+	out      *Created
+}
+
+func (c *creation) ops() int { return 1 + packs(len(c.replicas)) }
+
+func packs(partitions int) int {
+	return (partitions + metadata.AssignmentsPerKey - 1) / metadata.AssignmentsPerKey
+}
+
+// commitCreations writes the topics in one transaction. If some turn out to exist, they get their error and the others are tried again.
+func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata.Revision {
+	fail := func(err error) metadata.Revision {
+		for _, p := range plans {
+			p.out.Err = err
+		}
+		return 0
+	}
+	for range tries {
+		var txn metadata.Txn
+		for _, p := range plans {
+			txn.If = append(txn.If, metadata.Cond{Key: metadata.TopicKey(a.cfg.Cluster, p.topic.Name)})
+			txn.Then = append(txn.Then, a.assignmentOps(p.topic.ID, p.replicas)...)
+			txn.Then = append(txn.Then, metadata.Put(metadata.TopicKey(a.cfg.Cluster, p.topic.Name), metadata.Encode(p.topic)))
+		}
+		rev, err := a.store.Commit(ctx, txn)
+		if err == nil {
+			return rev
+		}
+		if !errors.Is(err, metadata.ErrConflict) {
+			return fail(unavailable(err))
+		}
+		var left []*creation
+		for _, p := range plans {
+			_, exists, err := a.store.Get(ctx, metadata.TopicKey(a.cfg.Cluster, p.topic.Name))
+			switch {
+			case err != nil:
+				p.out.Err = unavailable(err)
+			case exists:
+				p.out.Err = alreadyExists(p.topic.Name)
+			default:
+				left = append(left, p)
+			}
+		}
+		if plans = left; len(plans) == 0 {
+			return 0
+		}
+	}
+	return fail(unavailable(metadata.ErrConflict))
+}
+
+func (a *Admin) assignmentOps(id metadata.TopicID, replicas [][]metadata.BrokerID) []metadata.Op {
+	var ops []metadata.Op
+	for i := range packs(len(replicas)) {
+		var as metadata.Assignment
+		for _, r := range replicas[i*metadata.AssignmentsPerKey : min(len(replicas), (i+1)*metadata.AssignmentsPerKey)] {
+			as.Partitions = append(as.Partitions, metadata.PartitionAssignment{Leader: r[0], Replicas: r})
+		}
+		ops = append(ops, metadata.Put(metadata.AssignmentKey(a.cfg.Cluster, id, i), metadata.Encode(as)))
+	}
+	return ops
+}
+
+func alreadyExists(name string) error {
+	return fault(kerr.TopicAlreadyExists, "Topic '%s' already exists.", name)
+}
+
+// plan validates one topic and decides its replicas.
+func (a *Admin) plan(img *image.Image, nt NewTopic, found collisions) (*creation, error) {
+	if err := ValidateName(nt.Name); err != nil {
+		return nil, err
+	}
+	if _, ok := img.Topic(nt.Name); ok {
+		return nil, alreadyExists(nt.Name)
+	}
+	if hasCollisionChars(nt.Name) {
+		if other, ok := found[normalize(nt.Name)]; ok && other != nt.Name {
+			return nil, fault(kerr.InvalidTopicException, "Topic '%s' collides with existing topic: %s", nt.Name, other)
+		}
+	}
+	if err := configdef.ValidateTopic(nt.Configs); err != nil {
+		return nil, fault(kerr.InvalidConfig, "%s", err)
+	}
+	replicas, err := a.replicas(img, nt)
+	if err != nil {
+		return nil, err
+	}
+	if found != nil && hasCollisionChars(nt.Name) {
+		found[normalize(nt.Name)] = nt.Name
+	}
+	return &creation{
+		topic: metadata.Topic{
+			Name: nt.Name, ID: metadata.NewTopicID(), Partitions: int32(len(replicas)), Configs: nt.Configs, Created: time.Now().UTC(),
+		},
+		replicas: replicas,
+	}, nil
+}
+
+func (a *Admin) replicas(img *image.Image, nt NewTopic) ([][]metadata.BrokerID, error) {
+	if nt.Replicas != nil {
+		if nt.Replication != -1 {
+			return nil, fault(kerr.InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")
+		}
+		if nt.Partitions != -1 {
+			return nil, fault(kerr.InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")
+		}
+		return nt.Replicas, checkManual(img, nt.Replicas)
+	}
+	if nt.Replication < -1 || nt.Replication == 0 {
+		return nil, fault(kerr.InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.")
+	}
+	if nt.Partitions < -1 || nt.Partitions == 0 {
+		return nil, fault(kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
+	}
+	l := a.layers(img)
+	partitions, factor := int(nt.Partitions), int(nt.Replication)
+	if partitions == -1 {
+		partitions = int(l.BrokerInt("num.partitions"))
+	}
+	if factor == -1 {
+		factor = int(l.BrokerInt("default.replication.factor"))
+	}
+	return a.spread(img, partitions, factor)
+}
+
+// spread places partitions on the registered brokers, going on where the last topic ended.
+func (a *Admin) spread(img *image.Image, partitions, factor int) ([][]metadata.BrokerID, error) {
+	if partitions > PartitionsMax {
+		return nil, fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
+	}
+	if n := len(img.Brokers); factor > n {
+		return nil, fault(kerr.InvalidReplicationFactor,
+			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
+			factor, factor, n)
+	}
+	start := a.next.Add(uint32(partitions)) - uint32(partitions)
+	return place(img.Brokers, int(start%uint32(len(img.Brokers)*len(img.Brokers))), partitions, factor), nil
+}
+
+// checkManual checks an assignment that the client made.
+func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
+	for _, replicas := range partitions {
+		if len(replicas) == 0 {
+			return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+		}
+		if len(replicas) != len(partitions[0]) {
+			return fault(kerr.InvalidReplicaAssignment,
+				"The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).",
+				len(replicas), len(partitions[0]))
+		}
+		for i, b := range replicas {
+			if slices.Contains(replicas[:i], b) {
+				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", b)
+			}
+			if _, ok := img.Broker(b); !ok {
+				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", b)
+			}
+		}
+	}
+	return nil
+}
