@@ -1,11 +1,13 @@
-// Package partition is one Kafka partition as its leader serves it: offsets, producer state, high watermark, leader epochs, reads.
 package partition
 
 import (
-	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"weir/metadata"
-	"weir/storage/buffer"
+	"weir/storage/stream"
+	"weir/storage/wal"
 )
 
 // Key names a partition.
@@ -14,102 +16,118 @@ type Key struct {
 	Index int32
 }
 
-// Origin says who appends: what a batch may contain depends on it.
-type Origin uint8
+func (k Key) String() string { return fmt.Sprintf("%v-%d", k.Topic, k.Index) }
 
-const (
-	FromClient      Origin = iota // a produce request
-	FromCoordinator               // a coordinator's own records
-)
-
-// Append is a request to append. Batches is one or more whole record batches (magic 2); base offset and leader epoch in it are
-// overwritten. If Buffer is set, Batches lies in it and the partition takes references of its own; otherwise the partition keeps Batches itself.
-type Append struct {
-	Batches []byte
-	Buffer  *buffer.Buffer
-	Origin  Origin
-}
-
-// Appended is the outcome of a durable append.
-type Appended struct {
-	BaseOffset     int64
-	LastOffset     int64
-	LogAppendMs    int64 // -1 unless the topic stamps records with LogAppendTime
-	LogStartOffset int64
-	Duplicate      bool // an idempotent retry: the offsets are those of the first append
-}
-
-// ReadRequest asks for batches from Offset on.
-type ReadRequest struct {
-	Offset      int64
-	MaxBytes    int32
-	AtLeastOne  bool                 // return the first batch even if it is larger than MaxBytes (KIP-74)
-	Committed   bool                 // read_committed: stop at the last stable offset
-	ClientEpoch metadata.LeaderEpoch // -1: not checked
-}
-
-// Aborted is an aborted transaction in the range read.
-type Aborted struct{ ProducerID, FirstOffset int64 }
-
-// Records is the result of a Read. Segments are whole batches in offset order, the first of which holds the offset asked for; they must not be
-// modified, and Release must be called once they are written out.
-type Records struct {
-	Segments [][]byte
-	Bytes    int
-	Offsets  Offsets
-	Aborted  []Aborted
-}
-
-// Release gives the buffers behind Segments back.
-func (r *Records) Release() {}
+func (k Key) wal() wal.Partition { return wal.Partition{Topic: k.Topic, Index: k.Index} }
 
 // Offsets are the bounds of what can be read.
 type Offsets struct{ LogStart, HighWatermark, LastStable int64 }
 
 // Partition is safe for concurrent use.
-type Partition struct{}
+type Partition struct {
+	key     Key
+	epoch   metadata.LeaderEpoch
+	leaders *Leaders
+	config  atomic.Pointer[LogConfig]
+
+	mu       sync.Mutex
+	closed   error                  // why it is not served any more
+	state    *stream.PartitionState // what is durable
+	tail     tail                   // the newest of it, in memory
+	watchers []*watcher
+	wakingIn uint64 // the last commit whose end wakes the watchers
+
+	// In flight: not durable, not visible to anyone.
+	end         int64 // next offset to give
+	adopted     bool  // ADOPT of our epoch is durable or in flight
+	first, last *inflight
+	pending     map[int64]pendingProducer
+}
 
 // Key names the partition.
-func (p *Partition) Key() Key { panic("not built yet") }
+func (p *Partition) Key() Key { return p.key }
 
 // LeaderEpoch is the epoch in which this broker leads it.
-func (p *Partition) LeaderEpoch() metadata.LeaderEpoch { panic("not built yet") }
+func (p *Partition) LeaderEpoch() metadata.LeaderEpoch { return p.epoch }
 
-// Append validates the batches, gives them offsets and queues them for the journal, in call order. An error means that nothing was queued and
-// done will not be called. Otherwise done is called once, from the committer's goroutine: it must not block. Errors are kerr errors
-// where Kafka has a code (CORRUPT_MESSAGE, OUT_OF_ORDER_SEQUENCE_NUMBER, ...), wrapped.
-func (p *Partition) Append(a Append, done func(Appended, error)) error { panic("not built yet") }
-
-// Read returns durable batches only. It returns kerr.OffsetOutOfRange, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch, wrapped.
-func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) { panic("not built yet") }
+// Configure applies to later appends.
+func (p *Partition) Configure(c *LogConfig) { p.config.Store(c) }
 
 // Offsets returns the current bounds.
-func (p *Partition) Offsets() Offsets { panic("not built yet") }
-
-// OnAdvance calls fn, once per commit that moves the high watermark, from the committer's goroutine until stop is called: fn must not block.
-func (p *Partition) OnAdvance(fn func()) (stop func()) { panic("not built yet") }
-
-// TimestampOffset is an offset found by timestamp.
-type TimestampOffset struct {
-	Offset, TimestampMs int64
-	Epoch               metadata.LeaderEpoch
+func (p *Partition) Offsets() Offsets {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.offsetsLocked()
 }
 
-// OffsetForTimestamp finds the first record whose timestamp is ts or later; ok is false if there is none.
-func (p *Partition) OffsetForTimestamp(ctx context.Context, ts int64) (o TimestampOffset, ok bool, err error) {
-	panic("not built yet")
-}
-
-// MaxTimestamp finds the first record with the largest timestamp (KIP-734); ok is false for an empty partition.
-func (p *Partition) MaxTimestamp(ctx context.Context) (o TimestampOffset, ok bool, err error) {
-	panic("not built yet")
+func (p *Partition) offsetsLocked() Offsets {
+	// Without transactions everything durable is stable.
+	return Offsets{LogStart: p.state.LogStart, HighWatermark: p.state.End, LastStable: p.state.End}
 }
 
 // EpochEnd answers OffsetForLeaderEpoch: the largest epoch known that is at most epoch, and the offset at which it ended.
-// Both are -1 if the epoch is unknown.
+// Both are -1 if the epoch is unknown, that is, newer than all. An epoch older than all known ones ended where the first begins.
 func (p *Partition) EpochEnd(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, int64) {
-	panic("not built yet")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case epoch == p.epoch:
+		return epoch, p.state.End
+	case epoch < 0 || epoch > p.epoch:
+		return -1, -1
+	}
+	known, end := p.state.EpochEnd(int32(epoch))
+	if known >= 0 {
+		return metadata.LeaderEpoch(known), end
+	}
+	if len(p.state.Epochs) > 0 {
+		return epoch, p.state.Epochs[0].Start
+	}
+	return epoch, p.state.End // only our own epoch is known, and not durable yet
 }
 
-// EpochAt is the leader epoch in which the record at offset was appended, -1 if unknown.
-func (p *Partition) EpochAt(offset int64) metadata.LeaderEpoch { panic("not built yet") }
+// EpochAt is the leader epoch in which the record at offset was appended, or will be; -1 if unknown.
+func (p *Partition) EpochAt(offset int64) metadata.LeaderEpoch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if offset >= p.state.End {
+		return p.epoch
+	}
+	return metadata.LeaderEpoch(p.state.EpochAt(offset))
+}
+
+// close ends the partition; see Leaders.Close.
+func (p *Partition) close(reason error, deleted bool) {
+	p.mu.Lock()
+	if p.closed != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = reason
+	if deleted {
+		p.releaseLocked()
+	}
+	p.tail.drop()
+	woken := make([]*watcher, len(p.watchers))
+	copy(woken, p.watchers)
+	p.mu.Unlock()
+	for _, w := range woken {
+		w.fn()
+	}
+}
+
+// release says in the log that the partition is gone. It has no place among the partition's other entries: replay forgets them all.
+type release struct{ entry wal.Entry }
+
+func (r *release) Entry() wal.Entry                           { return r.entry }
+func (r *release) Cancelled() bool                            { return false }
+func (r *release) Committed(*stream.Commit, *wal.Entry) error { return nil }
+
+// Failed implements stream.Write. A recovery finds that the topic does not exist, so a missing RELEASE costs it time only.
+func (r *release) Failed(error) {}
+
+func (p *Partition) releaseLocked() {
+	_ = p.leaders.cfg.Stream.Enqueue(&release{wal.Entry{
+		Type: wal.Release, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
+	}})
+}

@@ -1,0 +1,149 @@
+package partition
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/storage/batch"
+	"weir/storage/buffer"
+	"weir/storage/stream"
+	"weir/storage/wal"
+)
+
+// Origin says who appends: what a batch may contain depends on it.
+type Origin uint8
+
+const (
+	FromClient      Origin = iota // a produce request
+	FromCoordinator               // a coordinator's own records
+)
+
+// Append is a request to append. Batches is one or more whole record batches (magic 2), from a client exactly one; base offset and
+// leader epoch in it are overwritten. If Buffer is set, Batches lies in it and the partition takes references of its own; otherwise the
+// partition keeps Batches itself. Either way nobody may modify Batches any more, not even after an error.
+type Append struct {
+	Batches []byte
+	Buffer  *buffer.Buffer
+	Origin  Origin
+	NoZstd  bool // the request is older than zstd (KIP-110)
+}
+
+// Appended is the outcome of a durable append.
+type Appended struct {
+	BaseOffset     int64
+	LastOffset     int64
+	LogAppendMs    int64 // -1 unless the topic stamps records with LogAppendTime
+	LogStartOffset int64
+	Duplicate      bool // an idempotent retry: the offsets are those of the first append
+}
+
+// Append validates the batches, gives them offsets and queues them for the journal, in call order. An error means that nothing was queued and
+// done will not be called. Otherwise done is called once, from the committer's goroutine: it must not block. Errors are kerr errors
+// where Kafka has a code (CORRUPT_MESSAGE, OUT_OF_ORDER_SEQUENCE_NUMBER, ...), wrapped.
+//
+// A batch that an idempotent producer sent before is not appended again: done gets the offsets of the first time, once they are durable.
+func (p *Partition) Append(a Append, done func(Appended, error)) error {
+	cfg := p.config.Load()
+	nowMs := p.leaders.cfg.Now().UnixMilli()
+	rules := batch.Rules{
+		FromCoordinator: a.Origin == FromCoordinator, OneBatch: a.Origin == FromClient, NoZstd: a.NoZstd,
+		KeyRequired: cfg.Compacted, MaxBatchBytes: cfg.MaxMessageBytes,
+	}
+	if a.Origin == FromClient {
+		rules.MinTimestamp, rules.MaxTimestamp = cfg.window(nowMs)
+	}
+	info, err := batch.Validate(a.Batches, rules)
+	if err != nil {
+		return fmt.Errorf("partition %v: append: %w", p.key, err)
+	}
+	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), stampMs: -1}
+	if cfg.LogAppendTime {
+		batch.SetLogAppendTime(a.Batches, nowMs)
+		f.stampMs = nowMs
+	}
+	f.entry = wal.Entry{
+		Type: wal.Data, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch),
+		LastDelta: uint32(info.Records - 1), Batches: uint32(info.Batches), AppendMs: nowMs, Payload: a.Batches,
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed != nil {
+		return fmt.Errorf("partition %v: append: %w", p.key, p.closed)
+	}
+	if f.seq.idempotent {
+		durable, flying, err := p.checkSequenceLocked(f.seq)
+		switch {
+		case err != nil:
+			return err
+		case durable != nil:
+			return p.repeatLocked(durable, cfg, done)
+		case flying != nil:
+			flying.waiters = append(flying.waiters, done)
+			return nil
+		}
+	}
+	if !p.adopted {
+		if err := p.adoptLocked(); err != nil {
+			return err
+		}
+	}
+	batch.SetOffsets(a.Batches, p.end, int32(p.epoch))
+	f.entry.BaseOffset = p.end
+	if a.Buffer != nil {
+		a.Buffer.Retain()
+		f.buf = a.Buffer
+	}
+	if err := p.enqueueLocked(f); err != nil {
+		if f.buf != nil {
+			f.buf.Release()
+		}
+		return err
+	}
+	p.end += info.Records
+	p.flyLocked(f.seq)
+	return nil
+}
+
+// repeatLocked answers a retry of the durable batch b.
+func (p *Partition) repeatLocked(b *stream.ProducerBatch, cfg *LogConfig, done func(Appended, error)) error {
+	t := &turn{done: done, outcome: Appended{
+		BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset, LogAppendMs: -1, LogStartOffset: p.state.LogStart, Duplicate: true,
+	}}
+	if cfg.LogAppendTime {
+		t.outcome.LogAppendMs = b.Timestamp
+	}
+	return p.queueError(p.leaders.cfg.Stream.Enqueue(t))
+}
+
+// adoptLocked queues the partition's entry into the stream.
+func (p *Partition) adoptLocked() error {
+	f := &inflight{p: p, entry: wal.Entry{
+		Type: wal.Adopt, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
+	}}
+	err := p.enqueueLocked(f)
+	p.adopted = err == nil
+	return err
+}
+
+// enqueueLocked hands f to the stream and appends it to the list of what is in flight.
+func (p *Partition) enqueueLocked(f *inflight) error {
+	if err := p.leaders.cfg.Stream.Enqueue(f); err != nil {
+		return p.queueError(err)
+	}
+	if p.last == nil {
+		p.first = f
+	} else {
+		p.last.next = f
+	}
+	p.last = f
+	return nil
+}
+
+func (p *Partition) queueError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("partition %v: append: %w: %w", p.key, kerr.KafkaStorageError, err)
+}

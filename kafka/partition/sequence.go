@@ -1,0 +1,100 @@
+package partition
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/storage/batch"
+	"weir/storage/stream"
+)
+
+// sequence is the span of an idempotent producer's sequence numbers in one append. The zero value stands for none.
+type sequence struct {
+	idempotent  bool
+	producer    int64
+	epoch       int16
+	first, last int32
+}
+
+func sequenceOf(h *batch.Header) sequence {
+	if h.ProducerID < 0 || h.BaseSequence < 0 || h.Control() {
+		return sequence{}
+	}
+	return sequence{true, h.ProducerID, h.ProducerEpoch, h.BaseSequence, h.LastSequence()}
+}
+
+// pendingProducer is what the appends in flight say of a producer.
+type pendingProducer struct {
+	epoch   int16
+	lastSeq int32
+	count   int32 // appends in flight
+}
+
+// checkSequenceLocked decides whether s comes next from its producer (invariant P1), following ProducerAppendInfo and UnifiedLog of Apache
+// Kafka 4. If it is a retry it returns the batch that it repeats: one that is durable, or one in flight.
+func (p *Partition) checkSequenceLocked(s sequence) (durable *stream.ProducerBatch, flying *inflight, err error) {
+	known := p.state.Producers.Get(s.producer)
+	pending, flies := p.pending[s.producer]
+	if known == nil && !flies {
+		return nil, nil, nil // never seen, or long ago: any sequence may be its first
+	}
+	var epoch int16
+	var last int32
+	if flies {
+		epoch, last = pending.epoch, pending.lastSeq
+	} else {
+		epoch, last = known.Epoch, known.LastSeq()
+	}
+	switch {
+	case s.epoch < epoch:
+		return nil, nil, fmt.Errorf("partition %v: producer %d has epoch %d, known is %d: %w",
+			p.key, s.producer, s.epoch, epoch, kerr.InvalidProducerEpoch)
+	case s.epoch > epoch:
+		if s.first != 0 {
+			return nil, nil, fmt.Errorf("partition %v: producer %d begins epoch %d with sequence %d: %w",
+				p.key, s.producer, s.epoch, s.first, kerr.OutOfOrderSequenceNumber)
+		}
+		return nil, nil, nil
+	case s.first == stream.AdvanceSequence(last, 1):
+		return nil, nil, nil
+	}
+	if known != nil && known.Epoch == s.epoch {
+		if b, ok := known.Find(s.first, s.last); ok {
+			return &b, nil, nil
+		}
+	}
+	if flies {
+		for f := p.first; f != nil; f = f.next {
+			if f.seq == s {
+				return nil, f, nil
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("partition %v: producer %d epoch %d: sequence %d after %d: %w",
+		p.key, s.producer, s.epoch, s.first, last, kerr.OutOfOrderSequenceNumber)
+}
+
+// flyLocked notes an append that is in flight now.
+func (p *Partition) flyLocked(s sequence) {
+	if !s.idempotent {
+		return
+	}
+	if p.pending == nil {
+		p.pending = make(map[int64]pendingProducer)
+	}
+	p.pending[s.producer] = pendingProducer{s.epoch, s.last, p.pending[s.producer].count + 1}
+}
+
+// settleLocked notes that an append is durable.
+func (p *Partition) settleLocked(s sequence) {
+	if !s.idempotent {
+		return
+	}
+	pending := p.pending[s.producer]
+	if pending.count--; pending.count == 0 {
+		delete(p.pending, s.producer)
+		return
+	}
+	p.pending[s.producer] = pending
+}
