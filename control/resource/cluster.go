@@ -76,6 +76,19 @@ type BrokerNode struct {
 	Joined    time.Time           `json:"joined,omitzero"` // when it was added to the cluster
 }
 
+// NewNodes returns n unplaced brokers, dealt out over the subnets in turn.
+func NewNodes(n int, subnets []ClientSubnet, now time.Time) []BrokerNode {
+	nodes := make([]BrokerNode, n)
+	for i := range nodes {
+		s := subnets[i%len(subnets)]
+		nodes[i] = BrokerNode{
+			Broker: metadata.BrokerID(i + 1), UUID: NewUUID(), ENI: NewEC2ID("eni"),
+			Subnet: s.ID, ZoneID: s.ZoneID, Joined: now,
+		}
+	}
+	return nodes
+}
+
 // ClusterName points from a name to the cluster that has it.
 type ClusterName struct {
 	UUID string `json:"uuid"`

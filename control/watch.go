@@ -1,0 +1,123 @@
+package control
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"weir/control/resource"
+	"weir/metadata"
+)
+
+// watchAccounts enqueues clusters whose own records or operations changed, and keeps the index of clusters.
+func (c *Controller) watchAccounts(ctx context.Context) error {
+	return metadata.Follow(ctx, c.store, resource.AccountsPrefix, func(u metadata.Update) error {
+		for _, e := range u.Events {
+			if _, uuid, ok := resource.ParseClusterKey(e.Key); ok {
+				c.index(uuid, e.Key, e.Deleted)
+				c.queue.Enqueue(e.Key)
+			}
+			if s, cluster, _, ok := resource.ParseOperationKey(e.Key); ok && !e.Deleted {
+				c.queue.Enqueue(s.ClusterKey(cluster))
+			}
+		}
+		return nil
+	})
+}
+
+// watchNodes enqueues the cluster of each changed broker spec or status, and all of them when a machine appears: one may be waiting
+// for it.
+func (c *Controller) watchNodes(ctx context.Context) error {
+	return metadata.Follow(ctx, c.store, resource.NodesPrefix, func(u metadata.Update) error {
+		for _, e := range u.Events {
+			_, cluster, ok := resource.ParseNodeKey(e.Key)
+			switch {
+			case !ok:
+			case cluster == "":
+				c.enqueueAll()
+			default:
+				c.enqueue(cluster)
+			}
+		}
+		return nil
+	})
+}
+
+// Bounds of the pause after a lost watch.
+const (
+	rewatchMin = 20 * time.Millisecond
+	rewatchMax = 2 * time.Second
+)
+
+// watchSessions enqueues the cluster of each changed broker session. It does not use metadata.Follow: that lists everything under the prefix,
+// which is all topics of all clusters, to learn of a few sessions that reconciling reads anyway.
+func (c *Controller) watchSessions(ctx context.Context) error {
+	pause := rewatchMin
+	for ctx.Err() == nil {
+		if c.watchSessionsOnce(ctx) {
+			pause = rewatchMin
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause = min(2*pause, rewatchMax)
+	}
+	return ctx.Err()
+}
+
+// watchSessionsOnce watches until the watch is lost. It tells whether there was a watch at all.
+func (c *Controller) watchSessionsOnce(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	prefix := metadata.ClusterPrefix("")
+	prefix = strings.TrimSuffix(prefix, "/")     // ClusterPrefix of no cluster ends in two slashes
+	_, rev, err := c.store.List(ctx, prefix+"?") // no such key: only the revision is wanted
+	if err != nil {
+		return false
+	}
+	c.enqueueAll() // whatever happened before rev is seen by looking
+	for b := range c.store.Watch(ctx, prefix, rev+1) {
+		for _, e := range b.Events {
+			if cluster, ok := sessionCluster(prefix, e.Key); ok {
+				c.enqueue(cluster)
+			}
+		}
+	}
+	return true
+}
+
+// sessionCluster returns the cluster's uuid if key is a broker's session.
+func sessionCluster(prefix, key string) (string, bool) {
+	cluster, rest, ok := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+	return cluster, ok && strings.HasPrefix(rest, "sess/")
+}
+
+func (c *Controller) index(uuid, key string, gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if gone {
+		delete(c.clusters, uuid)
+	} else {
+		c.clusters[uuid] = key
+	}
+}
+
+// enqueue asks for a cluster by uuid. One that is not in the index yet is enqueued when its record comes by.
+func (c *Controller) enqueue(uuid string) {
+	c.mu.Lock()
+	key := c.clusters[uuid]
+	c.mu.Unlock()
+	if key != "" {
+		c.queue.Enqueue(key)
+	}
+}
+
+func (c *Controller) enqueueAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range c.clusters {
+		c.queue.Enqueue(key)
+	}
+}
