@@ -1,0 +1,86 @@
+# Targets with a comment behind ## are listed by `make help`.
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+GOLANGCI := $(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint
+SUITE := $(GO) run ./test/suite
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build build/bin/weir
+	$(GO) build -o build/bin/weir ./cmd/weir
+
+.PHONY: test
+test: tools ## install what the tests need, run every suite, end with one line of counts
+	@$(SUITE)
+
+.PHONY: tools
+tools: ## install the real parts that tests run (clients, Apache Kafka, AWS CLIs) into build/tools
+	@echo "== tools: what the tests with real parts run"
+	@test/tools/install
+
+.PHONY: unit
+unit: ## run the packages' tests with the race detector
+	@$(SUITE) unit
+
+.PHONY: race
+race: ## run the packages' tests with the race detector, COUNT=N times
+	$(GO) test -race -count=$(or $(COUNT),1) $$($(GO) list ./... | grep -v -e /test/ -e /internal/)
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (5s)
+	@$(SUITE) fuzz
+
+.PHONY: sim
+sim: ## run the simulations: SEEDS=N of them, or SEED=N to repeat one
+	@$(SUITE) sim
+
+.PHONY: script
+script: tools ## run the command line and the AWS CLI as users type them
+	@$(SUITE) script
+
+.PHONY: peer
+peer: tools ## run other people's Kafka clients and AWS SDKs, against Apache Kafka and Weir
+	@$(SUITE) peer
+
+.PHONY: robustness
+robustness: ## kill -9 brokers and weir up under load, as often as `make test` does
+	@$(SUITE) robustness
+
+.PHONY: crash
+crash: ## the same with N kills of a broker and a tenth of that of weir up
+	WEIR_TEST_BROKER_KILLS=$(or $(N),200) WEIR_TEST_UP_KILLS=$$(( $(or $(N),200) / 10 )) $(SUITE) robustness
+
+.PHONY: examples
+examples: tools ## run the examples with their public data sets
+	@$(SUITE) examples
+
+.PHONY: bench
+bench: tools ## measure start, restart and memory beside Apache Kafka; writes docs/benchmarks.md
+	$(GO) run ./test/bench -write docs/benchmarks.md
+
+.PHONY: generate
+generate: ## write generated files anew
+	$(GO) generate ./...
+	$(GO) test -run TestDependenciesAreListed ./internal/lint -update
+
+.PHONY: lint
+lint: ## vet, linters, formatting, house rules
+	@$(SUITE) lint
+
+.PHONY: fmt
+fmt: ## format the tree
+	$(GOLANGCI) fmt
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities (needs the vulnerability database)
+	$(TOOL) govulncheck ./...
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build

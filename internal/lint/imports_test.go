@@ -1,0 +1,173 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is the import table: what each package may import of this module. A new edge is a diff in this table, argued in its commit.
+// Third parties and the standard library are not in it. Tests may import more: see allowedInTests.
+var allowed = map[string][]string{
+	"cmd/weir": {"daemon"},
+	// daemon is the only package that knows the whole.
+	"daemon": {"..."},
+
+	// The data plane, from the socket down to the disk.
+	"kafka/broker":      {"kafka/...", "metadata", "storage/buffer", "storage/batch"},
+	"kafka/wire":        {"storage/buffer"},
+	"kafka/group":       {"kafka/coordinator", "kafka/configdef", "kafka/image", "metadata"},
+	"kafka/coordinator": {"kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
+	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
+	"kafka/ownership":   {"kafka/partition", "kafka/image", "metadata", "storage/..."},
+	"kafka/partition":   {"kafka/configdef", "metadata", "storage/batch", "storage/buffer", "storage/wal", "storage/stream"},
+	"kafka/image":       {"kafka/configdef", "metadata"},
+	"kafka/configdef":   {},
+
+	"storage/stream": {"metadata", "storage/batch", "storage/buffer", "storage/disk", "storage/wal"},
+	"storage/wal":    {"storage/buffer", "storage/disk"},
+	"storage/batch":  {},
+	"storage/buffer": {},
+	"storage/disk":   {},
+
+	"metadata":           {},
+	"metadata/etcd":      {"metadata"},
+	"metadata/storetest": {"metadata"}, // the contract test that both stores pass
+
+	// The AWS face: generated types below, behaviour above.
+	"awsapi":                {},
+	"awsapi/protocol":       {"awsapi"},
+	"awsapi/sigv4":          {"awsapi"},
+	"awsapi/front":          {"awsapi", "awsapi/...", "authn"},
+	"awsapi/gen":            {},
+	"awsapi/gen/...":        {"awsapi"},
+	"awsapi/models/codegen": {},
+	"authn":                 {"awsapi", "awsapi/sigv4", "metadata"},
+	"aws/kafka":             {"awsapi", "awsapi/gen/kafka", "control/resource", "kafka/configdef", "metadata"},
+	"aws/sts":               {"authn", "awsapi", "awsapi/gen/sts"},
+	"aws/ec2":               {"awsapi", "awsapi/gen/ec2", "metadata", "control/resource"},
+
+	// The control plane and the node meet the brokers in metadata only.
+	"control":           {"control/...", "metadata"},
+	"control/resource":  {"awsapi", "kafka/configdef", "metadata"},
+	"control/reconcile": {},
+	"node":              {"control/resource", "metadata"},
+
+	// Not shipped.
+	"internal/lint": {},
+	"sim":           {"..."},
+	"test/cluster":  {},
+	"test/...":      {"test/cluster"},
+}
+
+// allowedInTests are edges of test files beyond those of the package itself.
+var allowedInTests = map[string][]string{
+	"...": {"metadata", "metadata/etcd", "metadata/storetest", "storage/disk", "storage/wal"},
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "weir/")
+		rule, ok := ruleFor(name)
+		if !ok {
+			t.Errorf("package %s is not in the import table of internal/lint", name)
+			continue
+		}
+		used[rule] = true
+		for _, imported := range p.Imports {
+			checkEdge(t, name, imported, allowed[rule], false)
+		}
+		forTests := slices.Concat(allowed[rule], allowedInTests["..."], allowedInTests[name], []string{name})
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			checkEdge(t, name, imported, forTests, true)
+		}
+	}
+	for _, rule := range slices.Sorted(maps.Keys(allowed)) {
+		if !used[rule] {
+			t.Logf("no package yet for the table's %s", rule)
+		}
+	}
+}
+
+// ruleFor finds the table's row for a package: its own, or the longest row with "..." that covers it.
+func ruleFor(name string) (string, bool) {
+	if _, ok := allowed[name]; ok {
+		return name, true
+	}
+	best := ""
+	for rule := range allowed {
+		if matches(rule, name) && len(rule) > len(best) {
+			best = rule
+		}
+	}
+	return best, best != ""
+}
+
+func checkEdge(t *testing.T, from, imported string, targets []string, test bool) {
+	t.Helper()
+	to, ours := strings.CutPrefix(imported, "weir/")
+	if !ours || slices.ContainsFunc(targets, func(rule string) bool { return matches(rule, to) }) {
+		return
+	}
+	kind := "imports"
+	if test {
+		kind = "in its tests imports"
+	}
+	t.Errorf("%s %s %s, which the import table of internal/lint does not allow", from, kind, to)
+}
+
+// matches says whether a row's pattern covers a package: "a/..." is what is below a, "..." is everything.
+func matches(pattern, name string) bool {
+	prefix, tree := strings.CutSuffix(pattern, "...")
+	if !tree {
+		return pattern == name
+	}
+	return strings.HasPrefix(name, prefix)
+}
+
+// TestPlanesMeetInData names the walls that no row of the table may open.
+func TestPlanesMeetInData(t *testing.T) {
+	walls := []struct{ from, to, why string }{
+		{"kafka/", "aws", "a broker knows nothing of the APIs that manage it"},
+		{"kafka/", "control", "brokers and control share metadata records only"},
+		{"storage/", "kafka/", "the log knows nothing of the protocol above it"},
+		{"control", "kafka/broker", "control reaches brokers through records and public protocols"},
+		{"control", "kafka/partition", "control reaches brokers through records and public protocols"},
+		{"node", "kafka/", "a node starts processes, whatever they speak"},
+	}
+	ps := listPackages(t)
+	imports := map[string][]string{}
+	for _, p := range ps {
+		imports[strings.TrimPrefix(p.ImportPath, "weir/")] = p.Imports
+	}
+	for from := range imports {
+		for _, w := range walls {
+			if !strings.HasPrefix(from, w.from) {
+				continue
+			}
+			for reached := range closure(imports, from) {
+				if strings.HasPrefix(reached, w.to) && reached != from {
+					t.Errorf("%s reaches %s: %s", from, reached, w.why)
+				}
+			}
+		}
+	}
+}
+
+// closure is all packages of the module that from imports, directly or not.
+func closure(imports map[string][]string, from string) map[string]bool {
+	seen := map[string]bool{}
+	var walk func(string)
+	walk = func(name string) {
+		for _, imported := range imports[name] {
+			if to, ours := strings.CutPrefix(imported, "weir/"); ours && !seen[to] {
+				seen[to] = true
+				walk(to)
+			}
+		}
+	}
+	walk(from)
+	return seen
+}

@@ -1,0 +1,192 @@
+// Command suite runs every test of the repository in turn and closes with one plain line of counts. It is what `make test` calls once the
+// tools are in place; arguments name the suites to run, all by default.
+//
+// Each suite's complete output is kept under build/test. A test counts once, subtests instead of their parent.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A suite is a named part of the tests.
+type suite struct {
+	name  string
+	what  string
+	limit time.Duration // for the whole suite
+	run   func(context.Context, *report) error
+}
+
+// suites lists all, in the order of their cost: what fails cheaply fails first.
+func suites() []suite {
+	return []suite{
+		{"lint", "vet, linters, formatting, house rules", 10 * time.Minute, lint},
+		{"unit", "every package's tests, with the race detector", 20 * time.Minute, unit},
+		{"sim", "seeded crashes on the simulated disk", 10 * time.Minute, simulate},
+		{"fuzz", "every fuzz target for a short while", 15 * time.Minute, fuzz},
+		{"script", "the command line and the AWS CLI, as users type them", 10 * time.Minute, realParts("script")},
+		{"peer", "Kafka clients and AWS SDKs of other people's making", 15 * time.Minute, realParts("peer")},
+		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
+		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
+	}
+}
+
+func main() {
+	list := flag.Bool("list", false, "print the suites and end")
+	flag.Parse()
+	chosen := suites()
+	if *list {
+		for _, s := range chosen {
+			fmt.Printf("%-12s %s\n", s.name, s.what)
+		}
+		return
+	}
+	if flag.NArg() > 0 {
+		chosen = slices.DeleteFunc(chosen, func(s suite) bool { return !slices.Contains(flag.Args(), s.name) })
+		if len(chosen) != flag.NArg() {
+			fmt.Fprintf(os.Stderr, "suite: unknown suite in %v; go run ./test/suite -list names them\n", flag.Args())
+			os.Exit(2)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	total := runAll(ctx, chosen)
+	stop()
+	// The last line is read by programs: keep its form.
+	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	if total.failed > 0 || ctx.Err() != nil {
+		os.Exit(1)
+	}
+}
+
+func runAll(ctx context.Context, chosen []suite) counts {
+	var total counts
+	var summary []string
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, "suite:", err)
+		return counts{failed: 1}
+	}
+	for _, s := range chosen {
+		if ctx.Err() != nil {
+			break
+		}
+		fmt.Printf("== %s: %s\n", s.name, s.what)
+		start := time.Now()
+		r, err := newReport(s.name)
+		if err == nil {
+			limited, cancel := context.WithTimeout(ctx, s.limit)
+			err = s.run(limited, r)
+			cancel()
+			r.close()
+		}
+		if err != nil {
+			r.failed++
+			fmt.Printf("   FAIL %s: %v\n", s.name, err)
+		}
+		line := fmt.Sprintf("   %-12s %5d passed %4d failed %4d skipped   %s", s.name, r.passed, r.failed, r.skipped,
+			time.Since(start).Round(time.Second/10))
+		fmt.Println(line)
+		summary = append(summary, line)
+		total.add(r.counts)
+	}
+	fmt.Printf("\n%s\n", strings.Join(summary, "\n"))
+	return total
+}
+
+// logs is where each suite's complete output goes.
+var logs = filepath.Join("build", "test")
+
+// lint runs the linters at their pinned versions, then the house rules.
+func lint(ctx context.Context, r *report) error {
+	r.command(ctx, "go vet", "go", "vet", "./...")
+	r.command(ctx, "golangci-lint", "go", "tool", "-modfile=tools/golangci-lint/go.mod", "golangci-lint", "run", "./...")
+	return r.goTest(ctx, nil, "./internal/lint")
+}
+
+// unit runs the tests of all packages but those that need real parts.
+func unit(ctx context.Context, r *report) error {
+	packages, err := productPackages(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{"-timeout=10m"}
+	if _, err := exec.LookPath("gcc"); err == nil {
+		args = append(args, "-race")
+	} else {
+		r.skip("the race detector", "needs gcc on the PATH")
+	}
+	return r.goTest(ctx, nil, append(args, packages...)...)
+}
+
+// productPackages are all packages of the module but those under test/ and internal/.
+func productPackages(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool {
+		return strings.HasPrefix(p, "weir/test/") || strings.HasPrefix(p, "weir/internal/lint")
+	}), nil
+}
+
+// fuzz gives every fuzz target a few seconds on top of its seeds.
+func fuzz(ctx context.Context, r *report) error {
+	packages, err := productPackages(ctx)
+	if err != nil {
+		return err
+	}
+	fuzzTime := os.Getenv("FUZZTIME")
+	if fuzzTime == "" {
+		fuzzTime = "5s"
+	}
+	for _, p := range packages {
+		out, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", p).Output()
+		if err != nil {
+			return fmt.Errorf("list the fuzz targets of %s: %w\n%s", p, err, out)
+		}
+		for target := range strings.FieldsSeq(string(out)) {
+			if strings.HasPrefix(target, "Fuzz") {
+				r.command(ctx, p+" "+target, "go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime="+fuzzTime, p)
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// simulate runs the seeded simulations with as many seeds as a release asks of each push.
+func simulate(ctx context.Context, r *report) error {
+	packages, err := productPackages(ctx)
+	if err != nil {
+		return err
+	}
+	env := []string{"WEIR_SIM_SEEDS=10000"}
+	if seeds := os.Getenv("SEEDS"); seeds != "" {
+		env = []string{"WEIR_SIM_SEEDS=" + seeds}
+	}
+	if seed := os.Getenv("SEED"); seed != "" {
+		env = append(env, "WEIR_SIM_SEED="+seed)
+	}
+	return r.goTest(ctx, env, append([]string{"-timeout=10m", "-run=^TestSim"}, packages...)...)
+}
+
+// realParts runs one folder under test/ against the built binary, one test at a time: they share the machine's addresses.
+func realParts(folder string) func(context.Context, *report) error {
+	return func(ctx context.Context, r *report) error {
+		binary, err := filepath.Abs(filepath.Join("build", "bin", "weir"))
+		if err != nil {
+			return err
+		}
+		if !r.command(ctx, "go build ./cmd/weir", "go", "build", "-o", binary, "./cmd/weir") {
+			return nil
+		}
+		return r.goTest(ctx, []string{"WEIR_TEST_BINARY=" + binary}, "-timeout=15m", "-p=1", "-parallel=1", "./test/"+folder+"/...")
+	}
+}
