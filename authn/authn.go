@@ -5,6 +5,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"weir/awsapi"
 )
@@ -23,6 +24,9 @@ func (Secret) String() string { return "***" }
 
 // GoString keeps it out of %#v as well.
 func (Secret) GoString() string { return "***" }
+
+// LogValue keeps it out of structured logs.
+func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
 
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
