@@ -1,0 +1,154 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"weir/metadata"
+)
+
+// PlaintextPort is MSK's port of the plaintext listener.
+const PlaintextPort = 9092
+
+// Address is where a broker's listeners are.
+type Address struct {
+	IP   string
+	Port int32 // of the plaintext listener
+}
+
+func (a Address) String() string { return net.JoinHostPort(a.IP, strconv.Itoa(int(a.Port))) }
+
+// addresses gives brokers their addresses. A cluster gets a block of its own, 127.a.b.0/24, in which broker n has 127.a.b.n with
+// MSK's ports, so that addresses are easy to read; the first cluster's block is 127.0.1. Where such addresses cannot be bound (systems
+// other than Linux have 127.0.0.1 only), brokers get distinct ports of 127.0.0.1.
+type addresses struct {
+	free   func(Address) bool // can be bound now
+	usable func() bool        // 127.0.1.1 can be bound at all
+
+	mu    sync.Mutex
+	given map[brokerKey]Address
+}
+
+// brokerKey names a broker of the node.
+type brokerKey struct {
+	cluster string
+	broker  metadata.BrokerID
+}
+
+func newAddresses() *addresses {
+	return &addresses{free: canBind, usable: hasLoopbackBlock, given: make(map[brokerKey]Address)}
+}
+
+// Bounds of the search for a place.
+const (
+	blocks       = 1 << 16
+	brokersMax   = 254 // last byte of an address
+	blockBrokers = 3   // addresses that must be free in a block, whatever the cluster's size
+	portsFrom    = 9092
+	portsStep    = 100 // room for the other listeners' ports of a broker
+	portsMax     = 500
+)
+
+// keep records an address that a broker has already.
+func (a *addresses) keep(k brokerKey, addr Address) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given[k] = addr
+}
+
+// release forgets a broker that was deleted.
+func (a *addresses) release(k brokerKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.given, k)
+}
+
+// give returns the broker's address, choosing one if it has none. size is how many brokers the cluster has as far as is known.
+func (a *addresses) give(k brokerKey, size int) (Address, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if addr, ok := a.given[k]; ok {
+		return addr, nil
+	}
+	addr, err := a.chooseLocked(k, size)
+	if err == nil {
+		a.given[k] = addr
+	}
+	return addr, err
+}
+
+func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
+	if !a.usable() {
+		return a.choosePortLocked()
+	}
+	if k.broker < 1 || k.broker > brokersMax {
+		return Address{}, fmt.Errorf("broker %d: a cluster's brokers on one machine are numbered 1 to %d", k.broker, brokersMax)
+	}
+	taken := make(map[int]bool)
+	for other, addr := range a.given {
+		block := blockOf(addr)
+		if other.cluster != k.cluster {
+			taken[block] = true
+			continue
+		}
+		if mine := inBlock(block, k.broker); block > 0 && a.free(mine) {
+			return mine, nil
+		}
+	}
+	for block := 1; block < blocks; block++ {
+		if !taken[block] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) {
+			return inBlock(block, k.broker), nil
+		}
+	}
+	return Address{}, errors.New("no block of addresses in 127.0.0.0/8 is free")
+}
+
+func (a *addresses) blockFree(block, size int) bool {
+	for b := 1; b <= min(size, brokersMax); b++ {
+		if !a.free(inBlock(block, metadata.BrokerID(b))) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *addresses) choosePortLocked() (Address, error) {
+	taken := make(map[Address]bool)
+	for _, addr := range a.given {
+		taken[addr] = true
+	}
+	for i := range portsMax {
+		addr := Address{IP: "127.0.0.1", Port: int32(portsFrom + i*portsStep)}
+		if !taken[addr] && a.free(addr) {
+			return addr, nil
+		}
+	}
+	return Address{}, errors.New("no port of 127.0.0.1 is free for a broker")
+}
+
+func inBlock(block int, b metadata.BrokerID) Address {
+	return Address{IP: fmt.Sprintf("127.%d.%d.%d", block>>8, block&255, b), Port: PlaintextPort}
+}
+
+// blockOf is the inverse of inBlock, and 0 for an address that is in no block.
+func blockOf(a Address) int {
+	ip := net.ParseIP(a.IP).To4()
+	if ip == nil || ip[0] != 127 {
+		return 0
+	}
+	return int(ip[1])<<8 | int(ip[2])
+}
+
+func canBind(a Address) bool {
+	l, err := net.Listen("tcp4", a.String())
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
+}
+
+func hasLoopbackBlock() bool { return canBind(Address{IP: "127.0.1.1"}) }

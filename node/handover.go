@@ -1,0 +1,163 @@
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"weir/metadata"
+)
+
+// Handover is what a broker process is told, in a file only its user can read: nothing of it is in arguments or environment.
+type Handover struct {
+	Cluster     string              `json:"cluster"` // uuid
+	ClusterID   string              `json:"clusterId"`
+	ClusterName string              `json:"clusterName"`
+	Broker      metadata.BrokerID   `json:"broker"`
+	Rack        string              `json:"rack"`
+	Endpoints   []metadata.Endpoint `json:"endpoints"` // listen here and advertise it
+	Dir         string              `json:"dir"`       // the broker's directory
+	Metadata    []string            `json:"metadata"`  // etcd endpoints
+	MemoryBytes int64               `json:"memoryBytes"`
+	Properties  map[string]string   `json:"properties"`
+	Restart     int64               `json:"restart"`  // BrokerSpec.Restart that this process is for
+	Build       string              `json:"build"`    // of the program that should run
+	NotifyFD    uintptr             `json:"notifyFD"` // NotifyReady writes here
+}
+
+// Exit codes of a broker process that mean something to its node.
+const (
+	ExitClaimed      = 80 // another process runs this broker
+	ExitAddressInUse = 81
+	ExitFenced       = 82 // its stream was sealed by a successor
+)
+
+// BrokerDir is where a broker keeps everything, below the data directory.
+func BrokerDir(data, cluster string, b metadata.BrokerID) string {
+	return filepath.Join(data, "clusters", cluster, "broker-"+strconv.Itoa(int(b)))
+}
+
+func handoverPath(dir string) string { return filepath.Join(dir, "run", "broker.json") }
+func claimPath(dir string) string    { return filepath.Join(dir, "run", "claim.json") }
+func lockPath(dir string) string     { return filepath.Join(dir, "run", "claim.lock") }
+
+// StderrPath is where the process's standard output and error go; LogPath is for its logger.
+func StderrPath(dir string) string { return filepath.Join(dir, "log", "stderr.log") }
+
+// LogPath is the file of the broker's log.
+func LogPath(dir string) string { return filepath.Join(dir, "log", "broker.log") }
+
+func (h *Handover) encode() []byte {
+	b, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		panic("node: a hand-over is plain data: " + err.Error())
+	}
+	return append(b, '\n')
+}
+
+// hash tells two configurations apart.
+func (h *Handover) hash() string {
+	sum := sha256.Sum256(h.encode())
+	return hex.EncodeToString(sum[:12])
+}
+
+func (h *Handover) write() error {
+	return writeFile(handoverPath(h.Dir), h.encode())
+}
+
+// ReadHandover reads the file that `weir broker --config` names.
+func ReadHandover(path string) (*Handover, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the broker's configuration: %w", err)
+	}
+	h := new(Handover)
+	if err := json.Unmarshal(b, h); err != nil {
+		return nil, fmt.Errorf("read the broker's configuration %s: %w", path, err)
+	}
+	if h.Cluster == "" || h.Broker == 0 || len(h.Endpoints) == 0 || h.Dir == "" || len(h.Metadata) == 0 {
+		return nil, fmt.Errorf("read the broker's configuration %s: cluster, broker, endpoints, dir and metadata must be set", path)
+	}
+	return h, nil
+}
+
+// writeFile replaces a small file, readable by its user only, so that readers see the old or the new content.
+func writeFile(path string, content []byte) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// claimRecord says which process runs a broker.
+type claimRecord struct {
+	Identity Identity `json:"identity"`
+	Build    string   `json:"build"`
+	Config   string   `json:"config"` // Handover.hash
+	Restart  int64    `json:"restart"`
+}
+
+// Identity tells a process from all others that ever ran on the machine.
+type Identity struct {
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"startTime"` // ticks since boot
+	Boot      string `json:"boot"`      // the kernel's boot id
+}
+
+// ErrClaimed means that another process runs the broker.
+var ErrClaimed = errors.New("another process runs this broker")
+
+// Claim makes this process the one that runs the broker, until it ends or calls release. It comes before all else that a broker
+// process does to its directory.
+func Claim(h *Handover) (release func(), err error) {
+	lock, err := lockFile(lockPath(h.Dir))
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", h.Dir, err)
+	}
+	id, err := self()
+	if err == nil {
+		c, _ := json.Marshal(claimRecord{Identity: id, Build: h.Build, Config: h.hash(), Restart: h.Restart})
+		err = writeFile(claimPath(h.Dir), c)
+	}
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("claim %s: %w", h.Dir, err)
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
+// readClaim returns the claim of the process that last ran the broker; ok is false if there is none.
+func readClaim(dir string) (c claimRecord, ok bool, err error) {
+	b, err := os.ReadFile(claimPath(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return claimRecord{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return claimRecord{}, false, fmt.Errorf("read the claim of %s: %w", dir, err)
+	}
+	return c, true, nil
+}
+
+// NotifyReady tells the node that the broker serves. A node that is gone is no error.
+func NotifyReady(h *Handover) {
+	if h.NotifyFD == 0 {
+		return
+	}
+	f := os.NewFile(h.NotifyFD, "notify")
+	if f == nil {
+		return
+	}
+	_, _ = f.WriteString(readyMessage)
+	_ = f.Close()
+}
+
+const readyMessage = "ready\n"

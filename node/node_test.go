@@ -1,0 +1,414 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"weir/control/resource"
+	"weir/metadata"
+)
+
+// machine is a node under test with real processes.
+type machine struct {
+	t     *testing.T
+	store *metadata.Mem
+	dir   string
+	build string
+	// addresses stand in for those of other tests and programs of this computer.
+	free func(Address) bool
+
+	node *Node
+	end  func() // stops the node and waits
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	if !hasLoopbackBlock() {
+		t.Skip("this system has no addresses in 127.0.1.0/24")
+	}
+	m := &machine{t: t, store: metadata.NewMem(), dir: t.TempDir(), build: "b1", free: canBind}
+	t.Cleanup(func() { _ = m.store.Close() })
+	return m
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	n, err := New(
+		Config{ID: "n1", Dir: m.dir, Program: program, Build: m.build, Metadata: []string{"none"}, StopTimeout: 5 * time.Second},
+		Deps{Store: m.store, Log: slog.New(slog.NewTextHandler(m.t.Output(), nil))},
+	)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	n.addresses.free = m.free
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	m.node = n
+	stopped := false
+	m.end = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			m.t.Errorf("Run = %v", err)
+		}
+	}
+	m.t.Cleanup(m.end)
+}
+
+func (m *machine) want(broker string, spec resource.BrokerSpec) {
+	m.t.Helper()
+	spec.Cluster, spec.ClusterID, spec.ClusterName = "c1", "id", "demo"
+	key := resource.BrokerSpecKey("n1", "c1", broker)
+	if _, err := m.store.Commit(m.t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put(key, metadata.Encode(spec))}}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) unwant(broker string) {
+	m.t.Helper()
+	key := resource.BrokerSpecKey("n1", "c1", broker)
+	if _, err := m.store.Commit(m.t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Delete(key)}}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) status(broker string) (resource.BrokerStatus, bool) {
+	m.t.Helper()
+	kv, ok, err := m.store.Get(context.Background(), resource.BrokerStatusKey("n1", "c1", broker))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if !ok {
+		return resource.BrokerStatus{}, false
+	}
+	s, err := metadata.Decode[resource.BrokerStatus](kv)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return s, true
+}
+
+// await waits for a status.
+func (m *machine) await(broker, what string, cond func(resource.BrokerStatus) bool) resource.BrokerStatus {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), 15*time.Second)
+	defer cancel()
+	for range m.store.Watch(ctx, resource.BrokerStatusKey("n1", "c1", broker), 1) {
+		if s, ok := m.status(broker); ok && cond(s) {
+			return s
+		}
+	}
+	s, ok := m.status(broker)
+	m.t.Fatalf("broker %s: status is %+v (%v); want %s", broker, s, ok, what)
+	return s
+}
+
+func running(s resource.BrokerStatus) bool { return s.State == resource.BrokerRunning }
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+func TestBrokersRunAndStop(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	for _, b := range []string{"1", "2", "3"} {
+		m.want(b, resource.BrokerSpec{VCPU: 2, MemoryBytes: 8 << 30})
+	}
+	var pids []int
+	var block string
+	for _, b := range []string{"1", "2", "3"} {
+		s := m.await(b, "RUNNING", running)
+		ip := net.ParseIP(s.Address)
+		if ip == nil || !ip.IsLoopback() || !strings.HasSuffix(s.Address, "."+b) || s.Port != PlaintextPort {
+			t.Errorf("broker %s has address %s:%d", b, s.Address, s.Port)
+		}
+		if prefix := s.Address[:strings.LastIndexByte(s.Address, '.')]; block == "" {
+			block = prefix
+		} else if prefix != block {
+			t.Errorf("brokers of a cluster are in %s and %s", block, prefix)
+		}
+		pids = append(pids, s.PID)
+	}
+	info, err := os.Stat(handoverPath(BrokerDir(m.dir, "c1", 1)))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("hand-over file: %v, %v; want mode 0600", info, err)
+	}
+	began := time.Now()
+	m.end()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	for _, pid := range pids {
+		if alive(pid) {
+			t.Errorf("process %d outlived its node", pid)
+		}
+	}
+	if s, _ := m.status("1"); s.PID != 0 || s.State != resource.BrokerStopping {
+		t.Errorf("status after the stop: %+v", s)
+	}
+}
+
+func TestKilledBrokerIsRestartedAtItsAddress(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{})
+	before := m.await("1", "RUNNING", running)
+	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	after := m.await("1", "RUNNING again", func(s resource.BrokerStatus) bool { return running(s) && s.PID != before.PID })
+	if took := time.Since(killed); took > 2*time.Second {
+		t.Errorf("restart took %s", took)
+	}
+	if after.Address != before.Address || after.Restarts != 1 || !strings.Contains(after.LastExit, "killed") {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+func TestRestartOnRequest(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{Restart: 1})
+	before := m.await("1", "RUNNING", running)
+	m.want("1", resource.BrokerSpec{Restart: 2})
+	after := m.await("1", "RUNNING for restart 2", func(s resource.BrokerStatus) bool { return running(s) && s.Restart == 2 })
+	if after.PID == before.PID || after.Address != before.Address || alive(before.PID) {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+func TestRemovedBrokerLeavesNothing(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{})
+	s := m.await("1", "RUNNING", running)
+	m.unwant("1")
+	m.awaitGone("1")
+	if alive(s.PID) {
+		t.Error("the process runs on")
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, "clusters", "c1")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the cluster's directory is there: %v", err)
+	}
+	// The same broker may come again.
+	m.want("1", resource.BrokerSpec{})
+	m.await("1", "RUNNING", running)
+}
+
+func (m *machine) awaitGone(broker string) {
+	m.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		if _, ok := m.status(broker); !ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatal("the status was not removed")
+		}
+	}
+}
+
+func TestRemovalWhileNoNodeRan(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{})
+	m.await("1", "RUNNING", running)
+	m.end()
+	m.unwant("1")
+	m.start()
+	m.awaitGone("1")
+	if _, err := os.Stat(BrokerDir(m.dir, "c1", 1)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the broker's directory is there: %v", err)
+	}
+}
+
+func TestFailingBrokerIsReported(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{Properties: map[string]string{"mode": "fail"}})
+	s := m.await("1", "BACKOFF twice", func(s resource.BrokerStatus) bool { return s.State == resource.BrokerBackOff && s.Restarts == 2 })
+	if !strings.Contains(s.LastExit, "the log is corrupt") {
+		t.Errorf("LastExit = %q; want what the process wrote", s.LastExit)
+	}
+	// A repaired configuration ends the pause.
+	m.want("1", resource.BrokerSpec{})
+	m.await("1", "RUNNING", running)
+}
+
+func TestTakenAddressNamesItsHolder(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{})
+	s := m.await("1", "RUNNING", running)
+	m.end()
+	l, err := net.Listen("tcp", net.JoinHostPort(s.Address, "9092"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	m.start()
+	s = m.await("1", "BACKOFF", func(s resource.BrokerStatus) bool { return s.State == resource.BrokerBackOff })
+	if !strings.Contains(s.LastExit, s.Address+":9092 is in use by process ") {
+		t.Errorf("LastExit = %q", s.LastExit)
+	}
+	_ = l.Close()
+	m.await("1", "RUNNING", running)
+}
+
+func TestStubbornBrokerIsKilledOnDemand(t *testing.T) {
+	m := newMachine(t)
+	m.start()
+	m.want("1", resource.BrokerSpec{Properties: map[string]string{"mode": "stubborn"}})
+	s := m.await("1", "RUNNING", running)
+	m.node.Kill()
+	began := time.Now()
+	m.end()
+	if took := time.Since(began); took > 2*time.Second || alive(s.PID) {
+		t.Errorf("it took %s, alive: %v", took, alive(s.PID))
+	}
+}
+
+// orphan starts a broker process as an earlier node, since killed, would have left it.
+func (m *machine) orphan(h Handover) (*exec.Cmd, <-chan error) {
+	m.t.Helper()
+	for _, d := range []string{"run", "log"} {
+		if err := os.MkdirAll(filepath.Join(h.Dir, d), 0o700); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	if err := h.write(); err != nil {
+		m.t.Fatal(err)
+	}
+	program, _ := os.Executable()
+	cmd := exec.Command(program, "broker", "--config", handoverPath(h.Dir))
+	r, w, err := os.Pipe()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	cmd.ExtraFiles = []*os.File{w}
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	_ = w.Close()
+	if _, err := r.Read(make([]byte, len(readyMessage))); err != nil {
+		m.t.Fatal("orphan did not get ready: ", err)
+	}
+	_ = r.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	m.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, ended
+}
+
+// leave prepares a broker whose node was killed, and returns what its process was told.
+func (m *machine) leave() Handover {
+	m.t.Helper()
+	m.start()
+	m.want("1", resource.BrokerSpec{})
+	m.await("1", "RUNNING", running)
+	h, err := ReadHandover(handoverPath(BrokerDir(m.dir, "c1", 1)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.end()
+	return *h
+}
+
+func TestMatchingProcessIsAdopted(t *testing.T) {
+	m := newMachine(t)
+	cmd, ended := m.orphan(m.leave())
+	m.start()
+	s := m.await("1", "RUNNING", running)
+	if s.PID != cmd.Process.Pid {
+		t.Fatalf("pid %d runs; want the process left over, %d", s.PID, cmd.Process.Pid)
+	}
+	// Its end is noticed at once.
+	_ = cmd.Process.Kill()
+	<-ended
+	s = m.await("1", "RUNNING anew", func(s resource.BrokerStatus) bool { return running(s) && s.PID != cmd.Process.Pid })
+	m.end()
+	if alive(s.PID) {
+		t.Error("the new process was left behind")
+	}
+}
+
+func TestAdoptedProcessIsStopped(t *testing.T) {
+	m := newMachine(t)
+	_, ended := m.orphan(m.leave())
+	m.start()
+	m.await("1", "RUNNING", running)
+	m.end()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the adopted process ended with %v; want a graceful end", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the adopted process runs on")
+	}
+}
+
+func TestProcessOfAnotherBuildIsReplaced(t *testing.T) {
+	m := newMachine(t)
+	cmd, ended := m.orphan(m.leave())
+	m.build = "b2"
+	m.start()
+	s := m.await("1", "RUNNING", running)
+	if s.PID == cmd.Process.Pid {
+		t.Error("a process of another build was adopted")
+	}
+	<-ended
+}
+
+func TestForeignProcessIsLeftAlone(t *testing.T) {
+	m := newMachine(t)
+	h := m.leave()
+	// The recorded id now belongs to a process that has nothing to do with us.
+	other := exec.Command("sleep", "60")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	c, ok, err := readClaim(h.Dir)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	for _, sameStart := range []bool{false, true} {
+		c.Identity.PID = other.Process.Pid
+		if sameStart { // not even then
+			if c.Identity.StartTime, err = startTime(other.Process.Pid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := writeFile(claimPath(h.Dir), metadata.Encode(c)); err != nil {
+			t.Fatal(err)
+		}
+		m.build += "x"
+		m.start()
+		m.await("1", "RUNNING", running)
+		m.end()
+		if !alive(other.Process.Pid) {
+			t.Fatal("a foreign process was killed")
+		}
+		c, _, _ = readClaim(h.Dir)
+	}
+}
