@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -24,12 +25,17 @@ func (a Address) String() string { return net.JoinHostPort(a.IP, strconv.Itoa(in
 // addresses gives brokers their addresses. A cluster gets a block of its own, 127.a.b.0/24, in which broker n has 127.a.b.n with
 // MSK's ports, so that addresses are easy to read; the first cluster's block is 127.0.1. Where such addresses cannot be bound (systems
 // other than Linux have 127.0.0.1 only), brokers get distinct ports of 127.0.0.1.
+//
+// Several nodes may run on a computer, which know nothing of each other. A node reserves each of its addresses with a UDP socket on it:
+// the broker's TCP listener comes and goes with its process, and two nodes that start at once must not choose the same block.
 type addresses struct {
-	free   func(Address) bool // can be bound now
-	usable func() bool        // 127.0.1.1 can be bound at all
+	free   func(Address) bool               // can be listened on now
+	hold   func(Address) (io.Closer, error) // reserves it among nodes
+	usable func() bool                      // 127.0.1.1 can be bound at all
 
 	mu    sync.Mutex
 	given map[brokerKey]Address
+	held  map[brokerKey]io.Closer
 }
 
 // brokerKey names a broker of the node.
@@ -39,7 +45,10 @@ type brokerKey struct {
 }
 
 func newAddresses() *addresses {
-	return &addresses{free: canBind, usable: hasLoopbackBlock, given: make(map[brokerKey]Address)}
+	return &addresses{
+		free: canBind, hold: reserve, usable: hasLoopbackBlock,
+		given: make(map[brokerKey]Address), held: make(map[brokerKey]io.Closer),
+	}
 }
 
 // Bounds of the search for a place.
@@ -63,21 +72,74 @@ func (a *addresses) keep(k brokerKey, addr Address) {
 func (a *addresses) release(k brokerKey) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.dropLocked(k)
 	delete(a.given, k)
 }
 
-// give returns the broker's address, choosing one if it has none. size is how many brokers the cluster has as far as is known.
+func (a *addresses) dropLocked(k brokerKey) {
+	if c := a.held[k]; c != nil {
+		_ = c.Close()
+		delete(a.held, k)
+	}
+}
+
+// close gives all reservations back.
+func (a *addresses) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k := range a.held {
+		a.dropLocked(k)
+	}
+}
+
+// give returns the broker's address, choosing one if it has none, and reserves it. size is how many brokers the cluster has as far as is
+// known. An address that somebody else uses is an error that names them.
 func (a *addresses) give(k brokerKey, size int) (Address, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if addr, ok := a.given[k]; ok {
-		return addr, nil
+	addr, kept := a.given[k]
+	if kept {
+		return addr, a.takeLocked(k, addr)
 	}
-	addr, err := a.chooseLocked(k, size)
-	if err == nil {
-		a.given[k] = addr
+	for range holdTries {
+		addr, err := a.chooseLocked(k, size)
+		if err != nil {
+			return Address{}, err
+		}
+		if a.takeLocked(k, addr) == nil {
+			a.given[k] = addr
+			return addr, nil
+		}
 	}
-	return addr, err
+	return Address{}, errors.New("every address that was free a moment ago is taken")
+}
+
+// holdTries bounds the race with other nodes that choose at the same time.
+const holdTries = 10
+
+// takeLocked reserves the address, if it is not reserved yet, and checks that it can be listened on.
+func (a *addresses) takeLocked(k brokerKey, addr Address) error {
+	if a.held[k] == nil {
+		c, err := a.hold(addr)
+		if err != nil {
+			return inUse(addr, err)
+		}
+		a.held[k] = c
+	}
+	if !a.free(addr) {
+		return inUse(addr, nil)
+	}
+	return nil
+}
+
+func inUse(addr Address, cause error) error {
+	if owner := PortOwner(addr); owner != "" {
+		return fmt.Errorf("its address %s is in use by %s", addr, owner)
+	}
+	if cause != nil {
+		return fmt.Errorf("its address %s is in use by another node: %w", addr, cause)
+	}
+	return fmt.Errorf("its address %s is in use", addr)
 }
 
 func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
@@ -108,7 +170,13 @@ func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
 
 func (a *addresses) blockFree(block, size int) bool {
 	for b := 1; b <= min(size, brokersMax); b++ {
-		if !a.free(inBlock(block, metadata.BrokerID(b))) {
+		addr := inBlock(block, metadata.BrokerID(b))
+		c, err := a.hold(addr)
+		if err != nil {
+			return false
+		}
+		_ = c.Close()
+		if !a.free(addr) {
 			return false
 		}
 	}
@@ -140,6 +208,11 @@ func blockOf(a Address) int {
 		return 0
 	}
 	return int(ip[1])<<8 | int(ip[2])
+}
+
+// reserve takes the UDP port of the same number. Nothing is received on it.
+func reserve(a Address) (io.Closer, error) {
+	return net.ListenPacket("udp4", a.String())
 }
 
 func canBind(a Address) bool {

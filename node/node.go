@@ -83,6 +83,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 
 // Run registers the node and runs what is wanted of it until ctx ends. Then it stops all brokers, in parallel, and returns.
 func (n *Node) Run(ctx context.Context) error {
+	defer n.addresses.close()
 	var running sync.WaitGroup
 	defer running.Wait()
 	if err := n.register(ctx); err != nil {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// portOwner names the process that listens on a, as far as this user may see it.
-func portOwner(a Address) string {
+// PortOwner names the process that listens on a, as far as this user may see it.
+func PortOwner(a Address) string {
 	inode, ok := listeningInode(a)
 	if !ok {
 		return ""

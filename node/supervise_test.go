@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,7 @@ func TestAddresses(t *testing.T) {
 	a := newAddresses()
 	a.free = func(addr Address) bool { return !taken[addr] }
 	a.usable = func() bool { return true }
+	a.hold = noHold
 	give := func(cluster string, b metadata.BrokerID, size int) string {
 		addr, err := a.give(brokerKey{cluster, b}, size)
 		if err != nil {
@@ -70,9 +72,36 @@ func TestAddresses(t *testing.T) {
 	a = newAddresses()
 	a.free = func(addr Address) bool { return !taken[addr] }
 	a.usable = func() bool { return false }
+	a.hold = noHold
 	got = []string{give("c", 1, 3), give("c", 2, 3), give("d", 1, 3)}
 	if diff := cmp.Diff([]string{"127.0.0.1:9092", "127.0.0.1:9192", "127.0.0.1:9292"}, got); diff != "" {
 		t.Errorf("without a block, -want +got:\n%s", diff)
+	}
+}
+
+func noHold(Address) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+func TestTwoNodesChooseDifferentBlocks(t *testing.T) {
+	if !hasLoopbackBlock() {
+		t.Skip("this system has no addresses in 127.0.1.0/24")
+	}
+	a, b := newAddresses(), newAddresses()
+	defer a.close()
+	defer b.close()
+	one, err := a.give(brokerKey{"c", 1}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := b.give(brokerKey{"d", 2}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blockOf(one) == blockOf(two) {
+		t.Errorf("both chose the block of %s", one)
+	}
+	b.keep(brokerKey{"e", 1}, one)
+	if _, err := b.give(brokerKey{"e", 1}, 3); err == nil {
+		t.Error("an address was given that another node has reserved")
 	}
 }
 
@@ -103,6 +132,7 @@ func TestCrashLoopSlowsDownAndGoesOn(t *testing.T) {
 		}
 		n.addresses.free = func(Address) bool { return true }
 		n.addresses.usable = func() bool { return true }
+		n.addresses.hold = noHold
 		var starts []time.Duration
 		began := time.Now()
 		n.launch = func(*Handover, int) (*process, error) {

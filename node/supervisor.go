@@ -266,12 +266,6 @@ func (s *supervisor) prepare(ctx context.Context) error {
 		if err := s.rep.flush(ctx); err != nil {
 			return fmt.Errorf("record the broker's address: %w", err)
 		}
-	} else if !s.n.addresses.free(addr) {
-		by := ""
-		if owner := portOwner(addr); owner != "" {
-			by = " by " + owner
-		}
-		return fmt.Errorf("its address %s is in use%s", addr, by)
 	}
 	for _, d := range []string{"run", "log"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
