@@ -1,0 +1,122 @@
+package robustness
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weir/test/cluster"
+)
+
+// recoveryLimit bounds how long a partition may stand still after a kill. The promise is 5 s (p99); the limit allows for a loaded machine.
+const recoveryLimit = 30 * time.Second
+
+// TestKafkaPassesTheSameCheck: the load and the check on Apache Kafka first. Killing a process loses nothing there either.
+func TestKafkaPassesTheSameCheck(t *testing.T) {
+	if os.Getenv("WEIR_TEST_SYSTEMS") == "weir" {
+		t.Skip("only Weir is asked for")
+	}
+	k := cluster.StartKafka(t)
+	underLoad(t, k, 1, func(int) {
+		k.Process.Kill()
+		k.Start(t)
+	})
+}
+
+// TestKilledBrokersLoseNothing kills one broker process after the other; its node starts it again.
+func TestKilledBrokersLoseNothing(t *testing.T) {
+	w := cluster.StartWeir(t, cluster.Options{})
+	underLoad(t, w, kills(t, "WEIR_TEST_BROKER_KILLS", 200), func(int) {
+		pids := w.Brokers()
+		if len(pids) != 3 {
+			t.Fatalf("%d broker processes run, want 3", len(pids))
+		}
+		w.KillBroker(t, pids[rand.IntN(len(pids))])
+	})
+}
+
+// TestKilledWeirUpLosesNothing kills `weir up` itself: alone in every even cycle, so that the next start finds the brokers at
+// work, and together with its brokers in every odd one.
+func TestKilledWeirUpLosesNothing(t *testing.T) {
+	w := cluster.StartWeir(t, cluster.Options{})
+	underLoad(t, w, kills(t, "WEIR_TEST_UP_KILLS", 20), func(cycle int) {
+		brokers := w.Brokers()
+		w.KillAll()
+		if cycle%2 == 1 {
+			for _, pid := range brokers {
+				w.KillBroker(t, pid)
+			}
+		}
+		w.Start(t)
+		w.AwaitReady(t)
+	})
+}
+
+func kills(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// underLoad runs kill n times under load, each time waiting until every partition acknowledges records again, and then checks it all.
+func underLoad(t *testing.T, c cluster.Cluster, n int, kill func(cycle int)) {
+	t.Helper()
+	bootstrap := strings.Split(c.Bootstrap(), ",")
+	createTopic(t, c, bootstrap)
+	l := newLoad()
+	stop := l.start(t, bootstrap)
+	defer stop()
+	advance := func() time.Duration {
+		t.Helper()
+		start := time.Now()
+		before := l.progress()
+		cluster.Eventually(t, recoveryLimit, func() error { return l.behind(before) })
+		return time.Since(start)
+	}
+	advance()
+	stalls := make([]time.Duration, 0, n)
+	for cycle := range n {
+		kill(cycle)
+		stalls = append(stalls, advance())
+		if t.Failed() {
+			return
+		}
+		// Some kills come while the brokers catch up, some under steady load.
+		<-time.After(time.Duration(rand.IntN(100)) * time.Millisecond)
+	}
+	stop()
+	l.report(t, readBack(t, bootstrap))
+	slices.Sort(stalls)
+	t.Logf("%d kills; after a kill every partition acknowledged again within %v (median), %v (p95), %v (longest)", n,
+		stalls[len(stalls)/2].Round(time.Millisecond), stalls[len(stalls)*95/100].Round(time.Millisecond), stalls[len(stalls)-1].Round(time.Millisecond))
+}
+
+func createTopic(t *testing.T, c cluster.Cluster, bootstrap []string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, int16(c.Replicas()), nil, topic); err != nil {
+		t.Fatal(fmt.Errorf("create the topic: %w", err))
+	}
+}
