@@ -225,7 +225,7 @@ func (c caller) delete(ctx context.Context, key string) error {
 // in waits until the cluster is in the given state; "" means gone.
 func (c caller) in(ctx context.Context, t *testing.T, key string, state resource.ClusterState) resource.Cluster {
 	t.Helper()
-	cl, err := Await(ctx, c.store, key, func(c resource.Cluster, ok bool) bool {
+	cl, err := resource.Await(ctx, c.store, key, func(c resource.Cluster, ok bool) bool {
 		return ok && c.State == state || !ok && state == ""
 	})
 	if err != nil {

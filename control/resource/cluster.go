@@ -40,13 +40,39 @@ type Cluster struct {
 	Nodes     []BrokerNode `json:"nodes"`
 }
 
-// Settings are requested settings that change nothing as long as what they switch is not built: they say "off", explicitly. They are
-// kept to be told apart from "absent" when the cluster is described.
+// Settings are parts of the request that switch something off which is not built yet. They change nothing; they are kept because a
+// cluster is described with what was asked for, and Terraform takes "absent" for a difference from "off".
 type Settings struct {
-	LoggingInfo     bool `json:"loggingInfo,omitempty"`
-	OpenMonitoring  bool `json:"openMonitoring,omitempty"`
-	Unauthenticated bool `json:"unauthenticated,omitempty"`
-	ThroughputOff   bool `json:"throughputOff,omitempty"`
+	BrokerLogs           []LogDestination      `json:"brokerLogs,omitempty"`
+	AuthorizerLogs       []LogDestination      `json:"authorizerLogs,omitempty"`
+	ClientAuthentication *ClientAuthentication `json:"clientAuthentication,omitempty"`
+	Throughput           *bool                 `json:"throughput,omitempty"` // storage's provisioned throughput
+}
+
+// LogDestination is one place that logs could be delivered to.
+type LogDestination struct {
+	Kind    LogKind `json:"kind"`
+	Enabled bool    `json:"enabled"`
+	Target  string  `json:"target,omitempty"` // log group, delivery stream or bucket
+	Prefix  string  `json:"prefix,omitempty"` // in the bucket
+}
+
+// LogKind is a kind of log destination.
+type LogKind string
+
+// The kinds of the model.
+const (
+	LogToCloudWatch LogKind = "cloudWatchLogs"
+	LogToFirehose   LogKind = "firehose"
+	LogToS3         LogKind = "s3"
+)
+
+// ClientAuthentication is which ways of client authentication were asked for; nil means that nothing was said.
+type ClientAuthentication struct {
+	Unauthenticated *bool `json:"unauthenticated,omitempty"`
+	SCRAM           *bool `json:"scram,omitempty"`
+	IAM             *bool `json:"iam,omitempty"`
+	TLS             *bool `json:"tls,omitempty"`
 }
 
 // ClientSubnet is where one zone's brokers live.

@@ -1,0 +1,44 @@
+// Package kafka is what `aws kafka` does: the behaviour behind Amazon MSK's API. A call checks its request against the rules that the model cannot
+// express, commits what is desired in one metadata transaction, and returns; package control moves clusters from there. One file per
+// resource, one function per operation.
+package kafka
+
+import (
+	"time"
+
+	gen "weir/awsapi/gen/kafka"
+	"weir/metadata"
+)
+
+// api holds what the operations share.
+type api struct {
+	store metadata.Store
+	now   func() time.Time
+}
+
+// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context must carry
+// an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
+func New(store metadata.Store) *gen.Service {
+	a := &api{store: store, now: time.Now}
+	return &gen.Service{
+		CreateCluster:              a.createCluster,
+		CreateClusterV2:            a.createClusterV2,
+		DescribeCluster:            a.describeCluster,
+		DescribeClusterV2:          a.describeClusterV2,
+		ListClusters:               a.listClusters,
+		ListClustersV2:             a.listClustersV2,
+		DeleteCluster:              a.deleteCluster,
+		GetBootstrapBrokers:        a.getBootstrapBrokers,
+		ListNodes:                  a.listNodes,
+		RebootBroker:               a.rebootBroker,
+		DescribeClusterOperation:   a.describeClusterOperation,
+		DescribeClusterOperationV2: a.describeClusterOperationV2,
+		ListClusterOperations:      a.listClusterOperations,
+		ListClusterOperationsV2:    a.listClusterOperationsV2,
+		ListKafkaVersions:          a.listKafkaVersions,
+		GetCompatibleKafkaVersions: a.getCompatibleKafkaVersions,
+		TagResource:                a.tagResource,
+		UntagResource:              a.untagResource,
+		ListTagsForResource:        a.listTagsForResource,
+	}
+}

@@ -1,0 +1,104 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"unicode/utf8"
+
+	gen "weir/awsapi/gen/kafka"
+	"weir/control/resource"
+	"weir/metadata"
+)
+
+// Limits on tags, as for all AWS resources.
+const (
+	tagsMax        = 50
+	tagKeyMax      = 128
+	tagValueMax    = 256
+	tagKeyReserved = "aws:"
+)
+
+func checkTags(tags map[string]string) error {
+	if len(tags) > tagsMax {
+		return badRequest("tags", "A resource can have at most %d tags.", tagsMax)
+	}
+	for k, v := range tags {
+		switch n := utf8.RuneCountInString(k); {
+		case n == 0 || n > tagKeyMax:
+			return badRequest("tags", "A tag key must have 1 to %d characters.", tagKeyMax)
+		case strings.HasPrefix(strings.ToLower(k), tagKeyReserved):
+			return badRequest("tags", "Tag keys that start with %s are reserved.", tagKeyReserved)
+		case utf8.RuneCountInString(v) > tagValueMax:
+			return badRequest("tags", "The value of the tag %s has more than %d characters.", k, tagValueMax)
+		}
+	}
+	return nil
+}
+
+// tagged reads the resource that a tag call names. Clusters are all that can be tagged so far.
+func (a *api) tagged(ctx context.Context, arn *string) (resource.Cluster, metadata.Revision, error) {
+	ref, ok := resource.ParseClusterARN(*arn)
+	if !ok {
+		return resource.Cluster{}, 0, notFound("resourceArn")
+	}
+	return a.referenced(ctx, ref, "resourceArn")
+}
+
+// retag changes a resource's tags; it starts over when the resource changes meanwhile.
+func (a *api) retag(ctx context.Context, arn *string, change func(map[string]string)) error {
+	for {
+		c, at, err := a.tagged(ctx, arn)
+		if err != nil {
+			return err
+		}
+		tags := maps.Clone(c.Tags)
+		if tags == nil {
+			tags = make(map[string]string)
+		}
+		change(tags)
+		if err := checkTags(tags); err != nil {
+			return err
+		}
+		if maps.Equal(tags, c.Tags) {
+			return nil
+		}
+		c.Tags = tags
+		_, err = a.store.Commit(ctx, metadata.Txn{
+			If:   []metadata.Cond{{Key: c.Key(), Modified: at}},
+			Then: []metadata.Op{metadata.Put(c.Key(), metadata.Encode(c))},
+		})
+		if !errors.Is(err, metadata.ErrConflict) {
+			return storeError(err)
+		}
+	}
+}
+
+func (a *api) tagResource(ctx context.Context, in *gen.TagResourceInput) (*gen.TagResourceOutput, error) {
+	err := a.retag(ctx, in.ResourceArn, func(tags map[string]string) { maps.Copy(tags, in.Tags) })
+	if err != nil {
+		return nil, err
+	}
+	return &gen.TagResourceOutput{}, nil
+}
+
+func (a *api) untagResource(ctx context.Context, in *gen.UntagResourceInput) (*gen.UntagResourceOutput, error) {
+	err := a.retag(ctx, in.ResourceArn, func(tags map[string]string) {
+		for _, k := range in.TagKeys {
+			delete(tags, k)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &gen.UntagResourceOutput{}, nil
+}
+
+func (a *api) listTagsForResource(ctx context.Context, in *gen.ListTagsForResourceInput) (*gen.ListTagsForResourceOutput, error) {
+	c, _, err := a.tagged(ctx, in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	return &gen.ListTagsForResourceOutput{Tags: tagsOf(&c)}, nil
+}
