@@ -93,7 +93,7 @@ func detected(vs []Violation) string {
 		case v.Secret:
 			value = "Value"
 		}
-		out[i] = fmt.Sprintf("%s at '%s' failed to satisfy constraint: Member must %s", value, lowerFirst(v.Path), v.Must)
+		out[i] = fmt.Sprintf("%s at '%s' failed to satisfy constraint: Member must %s", value, smithyPath(v.Path), v.Must)
 	}
 	return strconv.Itoa(len(vs)) + " validation error" + plural + " detected: " + strings.Join(out, "; ")
 }
@@ -132,7 +132,16 @@ func eachUpper(path string) string {
 	return strings.Join(parts, ".")
 }
 
-func lowerFirst(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToLower(r)) + s[n:]
+// smithyPath writes Tags.1.Key as tags.1.member.key.
+func smithyPath(path string) string {
+	parts := strings.Split(path, ".")
+	for i, p := range parts {
+		if _, err := strconv.Atoi(p); err == nil {
+			parts[i] = p + ".member"
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(p)
+		parts[i] = string(unicode.ToLower(r)) + p[n:]
+	}
+	return strings.Join(parts, ".")
 }
