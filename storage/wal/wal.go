@@ -1,11 +1,10 @@
-// Package wal makes appends durable. A log multiplexes the partitions of one broker incarnation; records in it are frames of one
-// group commit each (storage-engine design, section 3). It owns the file format, torn-tail detection and sealing; it knows nothing of
-// Kafka beyond opaque payloads, offsets and epochs.
 package wal
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -14,6 +13,13 @@ type Position struct {
 	Seq uint64
 	Off uint32
 }
+
+// Compare orders positions: negative if p lies before q.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Seq, q.Seq), cmp.Compare(p.Off, q.Off))
+}
+
+func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Seq, p.Off) }
 
 // Type is the kind of an Entry. Values are part of the format.
 type Type uint8
@@ -55,6 +61,13 @@ var (
 	ErrCorrupt = errors.New("wal: corrupt")
 	// ErrFull means that the file system has no room for the entries; nothing was written and later appends may succeed.
 	ErrFull = errors.New("wal: no space left")
+	// ErrFailed means that the disk failed a write or a sync. What it holds is unknown until a recovery reads it: the process must
+	// exit, and must not retry (reliability design, F2).
+	ErrFailed = errors.New("wal: the disk failed")
+	// ErrNewer means that the log was written by a newer version, in a way that this one must not guess at.
+	ErrNewer = errors.New("wal: written by a newer version")
+	// ErrClosed means that the log was used after Close.
+	ErrClosed = errors.New("wal: closed")
 )
 
 // Log is one stream. Append calls come from one goroutine (the committer); the other methods are safe for concurrent use.
@@ -62,7 +75,8 @@ type Log interface {
 	// Append makes es durable as one frame, in order, and sets At of each. It returns once they are on stable storage. After any error
 	// but ErrFull the log accepts no more appends.
 	Append(ctx context.Context, es []Entry) error
-	// Read yields the entries from position from on, in order. It checks every checksum.
+	// Read yields the entries whose payload lies at from or later, in order, up to what is durable when it is called; the zero Position
+	// is the start. A Payload is valid until the next step of the iteration. It checks every checksum and ends after the first error.
 	Read(ctx context.Context, from Position) iter.Seq2[Entry, error]
 	// ReadAt fills p with payload bytes that start at position at.
 	ReadAt(ctx context.Context, p []byte, at Position) error

@@ -1,0 +1,388 @@
+package wal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/storage/disk"
+)
+
+// Config of a log in files. The zero value of a field means its default.
+type Config struct {
+	Stream         string        // name of the stream, in every file's header, at most 256 bytes
+	FileBytes      int64         // size of a file once they have grown; 128 MiB
+	FirstFileBytes int64         // size of the first file; each further one is four times as large, up to FileBytes; 1 MiB
+	Pool           string        // directory of files to use again, shared by the logs of one process; "" is none: files are removed
+	PoolFiles      int           // files to keep in Pool; 4
+	Salt           func() uint32 // random numbers, from crypto/rand
+	Log            *slog.Logger  // nowhere
+	// AtLeast makes Recover refuse a log that ends before this position (reliability design, F6): one that the caller knows to have been
+	// durable, because it wrote it down elsewhere.
+	AtLeast Position
+
+	fillBelow int64 // zero-fill files for a writer of fewer bytes a second; 32 MiB
+}
+
+func (c *Config) setDefaults() error {
+	if len(c.Stream) > streamNameMax {
+		return fmt.Errorf("wal: stream name of %d bytes, at most %d", len(c.Stream), streamNameMax)
+	}
+	if c.FileBytes == 0 {
+		c.FileBytes = 128 << 20
+	}
+	if c.FirstFileBytes == 0 {
+		c.FirstFileBytes = 1 << 20
+	}
+	c.FirstFileBytes = min(c.FirstFileBytes, c.FileBytes)
+	if c.FirstFileBytes < 4*blockBytes || c.FileBytes > frameBytesMax {
+		return fmt.Errorf("wal: files of %d to %d bytes: must be %d to %d", c.FirstFileBytes, c.FileBytes, 4*blockBytes, frameBytesMax)
+	}
+	if c.PoolFiles == 0 {
+		c.PoolFiles = 4
+	}
+	if c.fillBelow == 0 {
+		c.fillBelow = 32 << 20
+	}
+	if c.Salt == nil {
+		c.Salt = func() uint32 {
+			var b [4]byte
+			_, _ = rand.Read(b[:]) // never fails (Go 1.24)
+			return binary.LittleEndian.Uint32(b[:])
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// File is a log in a directory of files. Create returns one to write, Recover one that is sealed.
+type File struct {
+	fs     disk.FS
+	dir    string
+	cfg    Config
+	lock   io.Closer
+	sealed bool
+
+	// Of Append, which is called from one goroutine.
+	appending atomic.Bool
+	handles   map[Partition]uint32 // of the current file
+	pos       uint64               // of the next frame
+	headers   []byte               // all headers of a frame
+	bufs      [][]byte             // what to write
+	zeros     []byte               // blockBytes
+	cut       bool                 // a frame without space was taken back, but that is not durable
+
+	making chan struct{} // holds a token while nobody makes or drops files
+	hurry  atomic.Bool   // Append waits for the token: stop filling
+	wake   chan struct{} // asks Run for the next file
+	quit   chan struct{} // closed by Close
+
+	calls sync.WaitGroup // in flight; Add under mu while !closed
+
+	mu     sync.Mutex
+	spans  []*span // by seq; the last is written to
+	next   *span   // made ahead
+	failed error
+	closed bool
+}
+
+var _ Log = (*File)(nil)
+
+// span is one file of the log.
+type span struct {
+	f    disk.File
+	name string
+	seq  uint64
+	salt uint32
+
+	room int64 // frames but SEAL must end here
+
+	// Guarded by File.mu.
+	since   time.Time // when the first frame was written
+	end     int64     // end of the durable frames; 0: not known (of a recovered log, but its last file)
+	readers int
+}
+
+// Create starts the log of a new stream in dir of fs, which must not hold one. It returns when the first file is durable, some
+// milliseconds. It fails with disk.ErrLocked if another process has the log, and with disk.ErrNetwork on a network file system.
+// The log makes further files in Run, or, where nobody calls it, within Append.
+func Create(fs disk.FS, dir string, cfg Config) (*File, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	if err := fs.CheckLocal(); err != nil {
+		return nil, fmt.Errorf("wal: create %s: %w", dir, err)
+	}
+	if err := makeDir(fs, dir); err != nil {
+		return nil, fmt.Errorf("wal: create %s: %w", dir, err)
+	}
+	l, err := newFile(fs, dir, cfg)
+	if err != nil {
+		return nil, err
+	}
+	names, err := l.list()
+	if err == nil && len(names) > 0 {
+		err = fmt.Errorf("wal: create %s: the stream exists already (%s)", dir, path.Base(names[0].name))
+	}
+	if err == nil {
+		err = l.sweepPool()
+	}
+	var s *span
+	if err == nil {
+		s, err = l.makeSpan(1, true)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.lock.Close())
+	}
+	l.spans = []*span{s}
+	return l, nil
+}
+
+// newFile takes the lock and returns a log without files.
+func newFile(fs disk.FS, dir string, cfg Config) (*File, error) {
+	lock, err := fs.Lock(path.Join(dir, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("wal: %s: %w", dir, err)
+	}
+	l := &File{
+		fs: fs, dir: dir, cfg: cfg, lock: lock,
+		handles: map[Partition]uint32{},
+		zeros:   make([]byte, blockBytes),
+		making:  make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+	}
+	l.making <- struct{}{}
+	return l, nil
+}
+
+// Append writes es as one frame with one write and one sync. Ctx is looked at before the write only. A frame larger than 1 GiB is refused.
+func (l *File) Append(ctx context.Context, es []Entry) error {
+	if len(es) == 0 {
+		return nil
+	}
+	if !l.appending.CompareAndSwap(false, true) {
+		panic("wal: Append called concurrently")
+	}
+	defer l.appending.Store(false)
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.calls.Done()
+	if l.sealed {
+		return fmt.Errorf("wal: append to %s: %w", l.dir, ErrFenced)
+	}
+	l.mu.Lock()
+	err := l.failed
+	cur := l.spans[len(l.spans)-1]
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("wal: append to %s: %w", l.dir, err)
+	}
+	off := max(cur.end, blockBytes) // only Append changes end
+	size, binds, err := l.encode(es, cur, off)
+	if err != nil {
+		return err
+	}
+	if off+size > cur.room && off == blockBytes {
+		cur.room = off + size // a frame larger than a file gets one of its own size
+	}
+	if off+size > cur.room {
+		l.unbind(es, binds)
+		if cur, err = l.roll(ctx, size); err != nil {
+			return err
+		}
+		off = blockBytes
+		if size, binds, err = l.encode(es, cur, off); err != nil {
+			return err
+		}
+	}
+	if err := l.write(cur, off, size); err != nil {
+		l.unbind(es, binds)
+		return err
+	}
+	l.pos += uint64(size)
+	l.mu.Lock()
+	if cur.end == 0 {
+		cur.since = time.Now()
+	}
+	cur.end = off + size
+	ahead := l.next != nil
+	l.mu.Unlock()
+	if !ahead && off+size > cur.room/2 {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// encode fills l.bufs with the frame of es for offset off of cur, and sets the entries' positions. It returns the frame's size and how many
+// partitions it bound: unbind must take them back if the frame is not written.
+func (l *File) encode(es []Entry, cur *span, off int64) (size int64, binds uint32, err error) {
+	// No append below may move the headers, because bufs holds slices of them.
+	if most := frameHeaderBytes + len(es)*(2*recordBytes+bindBytes); cap(l.headers) < most {
+		l.headers = make([]byte, 0, most+most/2)
+	}
+	total := int64(frameHeaderBytes)
+	for i := range es {
+		total += recordBytes + int64(len(es[i].Payload))
+		if total > frameBytesMax-int64(cap(l.headers)) {
+			return 0, 0, fmt.Errorf("wal: append to %s: %d entries are larger than a frame may be", l.dir, len(es))
+		}
+	}
+	hs := l.headers[:frameHeaderBytes]
+	bufs := l.bufs[:0]
+	start, payloads := 0, 0
+	for i := range es {
+		e := &es[i]
+		var handle uint32
+		if e.Type.hasPartition() {
+			if handle = l.handles[e.Partition]; handle == 0 {
+				handle = uint32(len(l.handles)) + 1
+				l.handles[e.Partition] = handle
+				hs = appendBind(hs, e.Partition, handle, e.LeaderEpoch)
+				binds++
+			}
+		}
+		hs = appendRecord(hs, e, handle, len(e.Payload))
+		e.At = Position{Seq: cur.seq, Off: uint32(off) + uint32(len(hs)+payloads)}
+		if len(e.Payload) > 0 {
+			bufs = append(bufs, hs[start:], e.Payload)
+			start = len(hs)
+			payloads += len(e.Payload)
+		}
+	}
+	if start < len(hs) {
+		bufs = append(bufs, hs[start:])
+	}
+	crc := crc32.Update(seed(cur.salt), castagnoli, bufs[0][frameHeaderBytes:])
+	for _, b := range bufs[1:] {
+		crc = crc32.Update(crc, castagnoli, b)
+	}
+	h := frameHeader{pos: l.pos, bodyLen: uint32(len(hs) - frameHeaderBytes + payloads), records: uint32(len(es)) + binds, bodyCRC: crc}
+	h.encode(hs, cur.salt)
+	if pad := h.size() - frameHeaderBytes - int64(h.bodyLen); pad > 0 {
+		bufs = append(bufs, l.zeros[:pad])
+	}
+	l.bufs = bufs
+	return h.size(), binds, nil
+}
+
+// unbind takes back the last binds handles, which es bound.
+func (l *File) unbind(es []Entry, binds uint32) {
+	clear(l.bufs)
+	if binds == 0 {
+		return
+	}
+	keep := uint32(len(l.handles)) - binds
+	for i := range es {
+		if l.handles[es[i].Partition] > keep {
+			delete(l.handles, es[i].Partition)
+		}
+	}
+}
+
+// write makes l.bufs durable.
+func (l *File) write(cur *span, off, size int64) error {
+	n, err := cur.f.WritevAt(l.bufs, off)
+	if err == nil && int64(n) != size {
+		err = io.ErrShortWrite
+	}
+	if err != nil && errors.Is(err, disk.ErrNoSpace) {
+		// What was written lies where the next frame will be. Until then it must not pass for a frame.
+		if n > 0 {
+			l.cut = true
+			if _, zeroErr := cur.f.WriteAt(l.zeros[:min(n, blockBytes)], off); zeroErr != nil {
+				return l.fail(fmt.Errorf("take back a cut frame in %s: %w", cur.name, errors.Join(zeroErr, err)))
+			}
+		}
+		return fmt.Errorf("wal: append to %s: %w: %w", cur.name, ErrFull, err)
+	}
+	if err != nil {
+		return l.fail(fmt.Errorf("append to %s: %w", cur.name, err))
+	}
+	if err := cur.f.Datasync(); err != nil {
+		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
+	}
+	l.cut = false
+	clear(l.bufs)
+	return nil
+}
+
+// fail makes err, wrapped in ErrFailed, the answer to this and all further appends.
+func (l *File) fail(err error) error {
+	err = fmt.Errorf("%w: %w", ErrFailed, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		l.failed = err
+	}
+	return err
+}
+
+// End is the durable end of the log: all entries lie before it. Of a sealed log it is the position of the seal, so it never changes again.
+func (l *File) End() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spans) == 0 {
+		return Position{}
+	}
+	s := l.spans[len(l.spans)-1]
+	end := max(s.end, blockBytes)
+	if l.sealed {
+		end -= blockBytes // the seal's frame
+	}
+	return Position{Seq: s.seq, Off: uint32(end)}
+}
+
+// enter counts a call in flight; the caller must call l.calls.Done.
+func (l *File) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return fmt.Errorf("wal: %s: %w", l.dir, ErrClosed)
+	}
+	l.calls.Add(1)
+	return nil
+}
+
+// Close waits for calls in flight, Run among them, and releases the files and the lock. It does not seal the log. Iterations of Read count as
+// in flight until they end. A second Close does nothing.
+func (l *File) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	close(l.quit)
+	l.mu.Unlock()
+	l.calls.Wait()
+	var errs []error
+	for _, s := range l.spans {
+		errs = append(errs, s.f.Close())
+	}
+	if l.next != nil {
+		errs = append(errs, l.next.f.Close())
+	}
+	if err := errors.Join(append(errs, l.lock.Close())...); err != nil {
+		return fmt.Errorf("wal: close %s: %w", l.dir, err)
+	}
+	return nil
+}

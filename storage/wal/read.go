@@ -1,0 +1,152 @@
+package wal
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// Read implements Log. Trim leaves the files alone that are being read.
+func (l *File) Read(ctx context.Context, from Position) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if err := l.enter(); err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		defer l.calls.Done()
+		if err := l.read(ctx, from, func(e *Entry) bool { return yield(*e, nil) }); err != nil {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// read calls fn for the entries from from on, until it returns false; then it returns nil.
+func (l *File) read(ctx context.Context, from Position, fn func(*Entry) bool) error {
+	l.mu.Lock()
+	if len(l.spans) == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	seq, last := l.spans[0].seq, l.spans[len(l.spans)-1]
+	lastSeq, lastEnd := last.seq, last.end
+	l.mu.Unlock()
+	if from.Seq != 0 && from.Seq < seq {
+		return fmt.Errorf("wal: read %s from %v: it begins with file %d", l.dir, from, seq)
+	}
+	seq = max(seq, from.Seq)
+	var pos uint64 // where the file before ended
+	for first := true; seq <= lastSeq; seq++ {
+		s, end, err := l.acquire(seq)
+		if err != nil {
+			return err
+		}
+		if seq == lastSeq {
+			end = lastEnd
+		}
+		sc, more, err := l.readSpan(ctx, s, end, seq == lastSeq, from, fn)
+		l.release(s)
+		if err != nil || !more {
+			return err
+		}
+		if sc.known {
+			if start := sc.pos - uint64(sc.off-blockBytes); !first && start != pos || s.seq == 1 && start != 0 {
+				return fmt.Errorf("wal: %s begins at byte %d of the stream, the file before it ends at %d: %w", s.name, start, pos, ErrCorrupt)
+			}
+			pos, first = sc.pos, false
+		}
+	}
+	return nil
+}
+
+// readSpan reads one file up to end, or, if that is 0, up to the first frame that is none.
+func (l *File) readSpan(ctx context.Context, s *span, end int64, isLast bool, from Position, fn func(*Entry) bool) (*scan, bool, error) {
+	limit := end
+	if end == 0 {
+		if isLast { // nothing was written
+			return scanOf(s, 0), true, nil
+		}
+		var err error
+		if limit, err = s.f.Size(); err != nil {
+			return nil, false, fmt.Errorf("wal: read %s: %w", s.name, err)
+		}
+	}
+	sc := scanOf(s, limit)
+	more := true
+	for more {
+		if err := ctx.Err(); err != nil {
+			return nil, false, fmt.Errorf("wal: read %s: %w", s.name, err)
+		}
+		at := Position{Seq: s.seq, Off: uint32(sc.off + frameHeaderBytes)}
+		h, body, ok, err := sc.next()
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok {
+			// Of a file that has a successor with frames all must be there; the next file's start tells.
+			if end != 0 && sc.off != end || !sc.known {
+				return nil, false, fmt.Errorf("wal: %s: bad frame at %d, the log goes on after it: %w", s.name, sc.off, ErrCorrupt)
+			}
+			if end == 0 {
+				if later, err := sc.later(); err != nil || later >= 0 {
+					return nil, false, corruptOr(err, s, sc.off, later)
+				}
+			}
+			return sc, true, nil
+		}
+		err = parseRecords(body, h.records, at, &sc.bound, func(e *Entry) bool {
+			if e.At.Compare(from) >= 0 {
+				more = fn(e)
+			}
+			return more
+		})
+		if err != nil {
+			return nil, false, fmt.Errorf("wal: %s: frame at %d: %w", s.name, sc.off-h.size(), err)
+		}
+	}
+	return sc, false, nil
+}
+
+func corruptOr(err error, s *span, off, later int64) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("wal: %s: bad frame at %d, but a good one at %d: %w", s.name, off, later, ErrCorrupt)
+}
+
+// acquire keeps Trim from dropping file seq until release. It returns how far its frames reach, 0 if that is not known.
+func (l *File) acquire(seq uint64) (*span, int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spans) == 0 || seq < l.spans[0].seq || seq-l.spans[0].seq >= uint64(len(l.spans)) {
+		return nil, 0, fmt.Errorf("wal: %s has no file %d", l.dir, seq)
+	}
+	s := l.spans[seq-l.spans[0].seq]
+	s.readers++
+	return s, s.end, nil
+}
+
+func (l *File) release(s *span) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.readers--
+}
+
+// ReadAt implements Log. It does not check the log's checksums, which cover whole frames: record batches carry their own.
+func (l *File) ReadAt(_ context.Context, p []byte, at Position) error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.calls.Done()
+	s, end, err := l.acquire(at.Seq)
+	if err != nil {
+		return err
+	}
+	defer l.release(s)
+	if end != 0 && int64(at.Off)+int64(len(p)) > end {
+		return fmt.Errorf("wal: read %d bytes of %s at %d: its end is %d", len(p), s.name, at.Off, end)
+	}
+	if _, err := s.f.ReadAt(p, int64(at.Off)); err != nil {
+		return fmt.Errorf("wal: read %d bytes of %s at %d: %w", len(p), s.name, at.Off, err)
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"weir/storage/disk"
+)
+
+// Recover takes over the log in dir of a writer that is dead: it takes the lock (disk.ErrLocked if the writer lives after all), finds the
+// end, makes the last frame durable and puts a SEAL after it. The log returned is for reading. Recovering again, after a crash in
+// between too, finds the same entries and the same End.
+//
+// A torn last frame was never acknowledged and is cut off. Anything else that cannot be read is ErrCorrupt, naming file and position; of files
+// before the last one only the headers are read here, and Read finds what is wrong with the rest. ErrNewer means that nothing was written.
+// cfg.Stream, if set, must be the stream's name.
+func Recover(ctx context.Context, fsys disk.FS, dir string, cfg Config) (*File, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	if err := fsys.CheckLocal(); err != nil {
+		return nil, fmt.Errorf("wal: recover %s: %w", dir, err)
+	}
+	if _, err := fsys.ReadDir(dir); err != nil { // do not make a directory for the lock
+		return nil, fmt.Errorf("wal: recover %s: %w", dir, err)
+	}
+	l, err := newFile(fsys, dir, cfg)
+	if err != nil {
+		return nil, err
+	}
+	l.sealed = true
+	if err := l.recover(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *File) recover(ctx context.Context) error {
+	names, err := l.list()
+	if err != nil {
+		return err
+	}
+	for i, n := range names {
+		if i > 0 && n.seq != names[i-1].seq+1 {
+			return fmt.Errorf("wal: %s: file %s is missing before %s: %w", l.dir, spanName(names[i-1].seq+1), path.Base(n.name), ErrCorrupt)
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wal: recover %s: %w", l.dir, err)
+		}
+		s, err := l.openSpan(n)
+		if err != nil {
+			return err
+		}
+		l.spans = append(l.spans, s)
+	}
+	if len(l.spans) == 0 { // the writer died in Create
+		return l.checkEnd(Position{})
+	}
+	tail, sc, err := l.findTail(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.checkEnd(sc.end()); err != nil {
+		return err
+	}
+	if err := l.seal(tail, sc); err != nil {
+		return err
+	}
+	// What the writer made ahead has no frames.
+	for _, s := range l.spans[tail+1:] {
+		if err := l.drop(s); err != nil {
+			l.cfg.Log.Warn("leaving an unused journal file", "err", err)
+		}
+	}
+	l.spans = l.spans[:tail+1]
+	if err := l.fs.Remove(path.Join(l.dir, tempName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.cfg.Log.Warn("leaving a temporary journal file", "err", err)
+	}
+	return nil
+}
+
+// openSpan opens a file for reading and checks its header.
+func (l *File) openSpan(n named) (*span, error) {
+	f, err := l.fs.Open(n.name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("wal: recover %s: %w", n.name, err)
+	}
+	s := &span{f: f, name: n.name, seq: n.seq}
+	h, err := s.readHeader()
+	if err == nil && h.seq != n.seq {
+		err = fmt.Errorf("the header says that it is file %d: %w", h.seq, ErrCorrupt)
+	}
+	if err == nil && l.cfg.Stream != "" && h.stream != l.cfg.Stream {
+		err = fmt.Errorf("it belongs to stream %q, not %q: %w", h.stream, l.cfg.Stream, ErrCorrupt)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("wal: recover %s: %w", n.name, err), f.Close())
+	}
+	s.salt = h.salt
+	l.cfg.Stream = h.stream
+	return s, nil
+}
+
+func (s *span) readHeader() (h fileHeader, err error) {
+	b := make([]byte, blockBytes)
+	for range 3 { // see "Non-obvious"
+		clear(b)
+		if _, err = s.f.ReadAt(b, 0); err != nil {
+			return h, fmt.Errorf("file header: %w: %w", ErrCorrupt, err)
+		}
+		if h, err = decodeFileHeader(b); err == nil {
+			break
+		}
+	}
+	return h, err
+}
+
+// findTail returns the last file that has frames, and a scan that stands behind the last of them. If none has, it is the first file.
+func (l *File) findTail(ctx context.Context) (int, *tailScan, error) {
+	for i := len(l.spans) - 1; ; i-- {
+		s := l.spans[i]
+		size, err := s.f.Size()
+		if err != nil {
+			return 0, nil, fmt.Errorf("wal: recover %s: %w", s.name, err)
+		}
+		t := &tailScan{scan: scanOf(s, size)}
+		for {
+			if err := ctx.Err(); err != nil {
+				return 0, nil, fmt.Errorf("wal: recover %s: %w", l.dir, err)
+			}
+			more, err := t.step()
+			if err != nil {
+				return 0, nil, err
+			}
+			if !more {
+				break
+			}
+		}
+		later, err := t.later()
+		if err != nil || later >= 0 {
+			return 0, nil, corruptOr(err, s, t.off, later)
+		}
+		if t.known || i == 0 {
+			return i, t, nil
+		}
+	}
+}
+
+// tailScan is a scan that remembers the last frame.
+type tailScan struct {
+	*scan
+	last   []byte // its bytes, without padding
+	sealed bool
+}
+
+// end is where the seal is, or will be.
+func (t *tailScan) end() Position {
+	off := t.off
+	if t.sealed {
+		off -= blockBytes
+	}
+	return Position{Seq: t.seq, Off: uint32(off)}
+}
+
+func (t *tailScan) step() (bool, error) {
+	at := Position{Seq: t.seq, Off: uint32(t.off + frameHeaderBytes)}
+	h, body, ok, err := t.next()
+	if err != nil || !ok {
+		return false, err
+	}
+	if t.sealed {
+		return false, fmt.Errorf("wal: %s: frame at %d after the seal: %w", t.name, t.off-h.size(), ErrCorrupt)
+	}
+	t.last = append(append(t.last[:0], make([]byte, frameHeaderBytes)...), body...)
+	h.encode(t.last, t.salt)
+	err = parseRecords(body, h.records, at, &t.bound, func(e *Entry) bool {
+		t.sealed = e.Type == Seal
+		return true
+	})
+	if err != nil {
+		return false, fmt.Errorf("wal: %s: frame at %d: %w", t.name, t.off-h.size(), err)
+	}
+	return true, nil
+}
+
+// seal makes the last frame durable and appends SEAL, unless it is there. Then a recovery before this one made sure of the frame before it.
+func (l *File) seal(tail int, t *tailScan) error {
+	s := l.spans[tail]
+	if t.sealed {
+		s.end = t.off
+		return nil
+	}
+	w, err := l.fs.Open(s.name, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("wal: seal %s: %w", s.name, err)
+	}
+	err = l.writeSeal(w, s, t)
+	if err := errors.Join(err, w.Close()); err != nil {
+		return fmt.Errorf("wal: seal %s: %w: %w", s.name, ErrFailed, err)
+	}
+	return nil
+}
+
+func (l *File) writeSeal(w disk.File, s *span, t *tailScan) error {
+	if t.known {
+		size := padded(int64(len(t.last)))
+		if _, err := w.WriteAt(t.last, t.off-size); err != nil {
+			return err
+		}
+		if err := w.Datasync(); err != nil {
+			return err
+		}
+	}
+	l.pos = t.pos
+	size, _, err := l.encode([]Entry{{Type: Seal}}, s, t.off)
+	if err != nil {
+		return err
+	}
+	if _, err := w.WritevAt(l.bufs, t.off); err != nil {
+		return err
+	}
+	if err := w.Datasync(); err != nil {
+		return err
+	}
+	s.end = t.off + size
+	return nil
+}
+
+// checkEnd compares the end with what the caller knows.
+func (l *File) checkEnd(end Position) error {
+	if end.Compare(l.cfg.AtLeast) < 0 {
+		return fmt.Errorf("wal: %s ends at %v, but was durable up to %v: %w", l.dir, end, l.cfg.AtLeast, ErrCorrupt)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"weir/storage/disk"
+)
+
+// readAhead is how much a scan reads at once.
+const readAhead = 256 << 10
+
+// scan walks over the frames of one file.
+type scan struct {
+	f     disk.File
+	name  string
+	seq   uint64
+	salt  uint32
+	limit int64 // frames beyond it are not looked at
+
+	off   int64  // of the next frame
+	pos   uint64 // of the next frame, if known
+	known bool   // false until the first frame
+	bound []Partition
+
+	win      []byte // bytes of the file from winOff on
+	winOff   int64
+	winBytes []byte // memory of win
+}
+
+// scanOf returns a scan of the frames of s that end at limit or before.
+func scanOf(s *span, limit int64) *scan {
+	return &scan{f: s.f, name: s.name, seq: s.seq, salt: s.salt, limit: limit, off: blockBytes}
+}
+
+// next reads the frame at s.off. ok is false if there is none: the end, a torn frame, or damage. After ok the scan stands on the following frame;
+// body is valid until the next call.
+func (s *scan) next() (h frameHeader, body []byte, ok bool, err error) {
+	for range 3 { // see "Non-obvious"
+		h, body, ok, err = s.read()
+		if err != nil || ok {
+			break
+		}
+		if blank := s.win == nil || isZero(s.win[:min(len(s.win), frameHeaderBytes)]); blank {
+			return h, nil, false, nil
+		}
+		s.win = nil
+	}
+	if err != nil || !ok {
+		return h, nil, false, err
+	}
+	s.off += h.size()
+	s.pos, s.known = h.pos+uint64(h.size()), true
+	return h, body, true, nil
+}
+
+func (s *scan) read() (h frameHeader, body []byte, ok bool, err error) {
+	b, err := s.bytes(s.off, frameHeaderBytes)
+	if err != nil || b == nil {
+		return h, nil, false, err
+	}
+	h, ok = decodeFrameHeader(b, s.salt)
+	if !ok || s.known && h.pos != s.pos {
+		return h, nil, false, nil
+	}
+	b, err = s.bytes(s.off, frameHeaderBytes+int64(h.bodyLen))
+	if err != nil || b == nil {
+		return h, nil, false, err
+	}
+	body = b[frameHeaderBytes:]
+	return h, body, crc32.Update(seed(s.salt), castagnoli, body) == h.bodyCRC, nil
+}
+
+// bytes returns n bytes of the file at off, nil if they go beyond the limit or the file.
+func (s *scan) bytes(off, n int64) ([]byte, error) {
+	if n > s.limit-off {
+		return nil, nil
+	}
+	if s.win == nil || off < s.winOff || off+n > s.winOff+int64(len(s.win)) {
+		want := min(max(n, readAhead), s.limit-off)
+		if int64(cap(s.winBytes)) < want {
+			s.winBytes = make([]byte, want)
+		}
+		got, err := s.f.ReadAt(s.winBytes[:want], off)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("wal: read %s at %d: %w", s.name, off, err)
+		}
+		s.win, s.winOff = s.winBytes[:got], off
+		if int64(got) < n {
+			return nil, nil
+		}
+	} else {
+		s.win, s.winOff = s.win[off-s.winOff:], off
+	}
+	return s.win[:n], nil
+}
+
+// later looks for a frame header of this file after the frame at s.off and returns where it is, -1 if nowhere. A torn frame has none after
+// it: its own body can't hold one, because nobody outside knows the salt.
+func (s *scan) later() (int64, error) {
+	s.win = nil
+	for off := s.off + blockBytes; ; off += blockBytes {
+		b, err := s.bytes(off, frameHeaderBytes)
+		if err != nil || b == nil {
+			return -1, err
+		}
+		if h, ok := decodeFrameHeader(b, s.salt); ok && (!s.known || h.pos > s.pos) {
+			return off, nil
+		}
+	}
+}
+
+func isZero(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b) != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
