@@ -302,3 +302,6 @@ func newMark(t testing.TB) string {
 	t.Helper()
 	return uuid.NewString()
 }
+
+// Demo says whether the next Start makes the demo cluster.
+func (w *Weir) Demo(on bool) { w.options.NoDemo = !on }

@@ -1,0 +1,3 @@
+// Package script runs the command line as users type it: `weir` itself, and the AWS CLI of both generations, in the scripts of testdata.
+// Beside testscript's own commands there are up, interrupt, aws, until, setvar, roundtrip and gone; see commands.
+package script

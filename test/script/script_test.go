@@ -1,0 +1,270 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weir/test/cluster"
+)
+
+// TestScripts runs testdata/*.txtar once.
+func TestScripts(t *testing.T) {
+	for _, file := range scripts(t, "*.txtar") {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { run(t, file, 1) })
+	}
+}
+
+// TestAWSCLI runs testdata/aws/*.txtar with the AWS CLI of both generations: their wire forms differ.
+func TestAWSCLI(t *testing.T) {
+	for generation := 1; generation <= 2; generation++ {
+		t.Run("v"+strconv.Itoa(generation), func(t *testing.T) {
+			for _, file := range scripts(t, "aws/*.txtar") {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { run(t, file, generation) })
+			}
+		})
+	}
+}
+
+func scripts(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts match %s: %v", pattern, err)
+	}
+	return files
+}
+
+// session is what one script has started.
+type session struct {
+	t          *testing.T
+	weir       *cluster.Weir
+	generation int // of the AWS CLI
+}
+
+func run(t *testing.T, file string, generation int) {
+	t.Helper()
+	s := &session{t: t, generation: generation}
+	testscript.RunT(inPlace{t}, testscript.Params{
+		Files:              []string{file},
+		RequireUniqueNames: true,
+		Setup:              s.setup,
+		Cmds:               s.commands(),
+	})
+}
+
+// inPlace runs a script in the test that asked for it, so that what the script starts ends with that test.
+type inPlace struct{ *testing.T }
+
+func (p inPlace) Run(_ string, f func(testscript.T)) { f(p) }
+func (p inPlace) Verbose() bool                      { return testing.Verbose() }
+func (p inPlace) Parallel()                          {} // scripts share the machine's addresses
+
+// setup gives the script a data directory and an API address of its own, and `weir` on its PATH.
+func (s *session) setup(e *testscript.Env) error {
+	s.weir = cluster.NewWeir(s.t, cluster.Options{})
+	bin := filepath.Join(e.WorkDir, ".bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(cluster.Binary(s.t), filepath.Join(bin, "weir")); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(s.weir.API)
+	if err != nil {
+		return err
+	}
+	e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+	e.Setenv("HOME", e.WorkDir)
+	e.Setenv("DATA", s.weir.Data)
+	e.Setenv("API", s.weir.API)
+	e.Setenv("API_PORT", port)
+	return nil
+}
+
+func (s *session) commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		// up [flags] starts `weir up` on $DATA and $API, waits until it is ready, and sets what `weir env` exports.
+		"up": func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("up cannot be negated; use: ! exec weir up")
+			}
+			for _, a := range args {
+				switch a {
+				case "--demo=false":
+					s.weir.Demo(false)
+				default:
+					ts.Fatalf("up: unknown flag %s", a)
+				}
+			}
+			s.weir.Start(s.t)
+			s.weir.AwaitReady(s.t)
+			for _, e := range s.weir.Env() {
+				name, value, _ := strings.Cut(e, "=")
+				ts.Setenv(name, value)
+			}
+		},
+		// said REGEXP: what `weir up` has printed matches.
+		"said": func(ts *testscript.TestScript, neg bool, args []string) {
+			text := s.weir.Process.Stdout() + s.weir.Process.Stderr()
+			if regexp.MustCompile("(?m)"+args[0]).MatchString(text) == neg {
+				ts.Fatalf("weir up has printed:\n%s", text)
+			}
+		},
+		// interrupt presses Ctrl-C and waits for the end of `weir up`; nothing may be left running.
+		"interrupt": func(*testscript.TestScript, bool, []string) {
+			s.weir.Stop(s.t)
+			s.weir.CheckNothingRuns(s.t)
+		},
+		// kill ends `weir up` as kill -9 does; its brokers go on.
+		"kill": func(*testscript.TestScript, bool, []string) { s.weir.KillAll() },
+		// brokers N: so many broker processes run, after a while.
+		"brokers": func(ts *testscript.TestScript, _ bool, args []string) {
+			want, err := strconv.Atoi(args[0])
+			ts.Check(err)
+			cluster.Eventually(s.t, 30*time.Second, func() error {
+				if got := len(s.weir.Brokers()); got != want {
+					return fmt.Errorf("%d broker processes run, want %d", got, want)
+				}
+				return nil
+			})
+		},
+		// killbroker N ends one broker process as kill -9 does.
+		"killbroker": func(*testscript.TestScript, bool, []string) { s.weir.KillBroker(s.t, s.weir.Brokers()[0]) },
+		// aws ARGS runs the AWS CLI of the generation under test.
+		"aws": func(ts *testscript.TestScript, neg bool, args []string) {
+			err := ts.Exec(cluster.AWS(s.t, s.generation), args...)
+			if (err != nil) != neg {
+				ts.Fatalf("aws %s: error %v, want one: %v\n%s%s", strings.Join(args, " "), err, neg, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+			}
+		},
+		// until REGEXP COMMAND runs a command again and again until its output matches.
+		"until": func(ts *testscript.TestScript, _ bool, args []string) {
+			want := regexp.MustCompile(args[0])
+			program := args[1]
+			if program == "aws" {
+				program = cluster.AWS(s.t, s.generation)
+			}
+			cluster.Eventually(s.t, 60*time.Second, func() error {
+				err := ts.Exec(program, args[2:]...)
+				if out := ts.ReadFile("stdout"); !want.MatchString(out) {
+					return fmt.Errorf("%v printed %q (error %v, %s), want %s", args[1:], out, err, ts.ReadFile("stderr"), want)
+				}
+				return nil
+			})
+		},
+		// setvar NAME sets a variable to the last command's output.
+		"setvar": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+		},
+		// roundtrip BOOTSTRAP TOPIC produces one record to the topic, made if need be, and reads all of it back: N records are there then.
+		"roundtrip": func(ts *testscript.TestScript, _ bool, args []string) {
+			want, err := strconv.Atoi(args[2])
+			ts.Check(err)
+			ts.Check(roundTrip(s.t, args[0], args[1], want))
+		},
+		// closed ADDRESS,...: nothing accepts connections there.
+		"closed": func(ts *testscript.TestScript, _ bool, args []string) {
+			for address := range strings.SplitSeq(args[0], ",") {
+				if cluster.Listening(s.t.Context(), address) {
+					ts.Fatalf("%s still accepts connections", address)
+				}
+			}
+		},
+		// gone TEXT: no file or folder under $DATA has the text in its name, and no key of the metadata store.
+		"gone": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(filepath.WalkDir(s.weir.Data, func(path string, _ os.DirEntry, err error) error {
+				if err == nil && strings.Contains(filepath.Base(path), args[0]) {
+					err = fmt.Errorf("%s is left behind", path)
+				}
+				return err
+			}))
+			keys, err := s.weir.Keys(s.t.Context())
+			ts.Check(err)
+			for _, key := range keys {
+				if strings.Contains(key, args[0]) {
+					ts.Fatalf("the key %s is left behind", key)
+				}
+			}
+		},
+		// occupied holds the port of $API, as another program would.
+		"occupied": func(ts *testscript.TestScript, _ bool, _ []string) {
+			l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.weir.API)
+			ts.Check(err)
+			ts.Defer(func() { l.Close() })
+		},
+		// exits CODE COMMAND...: the command ends by itself with that exit code. Its output is in the files stdout.txt and stderr.txt.
+		"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+			var env []string
+			for _, name := range []string{"PATH", "HOME", "AWS_ENDPOINT_URL"} {
+				env = append(env, name+"="+ts.Getenv(name))
+			}
+			argv := args[1:]
+			if argv[0] == "weir" {
+				argv[0] = cluster.Binary(s.t)
+			}
+			p := cluster.Spawn(s.t, env, argv...)
+			code := p.Wait(s.t, 30*time.Second)
+			ts.Check(os.WriteFile(ts.MkAbs("stdout.txt"), []byte(p.Stdout()), 0o600))
+			ts.Check(os.WriteFile(ts.MkAbs("stderr.txt"), []byte(p.Stderr()), 0o600))
+			if strconv.Itoa(code) != args[0] {
+				ts.Fatalf("exit code %d, want %s\nstdout: %s\nstderr: %s", code, args[0], p.Stdout(), p.Stderr())
+			}
+			if bytes.Contains([]byte(p.Stderr()), []byte("goroutine ")) {
+				ts.Fatalf("a stack trace at the terminal:\n%s", p.Stderr())
+			}
+		},
+		// twice presses Ctrl-C two times: `weir up` ends at once.
+		"twice": func(*testscript.TestScript, bool, []string) {
+			s.weir.Process.Signal(os.Interrupt)
+			s.weir.Process.Signal(syscall.SIGINT)
+			s.weir.Process.Wait(s.t, 3*time.Second)
+			s.weir.CheckNothingRuns(s.t)
+		},
+	}
+}
+
+// roundTrip produces one record and reads the topic from its start: count records must be there.
+func roundTrip(t *testing.T, bootstrap, topic string, count int) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	admin := kadm.NewClient(cl)
+	if topics, err := admin.ListTopics(ctx, topic); err != nil || !topics.Has(topic) {
+		if _, err := admin.CreateTopic(ctx, 3, -1, nil, topic); err != nil {
+			return fmt.Errorf("create topic %s: %w", topic, err)
+		}
+	}
+	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("hello")}).FirstErr(); err != nil {
+		return fmt.Errorf("produce to %s: %w", topic, err)
+	}
+	for n := 0; n < count; {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			return fmt.Errorf("%d of %d records: %w", n, count, err)
+		}
+		n += fetches.NumRecords()
+		if n > count {
+			return fmt.Errorf("%d records, want %d", n, count)
+		}
+	}
+	return nil
+}
