@@ -8,13 +8,70 @@ import (
 
 // A handler answers one request. It is called on the connection's read loop, so requests of one connection are handled in order and a
 // handler that blocks holds back only its own connection; ctx ends when the connection or the broker closes.
-// Produce and Fetch answer later through a pending reply instead (see reply.go).
-// Handlers never return Go errors: a failure is a code in the response.
+// Produce and Fetch answer later through a reply of their own instead (see reply.go).
+// Handlers never return Go errors: a failure is a code in the response. The version of the response is set by the caller.
 type handler func(b *Broker, ctx context.Context, r *Request) kmsg.Response
 
-// api is one row of the dispatch table.
+// A starter begins to answer a request on the connection's read loop and returns what the write loop will wait for.
+type starter func(b *Broker, ctx context.Context, r *Request) reply
+
+// api is one row of the dispatch table: it has either a handler or a starter.
 type api struct {
 	key      int16
 	min, max int16 // versions served, advertised by ApiVersions
 	handle   handler
+	start    starter
+
+	// older is set if ApiVersions advertises version 0 although only min and later are served.
+	older bool
 }
+
+// table is all that this broker serves, in order of key. docs/protocol/apis.md is checked against it.
+func table() []api {
+	return []api{
+		// As Kafka 4 does (KAFKA-18659): librdkafka compresses only if it sees that old versions of Produce exist. It does not use them.
+		{key: 0, min: 3, max: 13, start: (*Broker).produce, older: true},
+		{key: 1, min: 4, max: 18, start: (*Broker).fetch},
+		{key: 2, min: 1, max: 11, handle: (*Broker).listOffsets},
+		{key: 3, min: 0, max: 13, handle: (*Broker).metadata},
+		{key: 18, min: 0, max: 5, handle: (*Broker).apiVersions},
+		{key: 23, min: 2, max: 4, handle: (*Broker).offsetForLeaderEpoch},
+		{key: 60, min: 0, max: 2, handle: (*Broker).describeCluster},
+		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
+	}
+}
+
+// keysMax bounds the keys that are looked up; Kafka's highest is below 100.
+const keysMax = 128
+
+// dispatch finds rows by key.
+type dispatch struct {
+	rows  []api
+	byKey [keysMax]*api
+}
+
+func newDispatch(rows []api) *dispatch {
+	d := &dispatch{rows: rows}
+	for i := range rows {
+		d.byKey[rows[i].key] = &rows[i]
+	}
+	return d
+}
+
+// find returns the row of the key, nil if it is not served.
+func (d *dispatch) find(key int16) *api {
+	if key < 0 || key >= keysMax {
+		return nil
+	}
+	return d.byKey[key]
+}
+
+// advertised is the lowest version that clients are told of.
+func (a *api) advertised() int16 {
+	if a.older {
+		return 0
+	}
+	return a.min
+}
+
+func (a *api) serves(version int16) bool { return version >= a.min && version <= a.max }

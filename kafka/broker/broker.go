@@ -1,14 +1,32 @@
 // Package broker serves the Kafka protocol: connections, dispatch, and one file per API key, numbered by it.
+//
+// A request's way: listener.go accepts, conn.go reads a frame and decodes it (kafka/wire), apis.go finds the handler, the handler's file
+// answers, conn.go's write loop sends the answers in the order of the requests.
+//
+// Non-obvious:
+//
+//   - A waiting fetch waits on its connection's write loop. Its answer could not be sent before those of earlier requests anyway, so that
+//     no goroutine, timer wheel or executor is needed for it: the purgatory only wakes it.
+//   - A produce request's strings and records lie in the buffer that it was read into. The buffer is given back only after the answer is
+//     encoded and the last append is durable, whichever comes last, even if the connection is long gone; so is its part of the produce
+//     budget, or a client could fill the memory by reconnecting.
+//   - Lock order: session.mu and purgatory.mu are never held while another lock of this package is taken, nor across I/O.
 package broker
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/topic"
+	"weir/kafka/wire"
 	"weir/metadata"
+	"weir/storage/buffer"
 )
 
 // Config is what a broker process is told at start. The zero value of a limit means its default.
@@ -20,22 +38,82 @@ type Config struct {
 	Endpoints []metadata.Endpoint
 	// Properties are the static broker properties (server.properties), validated by configdef.
 	Properties map[string]string
+	Limits     Limits
+}
+
+// Deps are the parts that a broker works with. All but Registerer are required.
+type Deps struct {
+	Log        *slog.Logger
+	Store      metadata.Store
+	Image      *image.Live        // run by the caller
+	Leaders    *partition.Leaders // kept in step with Image by the caller
+	Topics     *topic.Admin
+	Buffers    *buffer.Pool          // produce requests are read into it
+	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Broker is the protocol server of one broker process.
 type Broker struct {
-	cfg     Config
-	log     *slog.Logger
-	store   metadata.Store
-	image   *image.Live
-	leaders *partition.Leaders
+	cfg       Config
+	props     properties
+	log       *slog.Logger
+	store     metadata.Store
+	image     *image.Live
+	leaders   leaders
+	topics    *topic.Admin
+	buffers   *buffer.Pool
+	apis      *dispatch
+	decoder   *wire.Decoder
+	sessions  *sessions
+	purgatory *purgatory
+	metrics   *metrics
+
+	produceBudget *budget // bytes of produce requests from the wire to the disk
+	requestBudget *budget // bytes of all other requests
+	fetchBudget   *budget // bytes of records in fetch responses
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	count connCounts
 }
 
-// Request is one decoded request with what its handler may need of its connection.
-type Request struct {
-	Body          kmsg.Request // its version is set
-	ClientID      string
-	CorrelationID int32
-	ClientHost    string // address of the peer, without port
-	Listener      string // name of the listener it came in on
+// New checks cfg and deps. It starts nothing.
+func New(cfg Config, deps Deps) (*Broker, error) {
+	if cfg.Cluster == "" || cfg.ClusterID == "" || cfg.Broker < 1 {
+		return nil, fmt.Errorf("broker: cluster %q, cluster id %q and broker %d must be set", cfg.Cluster, cfg.ClusterID, cfg.Broker)
+	}
+	if deps.Log == nil || deps.Store == nil || deps.Image == nil || deps.Leaders == nil || deps.Topics == nil || deps.Buffers == nil {
+		return nil, errors.New("broker: a dependency is missing")
+	}
+	return newBroker(cfg, deps, ledBy{deps.Leaders})
+}
+
+func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
+	props, err := readProperties(cfg.Properties)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	m := newMetrics(deps.Registerer, table())
+	b := &Broker{
+		cfg:           cfg,
+		props:         props,
+		log:           deps.Log.With("broker", int32(cfg.Broker)),
+		store:         deps.Store,
+		image:         deps.Image,
+		leaders:       led,
+		topics:        deps.Topics,
+		buffers:       deps.Buffers,
+		apis:          newDispatch(table()),
+		decoder:       wire.NewDecoder(cfg.Limits.DecodedBytesMax),
+		sessions:      newSessions(props.fetchSessionSlots, m),
+		purgatory:     newPurgatory(m),
+		metrics:       m,
+		produceBudget: newBudget(cfg.Limits.ProduceBytesMax, m.produceBytes),
+		requestBudget: newBudget(cfg.Limits.RequestBytesMax, m.requestBytes),
+		fetchBudget:   newBudget(cfg.Limits.FetchBytesMax, m.fetchBytes),
+		conns:         make(map[*conn]struct{}),
+	}
+	b.count.init()
+	return b, nil
 }

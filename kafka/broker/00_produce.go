@@ -1,0 +1,252 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/image"
+	"weir/kafka/partition"
+	"weir/metadata"
+)
+
+const produceKey = 0
+
+// Produce (key 0), versions 3-13. Appends are queued on the read loop, in order; the answer follows when the last of them is durable.
+// v5 answers the log start offset; v7 allows zstd (KIP-110); v8 has error messages (KIP-467); v9 is flexible; v10 names the current leader
+// (KIP-951); v13 names topics by id (KIP-516). acks=1 and acks=all both wait for stable storage. acks=0 is never answered, and its errors
+// close the connection. The timeout is not used: an append is refused at once or becomes durable as soon as the disk allows.
+// Errors: INVALID_REQUIRED_ACKS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, INVALID_TOPIC_EXCEPTION for internal
+// topics, CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, OUT_OF_ORDER_SEQUENCE_NUMBER,
+// INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR. Transactions are not built yet: a transactional id gets INVALID_REQUEST.
+func (b *Broker) produce(ctx context.Context, r *Request) reply {
+	req := r.Body.(*kmsg.ProduceRequest)
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	op := &produceOp{b: b, r: r, req: req, img: b.image.Current(), parts: make([]producePart, 0, n), complete: make(chan struct{})}
+	op.left.Store(1) // us, until all appends are queued
+	op.holders.Store(2)
+	begun := false
+	defer func() {
+		op.appended()
+		if !begun { // a panic: there will be no reply
+			op.release()
+		}
+	}()
+	op.begin(ctx)
+	begun = true
+	return op
+}
+
+// produceOp is one produce request under way.
+type produceOp struct {
+	b     *Broker
+	r     *Request
+	req   *kmsg.ProduceRequest
+	img   *image.Image
+	parts []producePart // of all topics, in the request's order; its capacity is never exceeded, so that pointers into it stay good
+
+	patience time.Time     // until when partitions are awaited
+	left     atomic.Int32  // appends that are not done, and the starter
+	complete chan struct{} // closed when left is 0
+	holders  atomic.Int32  // of the input buffer: the appends together, and the reply
+}
+
+type producePart struct {
+	op   *produceOp
+	err  error
+	hint leaderHint
+	out  partition.Appended
+}
+
+var (
+	errTransactions = fmt.Errorf("transactions are not built yet: %w", kerr.InvalidRequest)
+	errAcks         = fmt.Errorf("acks must be -1, 0 or 1: %w", kerr.InvalidRequiredAcks)
+	errInternal     = fmt.Errorf("clients may not write to internal topics: %w", kerr.InvalidTopicException)
+)
+
+// openingWait is how long a request waits for partitions that the image gives to this broker but that are not open yet: topics are
+// produced to the moment they are created, and a client that is sent away comes back only after a pause.
+const openingWait = 250 * time.Millisecond
+
+// adminClientID is the client id whose writes to internal topics Kafka lets pass.
+const adminClientID = "__admin_client"
+
+func (op *produceOp) begin(ctx context.Context) {
+	var refuse error
+	switch {
+	case op.req.Acks < -1 || op.req.Acks > 1:
+		refuse = errAcks
+	case op.req.TransactionID != nil:
+		refuse = errTransactions
+	}
+	for i := range op.req.Topics {
+		t := &op.req.Topics[i]
+		known, unknown := op.topic(t)
+		for j := range t.Partitions {
+			op.parts = append(op.parts, producePart{op: op})
+			p := &op.parts[len(op.parts)-1]
+			switch {
+			case refuse != nil:
+				p.err = refuse
+			case unknown != nil:
+				p.err = unknown
+			case known.Internal && op.r.ClientID != adminClientID:
+				p.err = errInternal
+			default:
+				p.append(ctx, known, &t.Partitions[j])
+			}
+		}
+	}
+}
+
+// topic finds the topic that t names.
+func (op *produceOp) topic(t *kmsg.ProduceRequestTopic) (*image.Topic, error) {
+	if op.req.Version >= 13 {
+		if known, ok := op.img.TopicByID(metadata.TopicID(t.TopicID)); ok {
+			return known, nil
+		}
+		return nil, kerr.UnknownTopicID
+	}
+	if known, ok := op.img.Topic(t.Topic); ok {
+		return known, nil
+	}
+	return nil, kerr.UnknownTopicOrPartition
+}
+
+func (p *producePart) append(ctx context.Context, t *image.Topic, in *kmsg.ProduceRequestTopicPartition) {
+	if in.Partition < 0 || int(in.Partition) >= len(t.Partitions) {
+		p.err = kerr.UnknownTopicOrPartition
+		return
+	}
+	op := p.op
+	key := partition.Key{Topic: t.ID, Index: in.Partition}
+	l, err := op.b.leaders.get(key)
+	if err != nil && t.Partitions[in.Partition].Leader == op.b.cfg.Broker {
+		l, err = op.await(ctx, key)
+	}
+	if err == nil {
+		op.left.Add(1)
+		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7}, p.done)
+		if err != nil {
+			op.left.Add(-1)
+		}
+	}
+	if err != nil {
+		p.err = err
+		if errors.Is(err, kerr.NotLeaderForPartition) {
+			p.hint = hint(t, in.Partition)
+		}
+	}
+}
+
+// await waits for a partition that is not open yet. All of a request's waiting ends at the same moment.
+func (op *produceOp) await(ctx context.Context, key partition.Key) (led, error) {
+	if op.patience.IsZero() {
+		op.patience = time.Now().Add(openingWait)
+	}
+	ctx, cancel := context.WithDeadline(ctx, op.patience)
+	defer cancel()
+	return op.b.leaders.await(ctx, key)
+}
+
+// done takes the outcome of an append, from the committer's goroutine.
+func (p *producePart) done(out partition.Appended, err error) {
+	p.out, p.err = out, err
+	p.op.appended()
+}
+
+func (op *produceOp) appended() {
+	if op.left.Add(-1) == 0 {
+		close(op.complete)
+		op.release()
+	}
+}
+
+// release gives back the input and its part of the budget, once nothing reads it any more.
+func (op *produceOp) release() {
+	if op.holders.Add(-1) == 0 {
+		op.r.input.Release()
+		op.b.produceBudget.give(op.r.charge)
+	}
+}
+
+func (op *produceOp) ready() bool {
+	select {
+	case <-op.complete:
+		return true
+	default:
+		return false
+	}
+}
+
+func (op *produceOp) done() { op.release() }
+
+var errUnacknowledged = errors.New("a produce request with acks=0 failed")
+
+func (op *produceOp) frame(context.Context) (net.Buffers, error) {
+	select {
+	case <-op.complete:
+	case <-op.r.conn.lost:
+		return nil, net.ErrClosed
+	}
+	resp := op.response()
+	if op.req.Acks != 0 {
+		return net.Buffers{encode(op.r, resp)}, nil
+	}
+	for i := range op.parts {
+		if err := op.parts[i].err; err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnacknowledged, err)
+		}
+	}
+	return nil, nil
+}
+
+func (op *produceOp) response() *kmsg.ProduceResponse {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.Version = op.req.Version
+	resp.Topics = make([]kmsg.ProduceResponseTopic, len(op.req.Topics))
+	hints := hinted{img: op.img, listener: op.r.Listener}
+	next := 0
+	for i := range op.req.Topics {
+		in, out := &op.req.Topics[i], &resp.Topics[i]
+		out.Topic, out.TopicID = in.Topic, in.TopicID
+		out.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(in.Partitions))
+		for j := range in.Partitions {
+			op.parts[next].fill(&out.Partitions[j], in.Partitions[j].Partition, &hints)
+			next++
+		}
+	}
+	for _, n := range hints.nodes {
+		resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: nullable(n.rack)})
+	}
+	return resp
+}
+
+func (p *producePart) fill(out *kmsg.ProduceResponseTopicPartition, index int32, hints *hinted) {
+	out.Default()
+	out.Partition = index
+	if p.err == nil {
+		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = p.out.BaseOffset, p.out.LogAppendMs, p.out.LogStartOffset
+		return
+	}
+	out.ErrorCode = p.op.b.code(p.op.r, p.err, "partition", index)
+	out.BaseOffset = -1
+	switch out.ErrorCode {
+	case kerr.NotLeaderForPartition.Code, kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code:
+	default:
+		out.ErrorMessage = message(p.err)
+	}
+	if p.hint.leader > 0 && p.op.req.Version >= 10 {
+		out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = int32(p.hint.leader), int32(p.hint.epoch)
+		hints.add(p.hint.leader)
+	}
+}

@@ -1,0 +1,59 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/wire"
+)
+
+const apiVersionsKey = 18
+
+// ApiVersions (key 18), versions 0-5. Answered from the dispatch table.
+// v1 adds the throttle time; v3 is flexible in its body, never in its response header, and names the client's software (KIP-511);
+// v4 allows features with version 0; v5 says which cluster and broker the client believes to talk to.
+// A version that is not served gets the response of version 0 with UNSUPPORTED_VERSION and the versions of this API.
+// Errors: UNSUPPORTED_VERSION, INVALID_REQUEST.
+func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.ApiVersionsRequest), kmsg.NewPtrApiVersionsResponse()
+	if req.Version >= 3 && (!softwareName(req.ClientSoftwareName) || !softwareName(req.ClientSoftwareVersion)) {
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	}
+	if req.Version >= 5 && (req.ClusterID == nil) != (req.NodeID < 0) {
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	}
+	for _, row := range b.apis.rows {
+		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: row.key, MinVersion: row.advertised(), MaxVersion: row.max})
+	}
+	// No feature has a level that clients could ask for yet.
+	resp.FinalizedFeaturesEpoch = 0
+	return resp
+}
+
+// apiVersionsFallback is what a client of an unknown version can read.
+func (b *Broker) apiVersionsFallback(correlationID int32) encoded {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.Version = 0
+	resp.ErrorCode = kerr.UnsupportedVersion.Code
+	row := b.apis.find(apiVersionsKey)
+	resp.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: row.key, MinVersion: row.min, MaxVersion: row.max}}
+	return encoded(wire.AppendResponse(nil, correlationID, resp))
+}
+
+// softwareName matches [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])? as KIP-511 demands.
+func softwareName(s string) bool {
+	alnum := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' }
+	if s == "" || !alnum(s[0]) || !alnum(s[len(s)-1]) {
+		return false
+	}
+	for i := range len(s) {
+		if !alnum(s[i]) && s[i] != '-' && s[i] != '.' {
+			return false
+		}
+	}
+	return true
+}

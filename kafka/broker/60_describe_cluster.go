@@ -1,0 +1,41 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// DescribeCluster (key 60), versions 0-2. Served by any broker from its image.
+// v1 asks for brokers or controllers (KIP-919); v2 may list brokers that are registered and not ready, as fenced ones (KIP-1073).
+// Controllers have no endpoints of their own here, which is what Kafka's brokers answer too.
+// Errors: MISMATCHED_ENDPOINT_TYPE.
+func (b *Broker) describeCluster(_ context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.DescribeClusterRequest), kmsg.NewPtrDescribeClusterResponse()
+	resp.ClusterID = b.cfg.ClusterID
+	if req.Version >= 1 && req.EndpointType != 1 {
+		resp.ErrorCode = kerr.MismatchedEndpointType.Code
+		resp.ErrorMessage = kmsg.StringPtr("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
+		return resp
+	}
+	img := b.image.Current()
+	if c, ok := img.Controller(); ok {
+		resp.ControllerID = int32(c.Broker)
+	}
+	for _, s := range img.Brokers {
+		fenced := !s.Ready
+		if fenced && !req.IncludeFencedBrokers {
+			continue
+		}
+		s.Ready = true
+		if n, ok := nodeOf(s, r.Listener); ok {
+			resp.Brokers = append(resp.Brokers,
+				kmsg.DescribeClusterResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: nullable(n.rack), IsFenced: fenced})
+		}
+	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
+	return resp
+}

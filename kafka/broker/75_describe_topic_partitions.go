@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/image"
+	"weir/kafka/topic"
+)
+
+// describePartitionsMax is how many partitions one answer holds at most: Kafka's default of max.request.partition.size.limit.
+const describePartitionsMax = 2000
+
+// DescribeTopicPartitions (key 75), version 0 (KIP-966). Served by any broker from its image, in order of topic name, in pages.
+// Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION; per partition: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND.
+// A cursor with a negative partition closes nothing and starts at the topic's first partition.
+func (b *Broker) describeTopicPartitions(_ context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.DescribeTopicPartitionsRequest), kmsg.NewPtrDescribeTopicPartitionsResponse()
+	img := b.image.Current()
+	d := describer{img: img, listener: r.Listener}
+	d.nodes()
+	room := min(max(int(req.ResponsePartitionLimit), 1), describePartitionsMax)
+	for _, name := range requestedTopics(img, req) {
+		from := 0
+		if req.Cursor != nil && req.Cursor.Topic == name {
+			from = int(max(req.Cursor.Partition, 0))
+		}
+		if room == 0 {
+			resp.NextCursor = nextPage(name, from)
+			break
+		}
+		out := kmsg.NewDescribeTopicPartitionsResponseTopic()
+		out.Topic = &name
+		t, ok := img.Topic(name)
+		if !ok {
+			out.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			if topic.ValidateName(name) != nil {
+				out.ErrorCode = kerr.InvalidTopicException.Code
+			}
+			resp.Topics = append(resp.Topics, out)
+			continue
+		}
+		to := min(from+room, len(t.Partitions))
+		d.page(&out, t, from, to)
+		resp.Topics = append(resp.Topics, out)
+		room -= max(to-from, 0)
+		if to < len(t.Partitions) {
+			resp.NextCursor = nextPage(name, to)
+			break
+		}
+	}
+	return resp
+}
+
+func nextPage(name string, partition int) *kmsg.DescribeTopicPartitionsResponseNextCursor {
+	c := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+	c.Topic, c.Partition = name, int32(partition)
+	return &c
+}
+
+// requestedTopics returns the names to describe, in order, from the cursor on. No names means all topics.
+func requestedTopics(img *image.Image, req *kmsg.DescribeTopicPartitionsRequest) []string {
+	var names []string
+	for i := range req.Topics {
+		names = append(names, req.Topics[i].Topic)
+	}
+	if len(names) == 0 {
+		for _, t := range img.Topics() {
+			names = append(names, t.Name)
+		}
+	} else {
+		slices.Sort(names)
+		names = slices.Compact(names)
+	}
+	if req.Cursor != nil {
+		at, _ := slices.BinarySearchFunc(names, req.Cursor.Topic, strings.Compare)
+		names = names[at:]
+	}
+	return names
+}
+
+func (d *describer) page(out *kmsg.DescribeTopicPartitionsResponseTopic, t *image.Topic, from, to int) {
+	out.TopicID, out.IsInternal, out.AuthorizedOperations = t.ID, t.Internal, topicOperations
+	for i := from; i < to; i++ {
+		in := &t.Partitions[i]
+		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
+		p.Partition, p.LeaderEpoch = int32(i), int32(in.Epoch)
+		p.LeaderID, p.ErrorCode = d.leader(in)
+		p.Replicas, p.OfflineReplicas = d.replicas(in)
+		p.ISR = p.Replicas
+		out.Partitions = append(out.Partitions, p)
+	}
+}

@@ -1,0 +1,285 @@
+package broker
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/metadata"
+)
+
+// Fetch sessions (KIP-227): the broker remembers which partitions a client fetches and what it was told last, so that a request names
+// only what changed and a response leaves out what did not.
+
+const (
+	// sessionRest is how long a session keeps its slot against others although it is not used.
+	sessionRest = 120 * time.Second
+	// sessionPartitionsMax bounds the partitions in all sessions together. Beyond it clients fetch without a session, which always works.
+	sessionPartitionsMax = 500_000
+)
+
+// fetchKey names a partition as the client does: by topic name up to version 12, by id from version 13 on.
+type fetchKey struct {
+	topic string
+	id    metadata.TopicID
+	index int32
+}
+
+// fetchPart is one partition that a client fetches.
+type fetchPart struct {
+	fetchKey
+	offset   int64
+	maxBytes int32
+	epoch    metadata.LeaderEpoch // the client's, -1 if it does not say
+
+	// Of a session: what the client was told last, and the place in the order.
+	highWatermark, logStart int64
+	prev, next              *fetchPart
+}
+
+// session is one fetch session. Its id, byIDs and created never change. It is used by one request at a time: whoever took it owns all
+// else but what sessions.mu guards.
+type session struct {
+	id      int32
+	byIDs   bool
+	created time.Time
+
+	epoch int32 // that the next request must have
+	parts map[fetchKey]*fetchPart
+	ring  fetchPart // of parts, in the order in which they are served; ring.next is the first
+
+	// Guarded by sessions.mu.
+	busy    bool
+	gone    bool
+	used    time.Time
+	counted int // len(parts) when it was last given back
+}
+
+// sessions are the sessions of a broker, by id.
+type sessions struct {
+	metrics *metrics
+	slots   int
+
+	mu         sync.Mutex
+	byID       map[int32]*session
+	partitions int // sum of counted
+}
+
+func newSessions(slots int, m *metrics) *sessions {
+	return &sessions{metrics: m, slots: slots, byID: make(map[int32]*session)}
+}
+
+const (
+	sessionless  = -1 // epoch of a request that wants no session, or the end of the one it names
+	sessionFirst = 0  // epoch of a request that wants a new session
+)
+
+// take returns the session that an incremental request names, for its use alone until give.
+func (s *sessions) take(id, epoch int32, byIDs bool) (*session, *kerr.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.byID[id]
+	switch {
+	case !ok:
+		return nil, kerr.FetchSessionIDNotFound
+	case x.busy || x.epoch != epoch:
+		return nil, kerr.InvalidFetchSessionEpoch
+	case x.byIDs != byIDs:
+		return nil, kerr.FetchSessionTopicIDError
+	}
+	x.busy = true
+	return x, nil
+}
+
+// give ends the use of a session.
+func (s *sessions) give(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.busy = false
+	if x.gone {
+		return
+	}
+	x.used = time.Now()
+	s.partitions += len(x.parts) - x.counted
+	x.counted = len(x.parts)
+	if s.partitions > sessionPartitionsMax { // it grew: the client starts over, without a session
+		s.removeLocked(x)
+	}
+	s.metrics.sessionSlots.Set(float64(s.partitions))
+}
+
+// end removes the session with that id, if there is one.
+func (s *sessions) end(id int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.byID[id]; ok {
+		s.removeLocked(x)
+	}
+}
+
+func (s *sessions) removeLocked(x *session) {
+	delete(s.byID, x.id)
+	s.partitions -= x.counted
+	x.gone, x.counted = true, 0
+	s.metrics.fetchSessions.Set(float64(len(s.byID)))
+	s.metrics.sessionSlots.Set(float64(s.partitions))
+}
+
+// create makes a session of the partitions of a full fetch, which it takes over. It returns 0 if there is no slot for it.
+func (s *sessions) create(parts []*fetchPart, byIDs bool) int32 {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.partitions+len(parts) > sessionPartitionsMax || !s.makeRoomLocked(len(parts), now) {
+		return 0
+	}
+	x := newSession(parts, byIDs, now)
+	for x.id == 0 || s.byID[x.id] != nil {
+		x.id = rand.Int32N(math.MaxInt32) + 1
+	}
+	x.counted = len(x.parts)
+	s.partitions += x.counted
+	s.byID[x.id] = x
+	s.metrics.fetchSessions.Set(float64(len(s.byID)))
+	s.metrics.sessionSlots.Set(float64(s.partitions))
+	return x.id
+}
+
+// makeRoomLocked finds a slot: a free one; or of the session that was not used for longest, if for sessionRest; or of the smallest one that is
+// older than sessionRest and smaller than the new one, which saves more by having it.
+func (s *sessions) makeRoomLocked(size int, now time.Time) bool {
+	if len(s.byID) < s.slots {
+		return true
+	}
+	var stale, small *session
+	for _, x := range s.byID {
+		if x.busy {
+			continue
+		}
+		if now.Sub(x.used) > sessionRest && (stale == nil || x.used.Before(stale.used)) {
+			stale = x
+		}
+		if now.Sub(x.created) > sessionRest && x.counted < size && (small == nil || x.counted < small.counted) {
+			small = x
+		}
+	}
+	victim := stale
+	if victim == nil {
+		victim = small
+	}
+	if victim == nil {
+		return false
+	}
+	s.removeLocked(victim)
+	s.metrics.sessionsEvicted.Inc()
+	return true
+}
+
+func newSession(parts []*fetchPart, byIDs bool, now time.Time) *session {
+	x := &session{byIDs: byIDs, created: now, used: now, epoch: 1, parts: make(map[fetchKey]*fetchPart, len(parts))}
+	x.ring.prev, x.ring.next = &x.ring, &x.ring
+	for _, p := range parts {
+		if old, ok := x.parts[p.fetchKey]; ok {
+			old.unlink()
+		}
+		x.parts[p.fetchKey] = p
+		x.toEnd(p)
+	}
+	return x
+}
+
+// update applies an incremental request and moves the epoch on.
+func (x *session) update(req *kmsg.FetchRequest) {
+	eachPart(req, func(p fetchPart) {
+		old, ok := x.parts[p.fetchKey]
+		if !ok {
+			x.parts[p.fetchKey] = &p
+			x.toEnd(&p)
+			return
+		}
+		old.offset, old.maxBytes, old.epoch = p.offset, p.maxBytes, p.epoch
+	})
+	for i := range req.ForgottenTopics {
+		t := &req.ForgottenTopics[i]
+		for _, index := range t.Partitions {
+			key := fetchKey{index: index}
+			if x.byIDs {
+				key.id = metadata.TopicID(t.TopicID)
+			} else {
+				key.topic = t.Topic
+			}
+			if p, ok := x.parts[key]; ok {
+				p.unlink()
+				delete(x.parts, key)
+			}
+		}
+	}
+	if x.epoch++; x.epoch < 0 { // wraps to 1: 0 would ask for a new session
+		x.epoch = 1
+	}
+}
+
+// all returns the partitions in their order.
+func (x *session) all() []*fetchPart {
+	ps := make([]*fetchPart, 0, len(x.parts))
+	for p := x.ring.next; p != &x.ring; p = p.next {
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// toEnd makes p the last to be served, so that a busy partition does not starve those behind it.
+func (x *session) toEnd(p *fetchPart) {
+	if p.next != nil {
+		p.unlink()
+	}
+	last := x.ring.prev
+	p.prev, p.next = last, &x.ring
+	last.next, x.ring.prev = p, p
+}
+
+func (p *fetchPart) unlink() {
+	p.prev.next, p.next.prev = p.next, p.prev
+	p.prev, p.next = nil, nil
+}
+
+// eachPart calls fn with every partition of the request.
+func eachPart(req *kmsg.FetchRequest, fn func(fetchPart)) {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			in := &t.Partitions[j]
+			p := fetchPart{
+				fetchKey: fetchKey{index: in.Partition}, offset: in.FetchOffset, maxBytes: in.PartitionMaxBytes,
+				epoch: metadata.LeaderEpoch(in.CurrentLeaderEpoch), highWatermark: -1, logStart: -1,
+			}
+			if req.Version >= 13 {
+				p.id = metadata.TopicID(t.TopicID)
+			} else {
+				p.topic = t.Topic
+			}
+			if req.Version < 9 {
+				p.epoch = -1
+			}
+			fn(p)
+		}
+	}
+}
+
+// allParts returns the partitions of a full request.
+func allParts(req *kmsg.FetchRequest) []*fetchPart {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	parts, slab := make([]*fetchPart, 0, n), make([]fetchPart, 0, n)
+	eachPart(req, func(p fetchPart) {
+		slab = append(slab, p)
+		parts = append(parts, &slab[len(slab)-1])
+	})
+	return parts
+}

@@ -1,0 +1,134 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"weir/kafka/configdef"
+)
+
+// Limits bound what clients can make a broker hold. Zero means the default.
+type Limits struct {
+	ProduceBytesMax int64 // produce requests in flight; default 15% of the memory limit, 128 MiB if there is none
+	RequestBytesMax int64 // other requests in flight; default 5% or 64 MiB
+	FetchBytesMax   int64 // records in fetch responses in flight; default 10% or 128 MiB
+	DecodedBytesMax int64 // memory that decoding one request may take beyond its bytes; default 32 MiB
+
+	ConnRequestsMax int   // requests in flight per connection; default 8
+	ConnBytesMax    int64 // bytes of requests in flight per connection; default 32 MiB
+
+	ConnectionsPerAddressMax  int // default 256; loopback addresses, behind which any number of clients sit, have no limit of their own
+	ConnectionsPerListenerMax int // default 3,000
+	ConnectionsMax            int // per broker; default 10,000
+
+	RateWindow   time.Duration // default 10 s
+	RateBytesMin int64         // least bytes per window inside a frame, in and out, or the connection is closed; default 40 KiB
+
+	DrainTimeout time.Duration // how long a closing broker waits for answers under way; default 5 s
+}
+
+func (l Limits) withDefaults() Limits {
+	memory := debug.SetMemoryLimit(-1) // only reads it
+	share := func(percent, otherwise int64) int64 {
+		if memory == math.MaxInt64 {
+			return otherwise
+		}
+		return max(memory/100*percent, 8<<20)
+	}
+	setDefault(&l.ProduceBytesMax, share(15, 128<<20))
+	setDefault(&l.RequestBytesMax, share(5, 64<<20))
+	setDefault(&l.FetchBytesMax, share(10, 128<<20))
+	setDefault(&l.DecodedBytesMax, 32<<20)
+	setDefault(&l.ConnRequestsMax, 8)
+	setDefault(&l.ConnBytesMax, 32<<20)
+	setDefault(&l.ConnectionsPerAddressMax, 256)
+	setDefault(&l.ConnectionsPerListenerMax, 3_000)
+	setDefault(&l.ConnectionsMax, 10_000)
+	setDefault(&l.RateWindow, 10*time.Second)
+	setDefault(&l.RateBytesMin, 40<<10)
+	setDefault(&l.DrainTimeout, 5*time.Second)
+	return l
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// properties are the static broker properties that this package reads.
+type properties struct {
+	frameBytesMax     int32
+	idle              time.Duration // not positive: for ever
+	fetchSessionSlots int
+	fetchBytesMax     int32
+	connectionsMax    int64
+	perAddressMax     int64
+}
+
+func readProperties(p map[string]string) (properties, error) {
+	for name, value := range p {
+		if err := configdef.ValidateBroker(name, value); err != nil {
+			return properties{}, fmt.Errorf("property %s: %w", name, err)
+		}
+	}
+	l := configdef.Layers{Static: p}
+	return properties{
+		frameBytesMax:     int32(l.BrokerInt("socket.request.max.bytes")),
+		idle:              time.Duration(l.BrokerInt("connections.max.idle.ms")) * time.Millisecond,
+		fetchSessionSlots: int(l.BrokerInt("max.incremental.fetch.session.cache.slots")),
+		fetchBytesMax:     int32(l.BrokerInt("fetch.max.bytes")),
+		connectionsMax:    l.BrokerInt("max.connections"),
+		perAddressMax:     l.BrokerInt("max.connections.per.ip"),
+	}, nil
+}
+
+// budget is a number of bytes that everything in flight shares. Taking more than there is waits, first come first served.
+type budget struct {
+	max   int64
+	sem   *semaphore.Weighted
+	gauge prometheus.Gauge
+}
+
+func newBudget(max int64, gauge prometheus.Gauge) *budget {
+	return &budget{max: max, sem: semaphore.NewWeighted(max), gauge: gauge}
+}
+
+// take waits for n bytes and returns what was taken: the whole budget if n is more than that, so that one large request waits for all
+// others rather than for ever.
+func (b *budget) take(ctx context.Context, n int64) (int64, error) {
+	n = min(n, b.max)
+	if err := b.sem.Acquire(ctx, n); err != nil {
+		return 0, err
+	}
+	b.gauge.Add(float64(n))
+	return n, nil
+}
+
+// takeUpTo takes n bytes if they are there, or else a part of it, but waits rather than take less than least.
+func (b *budget) takeUpTo(ctx context.Context, n, least int64) (int64, error) {
+	n = min(n, b.max)
+	for n > least {
+		if b.sem.TryAcquire(n) {
+			b.gauge.Add(float64(n))
+			return n, nil
+		}
+		n /= 2
+	}
+	return b.take(ctx, max(n, 1))
+}
+
+func (b *budget) give(n int64) {
+	if n == 0 {
+		return
+	}
+	b.sem.Release(n)
+	b.gauge.Sub(float64(n))
+}

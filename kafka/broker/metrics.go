@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// metrics of one broker. None has a label per client or topic.
+type metrics struct {
+	requests [keysMax]prometheus.Counter // by api, resolved once
+	seconds  [keysMax]prometheus.Observer
+
+	bytesIn, bytesOut           prometheus.Counter
+	connections                 prometheus.Gauge
+	accepted                    prometheus.Counter
+	refused                     *prometheus.CounterVec // reason
+	malformed, panics           prometheus.Counter
+	unsupported, slowClients    prometheus.Counter
+	produceBytes, requestBytes  prometheus.Gauge
+	fetchBytes                  prometheus.Gauge
+	fetchWaiting                prometheus.Gauge
+	fetchSessions, sessionSlots prometheus.Gauge
+	sessionsEvicted             prometheus.Counter
+	errors                      *prometheus.CounterVec // code, of errors that had none
+}
+
+func newMetrics(r prometheus.Registerer, rows []api) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return register(r, prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker", Name: name, Help: help}))
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return register(r, prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weir", Subsystem: "broker", Name: name, Help: help}))
+	}
+	m := &metrics{
+		bytesIn:         counter("received_bytes_total", "Bytes of requests."),
+		bytesOut:        counter("sent_bytes_total", "Bytes of responses."),
+		connections:     gauge("connections", "Open client connections."),
+		accepted:        counter("connections_accepted_total", "Connections that were accepted."),
+		malformed:       counter("requests_malformed_total", "Connections closed for bytes that are not a request."),
+		unsupported:     counter("requests_unsupported_total", "Connections closed for an API key or version that is not served."),
+		panics:          counter("panics_total", "Handlers that panicked; each cost its connection."),
+		slowClients:     counter("connections_slow_total", "Connections closed because a frame came or went too slowly."),
+		produceBytes:    gauge("produce_inflight_bytes", "Bytes of produce requests that are not yet durable."),
+		requestBytes:    gauge("request_inflight_bytes", "Bytes of other requests in hand."),
+		fetchBytes:      gauge("fetch_inflight_bytes", "Bytes reserved for records of fetch responses."),
+		fetchWaiting:    gauge("fetch_waiting_requests", "Fetch requests that wait for records."),
+		fetchSessions:   gauge("fetch_sessions", "Incremental fetch sessions (KIP-227)."),
+		sessionSlots:    gauge("fetch_session_partitions", "Partitions in fetch sessions."),
+		sessionsEvicted: counter("fetch_sessions_evicted_total", "Fetch sessions that lost their slot to another one."),
+		refused: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
+			Name: "connections_refused_total", Help: "Connections closed at once because of a limit."}, []string{"limit"})),
+		errors: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
+			Name: "errors_unexpected_total", Help: "Failures answered with UNKNOWN_SERVER_ERROR."}, []string{"api"})),
+	}
+	requests := register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
+		Name: "requests_total", Help: "Requests by API."}, []string{"api"}))
+	seconds := register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "weir", Subsystem: "broker",
+		Name: "request_seconds", Help: "Time from the last byte of a request to the last byte of its response, waiting included.",
+		Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10}}, []string{"api"}))
+	for _, a := range rows {
+		m.requests[a.key] = requests.WithLabelValues(kmsg.NameForKey(a.key))
+		m.seconds[a.key] = seconds.WithLabelValues(kmsg.NameForKey(a.key))
+	}
+	return m
+}
+
+func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
+	if r != nil {
+		r.MustRegister(c)
+	}
+	return c
+}
+
+// served counts one answered request.
+func (m *metrics) served(key int16, took time.Duration) {
+	m.requests[key].Inc()
+	m.seconds[key].Observe(took.Seconds())
+}
