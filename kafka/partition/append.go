@@ -63,7 +63,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 		f.stampMs = nowMs
 	}
 	f.entry = wal.Entry{
-		Type: wal.Data, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch),
+		Type: wal.Data, Partition: p.key.WAL(), LeaderEpoch: int32(p.epoch),
 		LastDelta: uint32(info.Records - 1), Batches: uint32(info.Batches), AppendMs: nowMs, Payload: a.Batches,
 	}
 
@@ -120,7 +120,7 @@ func (p *Partition) repeatLocked(b *stream.ProducerBatch, cfg *LogConfig, done f
 // adoptLocked queues the partition's entry into the stream.
 func (p *Partition) adoptLocked() error {
 	f := &inflight{p: p, entry: wal.Entry{
-		Type: wal.Adopt, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
+		Type: wal.Adopt, Partition: p.key.WAL(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
 	}}
 	err := p.enqueueLocked(f)
 	p.adopted = err == nil

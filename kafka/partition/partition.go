@@ -18,7 +18,8 @@ type Key struct {
 
 func (k Key) String() string { return fmt.Sprintf("%v-%d", k.Topic, k.Index) }
 
-func (k Key) wal() wal.Partition { return wal.Partition{Topic: k.Topic, Index: k.Index} }
+// WAL is the name of the partition in the log.
+func (k Key) WAL() wal.Partition { return wal.Partition{Topic: k.Topic, Index: k.Index} }
 
 // Offsets are the bounds of what can be read.
 type Offsets struct{ LogStart, HighWatermark, LastStable int64 }
@@ -128,6 +129,6 @@ func (r *release) Failed(error) {}
 
 func (p *Partition) releaseLocked() {
 	_ = p.leaders.cfg.Stream.Enqueue(&release{wal.Entry{
-		Type: wal.Release, Partition: p.key.wal(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
+		Type: wal.Release, Partition: p.key.WAL(), LeaderEpoch: int32(p.epoch), BaseOffset: p.end, AppendMs: p.leaders.cfg.Now().UnixMilli(),
 	}})
 }

@@ -288,7 +288,7 @@ func TestFullDiskLosesNothingAndLeavesNoGap(t *testing.T) {
 	}
 	r.stop()
 	_, state := start(t, stream.Config{}, &memLog{}, log)
-	if s := state[p.key.wal()]; s.End != 3 {
+	if s := state[p.key.WAL()]; s.End != 3 {
 		t.Errorf("replay ends at %d", s.End)
 	}
 }
@@ -416,7 +416,7 @@ func TestEpochs(t *testing.T) {
 	r.mustAppend(p, records(10, 1, "v"))
 	r.stop()
 	r, state := start(t, stream.Config{}, log2, log1)
-	p = r.open(key(0), 5, state[key(0).wal()])
+	p = r.open(key(0), 5, state[key(0).WAL()])
 	r.mustAppend(p, records(10, 1, "v"))
 	type answer struct {
 		epoch metadata.LeaderEpoch
@@ -439,7 +439,7 @@ func TestEpochs(t *testing.T) {
 	r.stop()
 	r, state = start(t, stream.Config{}, &memLog{}, log1, log2)
 	cfg := DefaultLogConfig()
-	err := r.leaders.Open(Opening{Key: key(0), Epoch: 4, State: state[key(0).wal()], Config: &cfg})
+	err := r.leaders.Open(Opening{Key: key(0), Epoch: 4, State: state[key(0).WAL()], Config: &cfg})
 	if !errors.Is(err, kerr.FencedLeaderEpoch) {
 		t.Errorf("opened with an older epoch: %v", err)
 	}
@@ -612,7 +612,7 @@ func TestConcurrentProducersAndReaders(t *testing.T) {
 	// What replay finds is what was served (one apply).
 	_, state := start(t, stream.Config{}, &memLog{}, log)
 	for _, p := range ps {
-		if diff := cmp.Diff(p.state, state[p.key.wal()], cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+		if diff := cmp.Diff(p.state, state[p.key.WAL()], cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 			t.Errorf("%v: %s", p.key, diff)
 		}
 	}

@@ -7,24 +7,32 @@ import (
 	"weir/storage/wal"
 )
 
-// Recover replays log, one of a broker's older streams, on top of state. Streams must come in the order in which they were opened.
-// Unless ctx ends, the log was sealed before. It returns how many entries it read.
-func Recover(ctx context.Context, state State, logs *Logs, log wal.Log) (entries int64, err error) {
+// Replayed says what Recover read.
+type Replayed struct {
+	Entries int64
+	Sealed  bool
+	End     wal.Position // of the SEAL entry, if Sealed
+}
+
+// Recover replays log, one of a broker's older streams, on top of state, up to its SEAL. Streams must come in the order in which they
+// were opened. Nothing may append to log any more. After an error state is of no use.
+func Recover(ctx context.Context, state State, logs *Logs, log wal.Log) (r Replayed, err error) {
 	for e, err := range log.Read(ctx, wal.Position{}) {
 		if err != nil {
-			return entries, fmt.Errorf("stream: replay: %w", err)
+			return r, fmt.Errorf("stream: replay: %w", err)
 		}
-		entries++
+		r.Entries++
 		if e.Type == wal.Seal {
-			return entries, nil
+			r.Sealed, r.End = true, e.At
+			return r, nil
 		}
 		var number uint32
 		if e.Type == wal.Data {
 			number = logs.Number(log, e.At.Seq)
 		}
 		if err := state.Apply(&e, number); err != nil {
-			return entries, err
+			return r, err
 		}
 	}
-	return entries, nil
+	return r, nil
 }

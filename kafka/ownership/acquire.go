@@ -1,0 +1,231 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"weir/kafka/image"
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/storage/buffer"
+	"weir/storage/disk"
+	"weir/storage/stream"
+	"weir/storage/wal"
+)
+
+// Config says whose partitions to own.
+type Config struct {
+	Cluster    string // uuid in metadata keys
+	Broker     metadata.BrokerID
+	Rack       string
+	Properties map[string]string // server.properties: defaults of topic configs
+	LeaseTTL   time.Duration     // of the session; 6 s
+	Stream     stream.Config
+	WAL        wal.Config // of the log's files; Stream, Pool and Log are set here
+}
+
+// Deps are the parts to work with; all are required but Now.
+type Deps struct {
+	Log   *slog.Logger
+	Store metadata.Store
+	Image *image.Live      // run by the caller
+	Disk  disk.FS          // of this broker alone; streams are in its directory "wal"
+	Pool  *buffer.Pool     // for reads from the log
+	Now   func() time.Time // time.Now
+}
+
+// ErrSuperseded means that another incarnation of the broker registered: this process must end.
+var ErrSuperseded = errors.New("ownership: another process is this broker now")
+
+// Owner is a broker incarnation. Its methods are safe for concurrent use.
+type Owner struct {
+	cfg         Config
+	log         *slog.Logger
+	store       metadata.Store
+	image       *image.Live
+	incarnation metadata.Revision
+	session     session
+	stream      *stream.Stream
+	leaders     *partition.Leaders
+	now         func() time.Time
+
+	disk    disk.FS
+	lock    io.Closer
+	older   []*wal.File // of earlier incarnations, read only
+	own     *wal.File
+	follow  follower
+	started time.Time
+}
+
+const leaseTTLDefault = 6 * time.Second
+
+// Acquire makes this process the broker: see the package comment. The partitions are open when it returns, but nothing becomes durable
+// before Run is called. Either Run or Close must follow.
+func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
+	if cfg.LeaseTTL <= 0 {
+		cfg.LeaseTTL = leaseTTLDefault
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	o := &Owner{
+		cfg: cfg, store: deps.Store, image: deps.Image, disk: deps.Disk, now: deps.Now, started: deps.Now(),
+		log: deps.Log.With("broker", int32(cfg.Broker)),
+	}
+	defer func() {
+		if err != nil {
+			o.abandon(ctx)
+			err = fmt.Errorf("ownership: broker %d: %w", cfg.Broker, err)
+		}
+	}()
+	if err := o.lockLogs(); err != nil {
+		return nil, err
+	}
+	k, err := o.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.register(ctx, k); err != nil {
+		return nil, err
+	}
+	// Recovery may take longer than the lease.
+	ctx, stop := context.WithCancelCause(ctx)
+	alive := make(chan struct{})
+	go func() {
+		defer close(alive)
+		if err := o.keepAlive(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	defer func() {
+		if err != nil && context.Cause(ctx) != nil {
+			err = context.Cause(ctx)
+		}
+		stop(nil)
+		<-alive
+	}()
+	state, logs, err := o.recover(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	o.stream = stream.New(cfg.Stream, o.own, logs)
+	o.leaders = partition.NewLeaders(partition.Config{Stream: o.stream, Logs: logs, Pool: deps.Pool, Now: deps.Now})
+	revision, err := o.take(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.openAll(k, state, revision); err != nil {
+		return nil, err
+	}
+	o.sweep(ctx, k)
+	return o, nil
+}
+
+// keys is what the metadata say that matters to the broker.
+type keys struct {
+	session     metadata.KV // Key "" if there is none
+	streams     []streamKey // of this broker, oldest first
+	topics      map[metadata.TopicID]metadata.Topic
+	assignments []assignmentKey // with a partition of this broker
+	dynamic     map[string]map[string]string
+}
+
+type streamKey struct {
+	key      string
+	modified metadata.Revision
+	record   metadata.Stream
+}
+
+type assignmentKey struct {
+	key      string
+	modified metadata.Revision
+	topic    metadata.TopicID
+	first    int32 // partition
+	record   metadata.Assignment
+}
+
+// read lists the cluster and takes the lease, both at once.
+func (o *Owner) read(ctx context.Context) (*keys, error) {
+	var kvs []metadata.KV
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		kvs, _, err = o.store.List(gctx, metadata.ClusterPrefix(o.cfg.Cluster))
+		return err
+	})
+	g.Go(func() (err error) {
+		o.session.lease, err = o.store.Grant(gctx, o.cfg.LeaseTTL)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("read the metadata: %w", err)
+	}
+	k := &keys{topics: make(map[metadata.TopicID]metadata.Topic), dynamic: make(map[string]map[string]string)}
+	for _, kv := range kvs {
+		if err := o.sort(k, kv); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(k.streams, func(a, b streamKey) int { return strings.Compare(string(a.record.ID), string(b.record.ID)) })
+	return k, nil
+}
+
+func (o *Owner) sort(k *keys, kv metadata.KV) error {
+	kind, name, _ := strings.Cut(strings.TrimPrefix(kv.Key, metadata.ClusterPrefix(o.cfg.Cluster)), "/")
+	switch kind {
+	case "sess":
+		if kv.Key == metadata.SessionKey(o.cfg.Cluster, o.cfg.Broker) {
+			k.session = kv
+		}
+	case "stream":
+		s, err := metadata.Decode[metadata.Stream](kv)
+		if err != nil {
+			return err
+		}
+		if s.Broker == o.cfg.Broker {
+			k.streams = append(k.streams, streamKey{kv.Key, kv.Modified, s})
+		}
+	case "topic":
+		t, err := metadata.Decode[metadata.Topic](kv)
+		if err != nil {
+			return err
+		}
+		k.topics[t.ID] = t
+	case "asg":
+		a, err := o.assignment(kv)
+		if err != nil {
+			return err
+		}
+		if a.leads(o.cfg.Broker) {
+			k.assignments = append(k.assignments, a)
+		}
+	case "config":
+		if broker, ok := strings.CutPrefix(name, "broker/"); ok {
+			c, err := metadata.Decode[metadata.ConfigEntry](kv)
+			if err != nil {
+				return err
+			}
+			k.dynamic[broker] = c.Values
+		}
+	}
+	return nil
+}
+
+// abandon undoes what Acquire did before it failed, as far as it can.
+func (o *Owner) abandon(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+	defer cancel()
+	if o.session.lease != 0 {
+		if err := o.store.Revoke(ctx, o.session.lease); err != nil {
+			o.log.Warn("session could not be removed, it will expire", "err", err)
+		}
+	}
+	o.closeLogs()
+}

@@ -1,0 +1,32 @@
+// Package ownership is the life of a broker as an owner of partitions: it takes the broker's session, recovers what earlier incarnations
+// wrote, leads the partitions assigned to the broker, follows the metadata, and lets go again.
+//
+// An incarnation is one life of a broker process. Its number is the revision at which its session key was created, so it never
+// repeats; its stream is named after it. Acquire goes through these steps, each of which a crash may interrupt and the next
+// incarnation repeats:
+//
+//  1. Lock the broker's log directory. Who holds the lock is the only process of this broker: everything that follows relies on it.
+//  2. Read the cluster's keys and take a lease.
+//  3. Create the session key and, in the same transaction, set the older streams that are OPEN to SEALING.
+//  4. Make this incarnation's log. Seal the older ones and replay them, oldest first.
+//  5. In as few transactions as it takes: older streams SEALED, this one OPEN, and one more leader epoch for each partition that this broker leads.
+//  6. Open the partitions, which queues an ADOPT for each.
+//
+// MarkReady then tells everyone that the broker serves.
+//
+// # Non-obvious
+//
+//   - The lock is the fence, the lease is not. With the file WAL nobody but a process on this machine can write the log, and the lock admits one.
+//     So losing the lease does not stop appends (design, rule R6): the broker registers anew, under a new lease, and goes on with its stream.
+//     Session.Incarnation keeps naming the stream then, while the key's creation revision is a later one. Only when the key belongs to
+//     another incarnation does the broker stop: somebody else holds what it thinks it holds.
+//   - A session key left behind by a kill is not waited for. The lock proves that its process is gone, so the key is deleted and made anew, guarded
+//     by its revision. It is two transactions because etcd does not let one delete and create a key.
+//   - Epochs are bumped before anything is served and after everything is replayed, so a partition's epoch names at most one incarnation's appends.
+//     A topic that is created between steps 2 and 5 keeps its epoch: no earlier incarnation can have led it.
+//   - The image of the cluster comes from a watch and may lag behind our own transactions. Images older than step 5 are not looked at: they
+//     would show our partitions with their old epochs.
+//   - This incarnation's log exists on disk before its stream is OPEN in the metadata. A stream in the metadata without its log is therefore lost data, and
+//     refused.
+//   - A deleted topic whose RELEASE did not make it to the log is found again by replay and dropped, since no assignment names it.
+package ownership

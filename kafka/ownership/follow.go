@@ -1,0 +1,174 @@
+package ownership
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/configdef"
+	"weir/kafka/image"
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/storage/stream"
+)
+
+// follower keeps the open partitions in step with the images.
+type follower struct {
+	mu      sync.Mutex
+	seen    metadata.Revision // of the newest image handled; older ones are not looked at
+	dynamic [2]map[string]string
+	topics  map[metadata.TopicID]*followed
+}
+
+// followed is a topic of which this broker leads partitions, or might.
+type followed struct {
+	image  *image.Topic // as of the last image; nil before the first
+	config *partition.LogConfig
+	open   map[int32]*partition.Partition
+	round  metadata.Revision
+}
+
+// openAll opens the partitions after start; revision is that of the transactions that gave us their epochs.
+func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision) error {
+	f := &o.follow
+	f.seen, f.topics = revision-1, make(map[metadata.TopicID]*followed)
+	f.dynamic = [2]map[string]string{k.dynamic[o.name()], k.dynamic[""]}
+	var openings []partition.Opening
+	for _, a := range k.assignments {
+		t, ok := k.topics[a.topic]
+		if !ok {
+			continue
+		}
+		ft := f.topics[a.topic]
+		if ft == nil {
+			ft = &followed{config: o.logConfig(t.Configs), open: make(map[int32]*partition.Partition)}
+			f.topics[a.topic] = ft
+		}
+		for i, p := range a.record.Partitions {
+			if p.Leader != o.cfg.Broker {
+				continue
+			}
+			key := partition.Key{Topic: a.topic, Index: a.first + int32(i)}
+			wp := key.WAL()
+			openings = append(openings, partition.Opening{Key: key, Epoch: p.Epoch, State: state[wp], Config: ft.config})
+			delete(state, wp)
+		}
+	}
+	if len(state) > 0 {
+		o.log.Info("partitions in the log belong to deleted topics", "partitions", len(state))
+	}
+	if err := o.leaders.Open(openings...); err != nil {
+		return err
+	}
+	for _, op := range openings {
+		p, err := o.leaders.Get(op.Key)
+		if err != nil {
+			return err
+		}
+		f.topics[op.Key.Topic].open[op.Key.Index] = p
+	}
+	return nil
+}
+
+func (o *Owner) name() string { return strconv.Itoa(int(o.cfg.Broker)) }
+
+// logConfig resolves what a partition's log needs to know. Called with follow.mu held, or before Run.
+func (o *Owner) logConfig(topic map[string]string) *partition.LogConfig {
+	l := configdef.Layers{Topic: topic, Broker: o.follow.dynamic[0], ClusterDefault: o.follow.dynamic[1], Static: o.cfg.Properties}
+	return &partition.LogConfig{
+		MaxMessageBytes:   int(l.TopicInt("max.message.bytes")),
+		LogAppendTime:     l.TopicString("message.timestamp.type") == "LogAppendTime",
+		TimestampBeforeMs: l.TopicInt("message.timestamp.before.max.ms"),
+		TimestampAfterMs:  l.TopicInt("message.timestamp.after.max.ms"),
+		Compacted:         slices.Contains(configdef.SplitList(l.TopicString("cleanup.policy")), "compact"),
+	}
+}
+
+// changed brings the open partitions in step with img. It is called in the order of images, and does no I/O.
+func (o *Owner) changed(img *image.Image) {
+	f := &o.follow
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if img.Revision <= f.seen {
+		return // older than what we did ourselves, or handled already
+	}
+	f.seen = img.Revision
+	dynamic := [2]map[string]string{img.BrokerConfigs(o.name()), img.BrokerConfigs("")}
+	reconfigured := !maps.Equal(dynamic[0], f.dynamic[0]) || !maps.Equal(dynamic[1], f.dynamic[1])
+	f.dynamic = dynamic
+	var openings []partition.Opening
+	for _, t := range img.Topics() {
+		ft := f.topics[t.ID]
+		if ft == nil {
+			ft = &followed{open: make(map[int32]*partition.Partition)}
+			f.topics[t.ID] = ft
+		}
+		ft.round = img.Revision
+		if ft.image == t && !reconfigured {
+			continue
+		}
+		openings = o.topicChanged(ft, t, openings)
+	}
+	for id, ft := range f.topics {
+		if ft.round == img.Revision {
+			continue
+		}
+		for _, p := range ft.open {
+			o.leaders.Close(p.Key(), kerr.UnknownTopicOrPartition, true)
+		}
+		delete(f.topics, id)
+	}
+	o.openNew(openings)
+}
+
+// topicChanged reconfigures and closes partitions of t, and adds those to open to openings.
+func (o *Owner) topicChanged(ft *followed, t *image.Topic, openings []partition.Opening) []partition.Opening {
+	ft.image = t
+	if c := o.logConfig(t.Configs); ft.config == nil || *c != *ft.config {
+		ft.config = c
+		for _, p := range ft.open {
+			p.Configure(c)
+		}
+	}
+	for i, a := range t.Partitions {
+		p := ft.open[int32(i)]
+		switch {
+		case p == nil && a.Leader == o.cfg.Broker:
+			openings = append(openings, partition.Opening{Key: partition.Key{Topic: t.ID, Index: int32(i)}, Epoch: a.Epoch, Config: ft.config})
+		case p != nil && (a.Leader != o.cfg.Broker || a.Epoch != p.LeaderEpoch()):
+			// Leaders do not move yet, so this is an operator's hand or a second broker with our number. Serving on would be wrong either way.
+			o.log.Error("partition was given to another leader", "topic", t.Name, "partition", i, "leader", int32(a.Leader), "epoch", int32(a.Epoch))
+			o.leaders.Close(p.Key(), kerr.NotLeaderForPartition, false)
+			delete(ft.open, int32(i))
+		}
+	}
+	return openings
+}
+
+func (o *Owner) openNew(openings []partition.Opening) {
+	if len(openings) == 0 {
+		return
+	}
+	// A partition that this broker led before has its data in the log, which only a restart replays: never open it empty.
+	fresh := openings[:0]
+	for _, op := range openings {
+		if op.Epoch == 0 {
+			fresh = append(fresh, op)
+			continue
+		}
+		o.log.Error("partition came back to this broker, which cannot read its log without a restart",
+			"topic", op.Key.Topic.String(), "partition", op.Key.Index, "epoch", int32(op.Epoch))
+	}
+	if err := o.leaders.Open(fresh...); err != nil {
+		o.log.Error("partitions could not be opened", "err", err)
+		return
+	}
+	for _, op := range fresh {
+		if p, err := o.leaders.Get(op.Key); err == nil {
+			o.follow.topics[op.Key.Topic].open[op.Key.Index] = p
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/storage/disk"
+	"weir/storage/wal"
+)
+
+func TestLifeOfABroker(t *testing.T) {
+	w := newWorld(t)
+	p := w.mustStart()
+	topic := w.create("t", 3)
+	k := partition.Key{Topic: topic.ID, Index: 2}
+	q := p.await(k)
+	mustAppend(t, q, "one")
+	endpoints := []metadata.Endpoint{{Name: "CLIENT", Host: "127.0.0.1", Port: 9092}}
+	if err := p.MarkReady(t.Context(), endpoints); err != nil {
+		t.Fatal(err)
+	}
+	s, kv, _ := w.session()
+	if !s.Ready || s.Incarnation != p.Incarnation() || kv.Created != p.Incarnation() || cmp.Diff(endpoints, s.Endpoints) != "" {
+		t.Errorf("session %+v of incarnation %d", s, p.Incarnation())
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, found := w.session(); found {
+		t.Error("the session outlives a clean stop")
+	}
+	if _, err := appendTo(q, record("late")); !errors.Is(err, kerr.NotLeaderForPartition) {
+		t.Errorf("append after the stop: %v", err)
+	}
+
+	first := p.streamID()
+	for life := range 4 {
+		if p = w.mustStart(); p.streamID() == first {
+			t.Fatal("an incarnation came back")
+		}
+		q, err := p.Leaders().Get(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.LeaderEpoch() != metadata.LeaderEpoch(life+1) || w.assignment(topic).Partitions[2].Epoch != q.LeaderEpoch() {
+			t.Errorf("life %d has epoch %d, the store says %+v", life, q.LeaderEpoch(), w.assignment(topic))
+		}
+		a := mustAppend(t, q, fmt.Sprint("life ", life))
+		if a.BaseOffset != int64(life+1) {
+			t.Errorf("life %d appends at %d", life, a.BaseOffset)
+		}
+		if life%2 == 0 {
+			p.kill() // the session stays and is taken over
+		} else if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p = w.mustStart()
+	if diff := cmp.Diff([]string{"one", "life 0", "life 1", "life 2", "life 3"}, values(t, p.await(k))); diff != "" {
+		t.Error(diff)
+	}
+	streams := w.streams()
+	if len(streams) != 6 {
+		t.Errorf("streams %+v", streams)
+	}
+	for id, s := range streams {
+		if want := map[bool]metadata.StreamState{true: metadata.StreamOpen, false: metadata.StreamSealed}[id == p.streamID()]; s.State != want {
+			t.Errorf("stream %s is %s, want %s", id, s.State, want)
+		}
+	}
+}
+
+func TestFollowsTopics(t *testing.T) {
+	w := newWorld(t)
+	p := w.mustStart()
+	topic := w.create("t", 1)
+	k := partition.Key{Topic: topic.ID}
+	q := p.await(k)
+	mustAppend(t, q, "v")
+
+	// Configs apply, of the topic and of all brokers.
+	big := make([]byte, 5000)
+	tooLarge := func() bool {
+		_, err := appendTo(q, record(string(big)))
+		return errors.Is(err, kerr.MessageTooLarge)
+	}
+	topic.Configs = map[string]string{"max.message.bytes": "1000"}
+	w.commit(metadata.Put(metadata.TopicKey(cluster, "t"), metadata.Encode(topic)))
+	eventually(t, "the topic's limit applies", tooLarge)
+	topic.Configs = nil
+	w.commit(metadata.Put(metadata.TopicKey(cluster, "t"), metadata.Encode(topic)))
+	eventually(t, "the topic's limit is gone", func() bool { return !tooLarge() })
+	w.commit(metadata.Put(metadata.ConfigKey(cluster, "broker", ""), metadata.Encode(metadata.ConfigEntry{Values: map[string]string{"message.max.bytes": "1000"}})))
+	eventually(t, "the cluster's limit applies", tooLarge)
+
+	topic.Partitions = 3
+	w.commit(topicOps(topic, 1)...)
+	p.await(partition.Key{Topic: topic.ID, Index: 2})
+
+	// A topic of someone else is not ours.
+	other := metadata.Topic{Name: "other", ID: metadata.NewTopicID(), Partitions: 1}
+	rev := w.commit(topicOps(other, 2)...)
+	if _, err := p.image.Await(t.Context(), rev); err != nil {
+		t.Fatal(err)
+	}
+
+	woken := make(chan struct{}, 1)
+	defer q.OnAdvance(func() { woken <- struct{}{} })()
+	w.commit(metadata.Delete(metadata.TopicKey(cluster, "t")), metadata.DeletePrefix(metadata.ClusterPrefix(cluster)+"asg/"+topic.ID.String()))
+	<-woken
+	if _, err := q.Read(t.Context(), partition.ReadRequest{ClientEpoch: -1}); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Errorf("read of a deleted topic: %v", err)
+	}
+	eventually(t, "all are closed", func() bool { return len(p.Leaders().Keys()) == 0 })
+	// The same name again is another topic.
+	again := w.create("t", 1)
+	if a := mustAppend(t, p.await(partition.Key{Topic: again.ID}), "v"); a.BaseOffset != 0 {
+		t.Errorf("%+v", a)
+	}
+	// A lost watch changes nothing.
+	w.store.DropWatches(nil)
+	rev = w.commit(metadata.Put(metadata.TopicKey(cluster, "unrelated"), metadata.Encode(metadata.Topic{Name: "unrelated", ID: metadata.NewTopicID()})))
+	if _, err := p.image.Await(t.Context(), rev); err != nil {
+		t.Fatal(err)
+	}
+	if a := mustAppend(t, p.await(partition.Key{Topic: again.ID}), "v"); a.BaseOffset != 1 {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	w := newWorld(t)
+	p := w.mustStart()
+	before, kv, _ := w.session()
+	if _, err := w.start(w.config()); !errors.Is(err, disk.ErrLocked) {
+		t.Fatalf("a second process: %v", err)
+	}
+	after, kv2, found := w.session()
+	if !found || kv.Modified != kv2.Modified || cmp.Diff(before, after) != "" {
+		t.Error("the second process touched the session")
+	}
+	if err := p.MarkReady(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// R6: the lease is not the fence.
+func TestLostLeaseIsRegisteredAgain(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.LeaseTTL = 300 * time.Millisecond
+	p, err := w.start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := w.create("t", 1)
+	q := p.await(partition.Key{Topic: topic.ID})
+	if err := p.MarkReady(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	down := errors.Join(metadata.ErrUnavailable)
+	w.store.SetFault(func(c metadata.Call) metadata.Fault {
+		if c.Method == "KeepAlive" || c.Method == "Grant" {
+			return metadata.Fault{Before: down}
+		}
+		return metadata.Fault{}
+	})
+	eventually(t, "the lease runs out", func() bool { _, _, found := w.session(); return !found })
+	mustAppend(t, q, "while nobody knows us")
+	w.store.SetFault(nil)
+	eventually(t, "the session is back", func() bool { _, _, found := w.session(); return found })
+	if s, _, _ := w.session(); !s.Ready || s.Incarnation != p.Incarnation() {
+		t.Errorf("session %+v", s)
+	}
+	mustAppend(t, q, "and after")
+}
+
+func TestSupersededBrokerEnds(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.LeaseTTL = 300 * time.Millisecond
+	p, err := w.start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, kv, _ := w.session()
+	if err := w.store.Revoke(t.Context(), kv.Lease); err != nil {
+		t.Fatal(err)
+	}
+	w.commit(metadata.Put(metadata.SessionKey(cluster, 1), metadata.Encode(metadata.Session{Broker: 1, Incarnation: 999})))
+	select {
+	case err := <-p.ended:
+		if !errors.Is(err, ErrSuperseded) {
+			t.Errorf("Run: %v", err)
+		}
+		p.ended <- nil
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if s, _, found := w.session(); !found || s.Incarnation != 999 {
+		t.Error("it removed the other's session")
+	}
+}
+
+// Others create and delete topics while we start.
+func TestConflictsWhileTaking(t *testing.T) {
+	w := newWorld(t)
+	stays, goes := w.create("stays", 2), w.create("goes", 1)
+	var commits atomic.Int32
+	w.store.SetFault(func(c metadata.Call) metadata.Fault {
+		if c.Method == "Commit" && commits.Add(1) == 2 { // step 5
+			stays.Partitions = 4
+			w.commit(append(topicOps(stays, 1), metadata.Delete(metadata.TopicKey(cluster, "goes")),
+				metadata.DeletePrefix(metadata.ClusterPrefix(cluster)+"asg/"+goes.ID.String()))...)
+		}
+		return metadata.Fault{}
+	})
+	p := w.mustStart()
+	w.store.SetFault(nil)
+	mustAppend(t, p.await(partition.Key{Topic: stays.ID, Index: 3}), "v")
+	for i, a := range w.assignment(stays).Partitions {
+		if q := p.await(partition.Key{Topic: stays.ID, Index: int32(i)}); q.LeaderEpoch() != 1 || a.Epoch != 1 {
+			t.Errorf("partition %d: epoch %d, in the store %d", i, q.LeaderEpoch(), a.Epoch)
+		}
+	}
+	if _, err := p.Leaders().Get(partition.Key{Topic: goes.ID}); err == nil {
+		t.Error("a deleted topic is led")
+	}
+}
+
+// Many partitions take several transactions, none too large.
+func TestManyPacks(t *testing.T) {
+	w := newWorld(t)
+	var topics []metadata.Topic
+	for i := range 300 {
+		topics = append(topics, w.create(fmt.Sprint("t", i), 2))
+	}
+	largest := 0
+	w.store.SetFault(func(c metadata.Call) metadata.Fault {
+		largest = max(largest, len(c.Txn.Then))
+		return metadata.Fault{}
+	})
+	p := w.mustStart()
+	w.store.SetFault(nil)
+	if largest > opsMax {
+		t.Errorf("a transaction of %d writes", largest)
+	}
+	for _, topic := range topics {
+		if q, err := p.Leaders().Get(partition.Key{Topic: topic.ID, Index: 1}); err != nil || q.LeaderEpoch() != 1 {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestMissingLogIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t)
+	w.fs = disk.OS(dir)
+	p := w.mustStart()
+	topic := w.create("t", 1)
+	mustAppend(t, p.await(partition.Key{Topic: topic.ID}), "v")
+	lost := p.streamID()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir+"/wal/"+string(lost), dir+"/elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.start(w.config()); err == nil {
+		t.Fatal("started without a part of its log")
+	}
+	if _, _, found := w.session(); found {
+		t.Error("a session was left behind")
+	}
+	// The failed start took nothing away.
+	if err := os.Rename(dir+"/elsewhere", dir+"/wal/"+string(lost)); err != nil {
+		t.Fatal(err)
+	}
+	p = w.mustStart()
+	if got := values(t, p.await(partition.Key{Topic: topic.ID})); len(got) != 1 {
+		t.Errorf("read %v", got)
+	}
+	entries, err := os.ReadDir(dir + "/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "free" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d logs, want the old and the new one without that of the failed start", n)
+	}
+}
+
+func TestStoreDownAtStart(t *testing.T) {
+	w := newWorld(t)
+	for fail := 1; fail <= 3; fail++ {
+		var commits atomic.Int32
+		w.store.SetFault(func(c metadata.Call) metadata.Fault {
+			if c.Method == "Commit" && int(commits.Add(1)) == fail {
+				return metadata.Fault{After: metadata.ErrUnavailable} // it took effect, and nobody knows
+			}
+			return metadata.Fault{}
+		})
+		p, err := w.start(w.config())
+		if fail <= 2 && !errors.Is(err, metadata.ErrUnavailable) {
+			t.Fatalf("commit %d lost: %v", fail, err)
+		}
+		if err == nil {
+			_ = p.stop()
+		}
+	}
+	w.store.SetFault(nil)
+	p := w.mustStart()
+	topic := w.create("t", 1)
+	mustAppend(t, p.await(partition.Key{Topic: topic.ID}), "v")
+}
+
+func TestFullDiskAtStartStillServesReads(t *testing.T) {
+	t.Skip("needs the simulated disk")
+	_ = wal.ErrFull
+}
+
+// The store's part of a start, which the design bounds.
+func TestStartNeedsFewRoundTrips(t *testing.T) {
+	w := newWorld(t)
+	count := func() (calls map[string]int) {
+		calls = make(map[string]int)
+		mu := make(chan struct{}, 1)
+		cfg := w.config()
+		w.store.SetFault(func(c metadata.Call) metadata.Fault {
+			mu <- struct{}{}
+			calls[c.Method]++
+			<-mu
+			return metadata.Fault{}
+		})
+		defer w.store.SetFault(nil)
+		p, err := w.start(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.kill()
+		if _, err := p.image.Await(context.Background(), 1); err != nil {
+			t.Fatal(err)
+		}
+		return calls
+	}
+	if got := count(); got["Commit"] != 2 || got["Grant"] != 1 || got["List"] != 2 { // one List is the image's
+		t.Errorf("first start: %v", got)
+	}
+	w.create("t", 10)
+	if got := count(); got["Commit"] != 3 { // one more to take the session over
+		t.Errorf("after a kill: %v", got)
+	}
+}
+
+func BenchmarkStartEmpty(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		w := newWorld(b)
+		b.StartTimer()
+		p := w.mustStart()
+		if err := p.MarkReady(context.Background(), nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := p.stop(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

@@ -1,0 +1,75 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"golang.org/x/sync/errgroup"
+
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/storage/stream"
+	"weir/storage/wal"
+)
+
+// Leaders are the partitions that the broker leads.
+func (o *Owner) Leaders() *partition.Leaders { return o.leaders }
+
+// Incarnation is the number of this life of the broker.
+func (o *Owner) Incarnation() metadata.Revision { return o.incarnation }
+
+// StreamStats counts what the broker's stream did.
+func (o *Owner) StreamStats() stream.Stats { return o.stream.Stats() }
+
+// Run commits appends, keeps the session and follows the metadata until ctx ends. Then it finishes the appends in hand, removes the session
+// and closes the logs; whoever sends appends should have stopped before. It returns early with an error if the log fails or the
+// broker is superseded: the process must exit then.
+func (o *Owner) Run(ctx context.Context) error {
+	defer o.closeLogs()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return o.stream.Run(gctx) })
+	g.Go(func() error { return o.own.Run(gctx) })
+	g.Go(func() error { return o.keepAlive(gctx) })
+	g.Go(func() error {
+		defer o.image.OnChange(o.changed)()
+		o.changed(o.image.Current()) // whatever came before OnChange
+		<-gctx.Done()
+		return nil
+	})
+	err := g.Wait()
+	o.leaders.CloseAll(kerr.NotLeaderForPartition)
+	if ctx.Err() != nil || !errors.Is(err, ErrSuperseded) {
+		o.goodbye(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("ownership: broker %d: %w", o.cfg.Broker, err)
+	}
+	return nil
+}
+
+// Close lets go of what Acquire took, if Run is not called.
+func (o *Owner) Close(ctx context.Context) {
+	o.goodbye(ctx)
+	o.closeLogs()
+}
+
+// goodbye removes the session, so that nobody has to wait for it to expire.
+func (o *Owner) goodbye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+	defer cancel()
+	o.session.mu.Lock()
+	defer o.session.mu.Unlock()
+	if err := o.store.Revoke(ctx, o.session.lease); err != nil && !errors.Is(err, metadata.ErrLeaseNotFound) {
+		o.log.Warn("session could not be removed, it will expire", "err", err)
+	}
+}
+
+func (o *Owner) barrier(ctx context.Context) error {
+	err := o.stream.Barrier(ctx, o.now().UnixMilli())
+	if err != nil && !errors.Is(err, wal.ErrFull) {
+		return fmt.Errorf("ownership: broker %d: %w", o.cfg.Broker, err)
+	}
+	return nil
+}

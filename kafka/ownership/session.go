@@ -1,0 +1,187 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"weir/metadata"
+)
+
+// session is this broker's registration.
+type session struct {
+	mu       sync.Mutex // held during calls of the store: only MarkReady and keepAlive meet here
+	lease    metadata.LeaseID
+	modified metadata.Revision // of the key
+	record   metadata.Session
+}
+
+const (
+	// goodbyeTimeout bounds what is said to the store on the way out.
+	goodbyeTimeout = 2 * time.Second
+	// callTimeout bounds one call to the store while the broker runs.
+	callTimeout = 5 * time.Second
+	// aloneMax is how long a broker serves without reaching the store (design, rule R6).
+	aloneMax = 24 * time.Hour
+)
+
+func (o *Owner) sessionKey() string { return metadata.SessionKey(o.cfg.Cluster, o.cfg.Broker) }
+
+// register creates the session, instead of that of a dead incarnation, and begins to seal the older streams.
+func (o *Owner) register(ctx context.Context, k *keys) error {
+	if k.session.Key != "" {
+		o.log.Info("taking over from an incarnation that did not say goodbye", "revision", int64(k.session.Created))
+		_, err := o.store.Commit(ctx, metadata.Txn{
+			If:   []metadata.Cond{{Key: k.session.Key, Modified: k.session.Modified}},
+			Then: []metadata.Op{metadata.Delete(k.session.Key)},
+		})
+		// A conflict is its lease running out just now, or someone else: creating the key tells.
+		if err != nil && !errors.Is(err, metadata.ErrConflict) {
+			return fmt.Errorf("take over the session: %w", err)
+		}
+	}
+	s := &o.session
+	s.record = metadata.Session{Broker: o.cfg.Broker, Rack: o.cfg.Rack, Started: o.started.UTC()}
+	txn := metadata.Txn{
+		If:   []metadata.Cond{{Key: o.sessionKey()}},
+		Then: []metadata.Op{metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease)},
+	}
+	var sealing []*streamKey
+	for i := range k.streams {
+		old := &k.streams[i]
+		// Those beyond the limit of a transaction stay OPEN a little longer: step 5 seals them from either state.
+		if old.record.State == metadata.StreamOpen && len(txn.Then) < opsMax {
+			old.record.State = metadata.StreamSealing
+			txn.If = append(txn.If, metadata.Cond{Key: old.key, Modified: old.modified})
+			txn.Then = append(txn.Then, metadata.Put(old.key, metadata.Encode(old.record)))
+			sealing = append(sealing, old)
+		}
+	}
+	revision, err := o.store.Commit(ctx, txn)
+	if errors.Is(err, metadata.ErrConflict) {
+		return fmt.Errorf("register: %w", ErrSuperseded)
+	}
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	for _, old := range sealing {
+		old.modified = revision
+	}
+	o.incarnation, s.record.Incarnation, s.modified = revision, revision, revision
+	return nil
+}
+
+// MarkReady publishes the endpoints and that the broker serves, once everything queued so far is durable. A full disk does not
+// keep a broker from being ready: it can still be read from.
+func (o *Owner) MarkReady(ctx context.Context, endpoints []metadata.Endpoint) error {
+	if err := o.barrier(ctx); err != nil {
+		return err
+	}
+	s := &o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record.Endpoints, s.record.Ready = endpoints, true
+	if err := o.putSessionLocked(ctx); err != nil {
+		return fmt.Errorf("ownership: broker %d: mark ready: %w", o.cfg.Broker, err)
+	}
+	return nil
+}
+
+// putSessionLocked writes the session, or makes it anew if it is gone.
+func (o *Owner) putSessionLocked(ctx context.Context) error {
+	s := &o.session
+	revision, err := o.store.Commit(ctx, metadata.Txn{
+		If:   []metadata.Cond{{Key: o.sessionKey(), Modified: s.modified}},
+		Then: []metadata.Op{metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease)},
+	})
+	switch {
+	case errors.Is(err, metadata.ErrConflict), errors.Is(err, metadata.ErrLeaseNotFound):
+		return o.reregisterLocked(ctx)
+	case err != nil:
+		return err
+	}
+	s.modified = revision
+	return nil
+}
+
+// reregisterLocked brings the session back after its lease ran out, unless another incarnation is registered.
+func (o *Owner) reregisterLocked(ctx context.Context) error {
+	s := &o.session
+	kv, found, err := o.store.Get(ctx, o.sessionKey())
+	if err != nil {
+		return err
+	}
+	cond := metadata.Cond{Key: o.sessionKey()}
+	if found {
+		there, err := metadata.Decode[metadata.Session](kv)
+		if err != nil {
+			return err
+		}
+		// What we wrote at registration could not name the incarnation: it is the revision of that write.
+		if there.Incarnation != o.incarnation && kv.Created != o.incarnation {
+			return fmt.Errorf("%w: incarnation %d, this one is %d", ErrSuperseded, there.Incarnation, o.incarnation)
+		}
+		cond.Modified = kv.Modified // our own write, of which we did not hear
+	}
+	lease, err := o.store.Grant(ctx, o.cfg.LeaseTTL)
+	if err != nil {
+		return err
+	}
+	revision, err := o.store.Commit(ctx, metadata.Txn{
+		If:   []metadata.Cond{cond},
+		Then: []metadata.Op{metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), lease)},
+	})
+	if err != nil {
+		return err // a conflict too: look again at the next turn
+	}
+	s.lease, s.modified = lease, revision
+	o.log.Warn("session was lost and is registered again", "revision", int64(revision))
+	return nil
+}
+
+// keepAlive renews the lease until ctx ends, and then returns nil. It gives up if the broker is superseded, or alone for too long.
+func (o *Owner) keepAlive(ctx context.Context) error {
+	pause := o.cfg.LeaseTTL / 3
+	reached := time.Now()
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+		err := o.renew(ctx)
+		next := pause
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			reached = time.Now()
+		case errors.Is(err, ErrSuperseded):
+			return err
+		case time.Since(reached) > aloneMax:
+			return fmt.Errorf("metadata were out of reach for %v: %w", aloneMax, err)
+		default:
+			o.log.Warn("session could not be renewed", "err", err)
+			next = pause/4 + rand.N(pause/4)
+		}
+		t.Reset(next)
+	}
+}
+
+func (o *Owner) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s := &o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := o.store.KeepAlive(ctx, s.lease)
+	if errors.Is(err, metadata.ErrLeaseNotFound) {
+		return o.reregisterLocked(ctx)
+	}
+	return err
+}
