@@ -62,7 +62,7 @@ examples: tools ## run the examples with their public data sets
 
 .PHONY: bench
 bench: tools ## measure start, restart and memory beside Apache Kafka; writes docs/benchmarks.md
-	$(GO) run ./test/bench -write docs/benchmarks.md
+	WEIR_BENCH_ROUNDS=$(or $(ROUNDS),5) WEIR_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md $(GO) test -count=1 -v -timeout=30m -run TestBesideKafka ./test/bench
 
 .PHONY: generate
 generate: ## write generated files anew

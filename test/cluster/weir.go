@@ -262,7 +262,7 @@ func (w *Weir) CheckNothingRuns(t testing.TB) {
 func (w *Weir) logTail(t testing.TB) {
 	t.Helper()
 	t.Logf("weir up, stdout:\n%s\nstderr:\n%s", tail(w.Process.Stdout()), tail(w.Process.Stderr()))
-	logs, err := filepath.Glob(filepath.Join(w.Data, "logs", "*"))
+	logs, err := filepath.Glob(filepath.Join(w.Data, "log", "*"))
 	if err != nil {
 		panic(err) // the pattern is constant
 	}
