@@ -110,7 +110,7 @@ func parsePresigned(r *Request, query []pair) (*Claim, error) {
 		}
 		values[p.key] = p.value
 	}
-	for _, name := range []string{"Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"} {
+	for _, name := range []string{"Algorithm", "Credential", "Date", "SignedHeaders", "Signature"} {
 		if values["X-Amz-"+name] == "" {
 			return nil, fail(Malformed, "AWS query-string parameters must include 'X-Amz-%s'.", name)
 		}
@@ -118,11 +118,13 @@ func parsePresigned(r *Request, query []pair) (*Claim, error) {
 	if values["X-Amz-Algorithm"] != algorithm {
 		return nil, fail(Malformed, "X-Amz-Algorithm must be %s.", algorithm)
 	}
-	expires, err := strconv.ParseUint(values["X-Amz-Expires"], 10, 32)
-	if d := time.Duration(expires) * time.Second; err != nil || d < time.Second || d > expiresMax {
-		return nil, fail(Malformed, "X-Amz-Expires must be a number of seconds from 1 to %d.", int(expiresMax.Seconds()))
+	c.Expires = expiresDefault
+	if given, ok := values["X-Amz-Expires"]; ok {
+		seconds, err := strconv.ParseUint(given, 10, 32)
+		if c.Expires = time.Duration(seconds) * time.Second; err != nil || c.Expires < time.Second || c.Expires > expiresMax {
+			return nil, fail(Malformed, "X-Amz-Expires must be a number of seconds from 1 to %d.", int(expiresMax.Seconds()))
+		}
 	}
-	c.Expires = time.Duration(expires) * time.Second
 	for _, err := range []error{
 		c.setCredential(values["X-Amz-Credential"]),
 		c.setSignedHeaders(values["X-Amz-SignedHeaders"]),

@@ -27,8 +27,9 @@ const (
 	// Skew is how far a request's date may lie from ours, either way.
 	Skew = 5 * time.Minute
 
-	// expiresMax is the longest life of a presigned request.
-	expiresMax = 7 * 24 * time.Hour
+	// expiresMax is the longest life of a presigned request; expiresDefault that of one which names none, as aws-sdk-go-v2's do.
+	expiresMax     = 7 * 24 * time.Hour
+	expiresDefault = 15 * time.Minute
 )
 
 // Request is a request as it came over the wire.
