@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -86,6 +85,7 @@ var (
 	errSlow        = errors.New("frame came or went too slowly")
 	errIdle        = errors.New("idle for too long")
 	errStopped     = errors.New("no more requests are read")
+	errBusy        = errors.New("no memory for a large request in time")
 )
 
 // run serves the connection until the client or fail closes it, or stop was called and all answers are written.
@@ -261,137 +261,4 @@ func (b *Broker) begin(ctx context.Context, row *api, r *Request) reply {
 	resp := row.handle(b, ctx, r)
 	resp.SetVersion(r.Body.GetVersion())
 	return encode(r, resp)
-}
-
-// readProduce reads the rest of a produce request into a pooled buffer, once there is room for it in the produce budget: a broker whose
-// disk does not keep up stops reading, and TCP tells the producers.
-func (c *conn) readProduce(ctx context.Context, r *Request, n int) (err error) {
-	r.charge, err = c.b.produceBudget.take(ctx, int64(buffer.CapFor(n)))
-	if err != nil {
-		return errStopped
-	}
-	r.input = c.b.buffers.Get(n)
-	defer func() {
-		if err != nil {
-			r.input.Release()
-			c.b.produceBudget.give(r.charge)
-		}
-	}()
-	if err := c.readFull(r.input.Bytes()); err != nil {
-		return err
-	}
-	client, body, err := wire.ParseRest(r.input.Bytes(), r.Body.IsFlexible())
-	if err != nil {
-		return err
-	}
-	r.ClientID = string(client)
-	return c.b.decoder.DecodeInPlace(r.Body, body)
-}
-
-// readOther reads the rest of any other request into memory of its own, which handlers may keep.
-func (c *conn) readOther(ctx context.Context, r *Request, n int) (charge int64, err error) {
-	charge, err = c.b.requestBudget.take(ctx, int64(n))
-	if err != nil {
-		return 0, errStopped
-	}
-	// A length is only a claim: memory is taken as bytes come.
-	frame := make([]byte, 0, min(n, 64<<10))
-	for len(frame) < n {
-		if len(frame) == cap(frame) {
-			frame = append(make([]byte, 0, min(n, 2*cap(frame))), frame...)
-		}
-		at := len(frame)
-		frame = frame[:cap(frame)]
-		if err := c.readFull(frame[at:]); err != nil {
-			return charge, err
-		}
-	}
-	client, body, err := wire.ParseRest(frame, r.Body.IsFlexible())
-	if err != nil {
-		return charge, err
-	}
-	r.ClientID = string(client)
-	return charge, c.b.decoder.Decode(r.Body, body)
-}
-
-// awaitFrame waits for the length of the next frame for as long as a connection may be idle.
-func (c *conn) awaitFrame() (int, error) {
-	for {
-		if idle := c.b.props.idle; c.in.Buffered() < 4 && idle > 0 {
-			c.deadline(time.Now().Add(idle))
-		} else if c.in.Buffered() < 4 {
-			c.deadline(time.Time{}) // -1: never
-		}
-		prefix, err := c.in.Peek(4)
-		if err == nil {
-			return wire.Size([4]byte(prefix), c.b.props.frameBytesMax)
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, err
-		}
-		// Waiting for an answer is not idling; the slot taken for this request is one.
-		if len(c.slots) <= 1 || c.isStopped() {
-			return 0, errIdle
-		}
-	}
-}
-
-// deadline sets the read deadline unless stop has set its own.
-func (c *conn) deadline(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.stopped {
-		c.nc.SetReadDeadline(t)
-	}
-}
-
-// peek returns the next n bytes without taking them; n is at most the reader's size.
-func (c *conn) peek(n int) ([]byte, error) {
-	if c.in.Buffered() < n {
-		c.deadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
-	}
-	b, err := c.in.Peek(n)
-	return b, slow(err)
-}
-
-// readFull fills p at no less than the least rate.
-func (c *conn) readFull(p []byte) error {
-	window := 0 // bytes in the current window
-	if c.in.Buffered() < len(p) {
-		c.deadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
-	}
-	for len(p) > 0 {
-		n, err := c.in.Read(p)
-		p = p[n:]
-		window += n
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) && int64(window) >= c.b.cfg.Limits.RateBytesMin && !c.isStopped():
-			window = 0
-			c.deadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
-		default:
-			return slow(err)
-		}
-	}
-	return nil
-}
-
-// discard reads n bytes and forgets them.
-func (c *conn) discard(n int) error {
-	var sink [1024]byte
-	for n > 0 {
-		part := sink[:min(n, len(sink))]
-		if err := c.readFull(part); err != nil {
-			return err
-		}
-		n -= len(part)
-	}
-	return nil
-}
-
-func slow(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errSlow
-	}
-	return err
 }

@@ -112,6 +112,16 @@ func (b *budget) take(ctx context.Context, n int64) (int64, error) {
 	return n, nil
 }
 
+// tryTake is take without waiting.
+func (b *budget) tryTake(n int64) (int64, bool) {
+	n = min(n, b.max)
+	if !b.sem.TryAcquire(n) {
+		return 0, false
+	}
+	b.gauge.Add(float64(n))
+	return n, true
+}
+
 // takeUpTo takes n bytes if they are there, or else a part of it, but waits rather than take less than least.
 func (b *budget) takeUpTo(ctx context.Context, n, least int64) (int64, error) {
 	n = min(n, b.max)
