@@ -116,10 +116,16 @@ const notifyFD = 3
 // environment is what a broker inherits: no credentials, and the limits of its instance type for the Go runtime.
 func environment(vcpu int, memory int64) []string {
 	var env []string
-	for _, key := range []string{"PATH", "HOME", "TMPDIR", "TZ", "LANG", "SYSTEMROOT", "GOCOVERDIR", "GODEBUG", "GORACE"} {
-		if v, ok := os.LookupEnv(key); ok {
-			env = append(env, key+"="+v)
+	for _, kv := range os.Environ() {
+		key, _, _ := strings.Cut(kv, "=")
+		switch key {
+		case "PATH", "HOME", "TMPDIR", "TZ", "LANG", "GOCOVERDIR", "GODEBUG", "GORACE":
+		default:
+			if !strings.HasPrefix(key, "WEIR_") { // none of which is a secret (design/cli.md)
+				continue
+			}
 		}
+		env = append(env, kv)
 	}
 	if vcpu > 0 {
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(min(vcpu, runtime.NumCPU())))

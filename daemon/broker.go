@@ -1,0 +1,164 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"weir/kafka/broker"
+	"weir/kafka/image"
+	"weir/kafka/ownership"
+	"weir/kafka/topic"
+	"weir/metadata/etcd"
+	"weir/node"
+	"weir/storage/buffer"
+	"weir/storage/disk"
+)
+
+// RunBroker is the role of one broker process: the hand-over file at config says which. It runs until ctx ends or until nobody looks after it any
+// more (see orphan.go).
+func RunBroker(ctx context.Context, config string) (err error) {
+	h, err := node.ReadHandover(config)
+	if err != nil {
+		return problem("the broker cannot start", err, "brokers are started by weir up")
+	}
+	release, err := node.Claim(h)
+	if errors.Is(err, node.ErrClaimed) {
+		return &Problem{What: err.Error(), Code: node.ExitClaimed, Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	logs, err := openLog(node.LogPath(h.Dir))
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	log := slog.New(slog.NewTextHandler(logs, nil)).With("cluster", h.ClusterName)
+	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid())
+	err = runBroker(ctx, h, log)
+	if err != nil {
+		log.Error("broker ends", "broker", h.Broker, "err", err)
+	} else {
+		log.Info("broker stopped", "broker", h.Broker)
+	}
+	return err
+}
+
+// poolBytes is how much memory free buffers may keep.
+const poolBytes = 32 << 20
+
+func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err error) {
+	store, err := etcd.Dial(h.Metadata, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	ctx, orphaned := context.WithCancelCause(ctx)
+	defer orphaned(nil)
+	watch := newOrphanWatch(store, log)
+
+	// The lower half serves the upper one, and so ends after it.
+	lowerCtx, stopLower := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLower()
+	lower, lowerCtx := errgroup.WithContext(lowerCtx)
+	defer func() {
+		stopLower()
+		if e := lower.Wait(); err == nil {
+			err = e
+		}
+	}()
+	upper, upperCtx := errgroup.WithContext(ctx)
+	upper.Go(func() error {
+		if watch.run(upperCtx) {
+			orphaned(errOrphaned)
+		}
+		return nil
+	})
+
+	buffers := buffer.NewPool(poolBytes)
+	live := image.New(store, h.Cluster)
+	lower.Go(func() error { return ended(lowerCtx, live.Run(lowerCtx)) })
+	owner, err := ownership.Acquire(upperCtx, ownership.Config{
+		Cluster: h.Cluster, Broker: h.Broker, Rack: h.Rack, Properties: h.Properties,
+	}, ownership.Deps{Log: log, Store: store, Image: live, Disk: disk.OS(h.Dir), Pool: buffers})
+	if err != nil {
+		orphaned(nil)
+		return errors.Join(err, upper.Wait())
+	}
+	lower.Go(func() error { return owner.Run(lowerCtx) })
+
+	upper.Go(func() error { return serveBroker(upperCtx, h, log, store, live, owner, buffers) })
+	upper.Go(func() error { // what is below failed: nothing can be served
+		select {
+		case <-lowerCtx.Done():
+			return errLowerEnded
+		case <-upperCtx.Done():
+			return nil
+		}
+	})
+	err = upper.Wait()
+	if errors.Is(err, errLowerEnded) {
+		return nil // lower.Wait has the reason
+	}
+	return err
+}
+
+var errLowerEnded = errors.New("the broker's log or metadata ended")
+
+func serveBroker(
+	ctx context.Context, h *node.Handover, log *slog.Logger, store *etcd.Store, live *image.Live, owner *ownership.Owner, buffers *buffer.Pool,
+) error {
+	topics := topic.New(
+		topic.Config{Cluster: h.Cluster, Broker: h.Broker, Properties: h.Properties},
+		topic.Deps{Store: store, Image: live, Log: log},
+	)
+	b, err := broker.New(broker.Config{
+		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
+	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers})
+	if err != nil {
+		return err
+	}
+	listeners, err := openListeners(h)
+	if err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.Run(gctx, listeners) })
+	g.Go(func() error {
+		if err := owner.MarkReady(gctx, h.Endpoints); err != nil {
+			return ended(gctx, err)
+		}
+		node.NotifyReady(h)
+		log.Info("broker serves", "broker", h.Broker)
+		return nil
+	})
+	return g.Wait()
+}
+
+// openListeners opens the endpoints' sockets. It comes late, so that clients go to other brokers while this one recovers its log.
+func openListeners(h *node.Handover) ([]broker.Listener, error) {
+	var listeners []broker.Listener
+	for _, e := range h.Endpoints {
+		l, err := net.Listen("tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
+		if err != nil {
+			for _, l := range listeners {
+				_ = l.Close()
+			}
+			p := problem("the broker cannot listen", err, "")
+			if errors.Is(err, syscall.EADDRINUSE) {
+				p.Code = node.ExitAddressInUse
+			}
+			return nil, p
+		}
+		listeners = append(listeners, broker.Listener{Name: e.Name, Listener: l})
+	}
+	return listeners, nil
+}
