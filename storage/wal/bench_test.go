@@ -9,10 +9,10 @@ import (
 )
 
 // reseal makes the checksums of a frame fit it.
-func reseal(frame []byte, salt uint32, pos uint64) {
+func reseal(frame []byte, of salted, pos uint64) {
 	h := frameHeader{pos: pos, bodyLen: binary.LittleEndian.Uint32(frame[16:]), records: binary.LittleEndian.Uint32(frame[20:])}
-	h.bodyCRC = crc32.Update(seed(salt), castagnoli, frame[frameHeaderBytes:frameHeaderBytes+int(h.bodyLen)])
-	h.encode(frame, salt)
+	h.bodyCRC = crc32.Update(of.seed, castagnoli, frame[frameHeaderBytes:frameHeaderBytes+int(h.bodyLen)])
+	h.encode(frame, of)
 }
 
 func benchmarkAppend(b *testing.B, n, bytes int) {

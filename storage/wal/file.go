@@ -104,7 +104,7 @@ type span struct {
 	f    disk.File
 	name string
 	seq  uint64
-	salt uint32
+	of   salted
 
 	room int64 // frames but SEAL must end here
 
@@ -271,12 +271,12 @@ func (l *File) encode(es []Entry, cur *span, off int64) (size int64, binds uint3
 	if start < len(hs) {
 		bufs = append(bufs, hs[start:])
 	}
-	crc := crc32.Update(seed(cur.salt), castagnoli, bufs[0][frameHeaderBytes:])
+	crc := crc32.Update(cur.of.seed, castagnoli, bufs[0][frameHeaderBytes:])
 	for _, b := range bufs[1:] {
 		crc = crc32.Update(crc, castagnoli, b)
 	}
 	h := frameHeader{pos: l.pos, bodyLen: uint32(len(hs) - frameHeaderBytes + payloads), records: uint32(len(es)) + binds, bodyCRC: crc}
-	h.encode(hs, cur.salt)
+	h.encode(hs, cur.of)
 	if pad := h.size() - frameHeaderBytes - int64(h.bodyLen); pad > 0 {
 		bufs = append(bufs, l.zeros[:pad])
 	}

@@ -345,7 +345,7 @@ func TestUnknownRecordTypes(t *testing.T) {
 		}
 		frame := slices.Concat(l.bufs...)
 		frame[frameHeaderBytes], frame[frameHeaderBytes+1] = 77, flags
-		reseal(frame, l.spans[0].salt, l.pos)
+		reseal(frame, l.spans[0].of, l.pos)
 		if _, err := l.spans[0].f.WriteAt(frame, 2*blockBytes); err != nil {
 			t.Fatal(err)
 		}

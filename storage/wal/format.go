@@ -88,8 +88,8 @@ func decodeFileHeader(b []byte) (h fileHeader, err error) {
 	}, nil
 }
 
-// seed is the state of a checksum after the salt.
-func seed(salt uint32) uint32 {
+// seedOf is the state of a checksum after the salt.
+func seedOf(salt uint32) uint32 {
 	var b [4]byte
 	binary.LittleEndian.PutUint32(b[:], salt)
 	return crc32.Checksum(b[:], castagnoli)
@@ -103,25 +103,30 @@ type frameHeader struct {
 	bodyCRC uint32
 }
 
+// salted is a file's salt and the seed that it gives to the file's checksums.
+type salted struct{ salt, seed uint32 }
+
+func newSalted(salt uint32) salted { return salted{salt: salt, seed: seedOf(salt)} }
+
 // encode fills b, of frameHeaderBytes.
-func (h *frameHeader) encode(b []byte, salt uint32) {
+func (h *frameHeader) encode(b []byte, of salted) {
 	le := binary.LittleEndian
 	le.PutUint32(b, frameMagic)
-	le.PutUint32(b[4:], salt)
+	le.PutUint32(b[4:], of.salt)
 	le.PutUint64(b[8:], h.pos)
 	le.PutUint32(b[16:], h.bodyLen)
 	le.PutUint32(b[20:], h.records)
 	le.PutUint32(b[24:], h.bodyCRC)
-	le.PutUint32(b[28:], crc32.Update(seed(salt), castagnoli, b[:28]))
+	le.PutUint32(b[28:], crc32.Update(of.seed, castagnoli, b[:28]))
 }
 
 // decodeFrameHeader reports whether b begins with a frame header of the file with this salt.
-func decodeFrameHeader(b []byte, salt uint32) (h frameHeader, ok bool) {
+func decodeFrameHeader(b []byte, of salted) (h frameHeader, ok bool) {
 	le := binary.LittleEndian
-	if len(b) < frameHeaderBytes || le.Uint32(b) != frameMagic || le.Uint32(b[4:]) != salt {
+	if len(b) < frameHeaderBytes || le.Uint32(b) != frameMagic || le.Uint32(b[4:]) != of.salt {
 		return h, false
 	}
-	if le.Uint32(b[28:]) != crc32.Update(seed(salt), castagnoli, b[:28]) {
+	if le.Uint32(b[28:]) != crc32.Update(of.seed, castagnoli, b[:28]) {
 		return h, false
 	}
 	h = frameHeader{pos: le.Uint64(b[8:]), bodyLen: le.Uint32(b[16:]), records: le.Uint32(b[20:]), bodyCRC: le.Uint32(b[24:])}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -40,6 +41,14 @@ func Recover(ctx context.Context, fsys disk.FS, dir string, cfg Config) (*File, 
 }
 
 func (l *File) recover(ctx context.Context) error {
+	// The writer may have died before it synced the names that are seen here.
+	err := makeDir(l.fs, l.dir)
+	if err == nil {
+		err = l.fs.SyncDir(l.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("wal: recover %s: %w: %w", l.dir, ErrFailed, err)
+	}
 	names, err := l.list()
 	if err != nil {
 		return err
@@ -100,7 +109,7 @@ func (l *File) openSpan(n named) (*span, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("wal: recover %s: %w", n.name, err), f.Close())
 	}
-	s.salt = h.salt
+	s.of = newSalted(h.salt)
 	l.cfg.Stream = h.stream
 	return s, nil
 }
@@ -109,8 +118,10 @@ func (s *span) readHeader() (h fileHeader, err error) {
 	b := make([]byte, blockBytes)
 	for range 3 { // see "Non-obvious"
 		clear(b)
-		if _, err = s.f.ReadAt(b, 0); err != nil {
-			return h, fmt.Errorf("file header: %w: %w", ErrCorrupt, err)
+		if _, err := s.f.ReadAt(b, 0); errors.Is(err, io.EOF) {
+			return h, fmt.Errorf("file header is cut: %w", ErrCorrupt)
+		} else if err != nil {
+			return h, err
 		}
 		if h, err = decodeFileHeader(b); err == nil {
 			break
@@ -176,7 +187,7 @@ func (t *tailScan) step() (bool, error) {
 		return false, fmt.Errorf("wal: %s: frame at %d after the seal: %w", t.name, t.off-h.size(), ErrCorrupt)
 	}
 	t.last = append(append(t.last[:0], make([]byte, frameHeaderBytes)...), body...)
-	h.encode(t.last, t.salt)
+	h.encode(t.last, t.of)
 	err = parseRecords(body, h.records, at, &t.bound, func(e *Entry) bool {
 		t.sealed = e.Type == Seal
 		return true

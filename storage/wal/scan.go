@@ -18,7 +18,7 @@ type scan struct {
 	f     disk.File
 	name  string
 	seq   uint64
-	salt  uint32
+	of    salted
 	limit int64 // frames beyond it are not looked at
 
 	off   int64  // of the next frame
@@ -33,7 +33,7 @@ type scan struct {
 
 // scanOf returns a scan of the frames of s that end at limit or before.
 func scanOf(s *span, limit int64) *scan {
-	return &scan{f: s.f, name: s.name, seq: s.seq, salt: s.salt, limit: limit, off: blockBytes}
+	return &scan{f: s.f, name: s.name, seq: s.seq, of: s.of, limit: limit, off: blockBytes}
 }
 
 // next reads the frame at s.off. ok is false if there is none: the end, a torn frame, or damage. After ok the scan stands on the following frame;
@@ -62,7 +62,7 @@ func (s *scan) read() (h frameHeader, body []byte, ok bool, err error) {
 	if err != nil || b == nil {
 		return h, nil, false, err
 	}
-	h, ok = decodeFrameHeader(b, s.salt)
+	h, ok = decodeFrameHeader(b, s.of)
 	if !ok || s.known && h.pos != s.pos {
 		return h, nil, false, nil
 	}
@@ -71,7 +71,7 @@ func (s *scan) read() (h frameHeader, body []byte, ok bool, err error) {
 		return h, nil, false, err
 	}
 	body = b[frameHeaderBytes:]
-	return h, body, crc32.Update(seed(s.salt), castagnoli, body) == h.bodyCRC, nil
+	return h, body, crc32.Update(s.of.seed, castagnoli, body) == h.bodyCRC, nil
 }
 
 // bytes returns n bytes of the file at off, nil if they go beyond the limit or the file.
@@ -107,7 +107,7 @@ func (s *scan) later() (int64, error) {
 		if err != nil || b == nil {
 			return -1, err
 		}
-		if h, ok := decodeFrameHeader(b, s.salt); ok && (!s.known || h.pos > s.pos) {
+		if h, ok := decodeFrameHeader(b, s.of); ok && (!s.known || h.pos > s.pos) {
 			return off, nil
 		}
 	}

@@ -190,7 +190,7 @@ func (l *File) tryMakeSpan(seq uint64, fill bool) (_ *span, err error) {
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return nil, err
 	}
-	return &span{f: f, name: name, seq: seq, salt: h.salt, room: size - blockBytes}, nil
+	return &span{f: f, name: name, seq: seq, of: newSalted(h.salt), room: size - blockBytes}, nil
 }
 
 // fill writes zeros, so that frames will overwrite blocks that the file has already. It stops when Append needs the file.

@@ -1,0 +1,7 @@
+// Package sim holds the simulated machine that tests run the storage engine on. Disk is a file system in memory that remembers what was
+// synced, and forgets some of the rest in a crash, as a real one may.
+//
+// What Disk promises to survive is what POSIX promises and no more, which is less than any one file system in use: of the sectors written since
+// the last Datasync of a file each may survive or not, by itself and in any of the versions it went through; so may each new, renamed
+// or removed name since the last SyncDir of its directory. A rename is two such changes. A sync of a file does not make its name durable.
+package sim
