@@ -24,6 +24,28 @@ func (f *Front) findService(c *call, claim *sigv4.Claim) error {
 	return nil
 }
 
+// guessService finds the service of a request whose claim could not be read, only to answer in its form: EC2's refusals differ from those of
+// the other query services, and only the parameters tell the two apart.
+func (f *Front) guessService(c *call) {
+	if c.proto != awsapi.Query {
+		return
+	}
+	var err error
+	if c.body, err = readBody(c.w, c.r, f.cfg.BodyBytesMax); err != nil {
+		return
+	}
+	params, err := f.queryParams(c)
+	if err != nil {
+		return
+	}
+	for _, s := range f.services {
+		if s.model.APIVersion == params.Get("Version") {
+			c.service, c.proto = s, pickProtocol(s.model, c.r)
+			return
+		}
+	}
+}
+
 // authenticate proves the claim. An unknown key and a wrong signature take the same work.
 func (f *Front) authenticate(c *call, signed *sigv4.Request, claim *sigv4.Claim) error {
 	key, err := f.deps.AccessKey(c.r.Context(), claim.AccessKey)

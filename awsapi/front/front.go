@@ -141,6 +141,7 @@ func (f *Front) handle(c *call) (protocol.Reply, error) {
 		ContentLength: c.r.ContentLength}
 	claim, err := sigv4.Parse(signed)
 	if err != nil {
+		f.guessService(c)
 		return protocol.Reply{}, f.authFault(c, err)
 	}
 	if err := f.findService(c, claim); err != nil {
