@@ -14,6 +14,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,9 +22,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weir/kafka/coordinator"
+	"weir/kafka/group"
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/kafka/topic"
+	"weir/kafka/txn"
 	"weir/kafka/wire"
 	"weir/metadata"
 	"weir/storage/buffer"
@@ -61,12 +65,15 @@ type Broker struct {
 	image     *image.Live
 	leaders   leaders
 	topics    *topic.Admin
+	groups    *group.Coordinator
 	buffers   *buffer.Pool
 	apis      *dispatch
 	decoder   *wire.Decoder
 	sessions  *sessions
 	purgatory *purgatory
 	metrics   *metrics
+
+	producerIDs *txn.ProducerIDs
 
 	produceBudget *budget // bytes of produce requests from the wire to the disk
 	requestBudget *budget // bytes of all other requests
@@ -114,6 +121,11 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		fetchBudget:   newBudget(cfg.Limits.FetchBytesMax, m.fetchBytes),
 		conns:         make(map[*conn]struct{}),
 	}
+	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
+	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{
+		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets),
+		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
+	})
 	b.count.init()
 	return b, nil
 }

@@ -26,6 +26,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		g.Go(func() error { return b.accept(ctx, l) })
 	}
 	g.Go(func() error {
+		_ = b.groups.Run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
 		<-ctx.Done()
 		for _, l := range listeners {
 			l.Close()

@@ -242,3 +242,22 @@ func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
 	}
 	return nil
 }
+
+// CreateInternal returns a function that creates the internal topic of that name, if it does not exist, and waits until this broker's
+// image shows it. At most as many replicas are asked for as there are brokers.
+func (a *Admin) CreateInternal(name string) func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
+	return func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
+		img := a.image.Current()
+		nt := NewTopic{Name: name, Partitions: partitions, Replication: max(1, min(replication, int16(min(len(img.Brokers), 1<<15-1)))), Configs: configs}
+		err := a.Create(ctx, []NewTopic{nt}, false)[0].Err
+		if !errors.Is(err, kerr.TopicAlreadyExists) {
+			return err
+		}
+		// Another broker was faster: its change reaches our image in a moment.
+		_, kv, err := a.read(ctx, name)
+		if err == nil {
+			_, err = a.image.Await(ctx, kv.Modified)
+		}
+		return err
+	}
+}

@@ -1,0 +1,61 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The types of coordinators.
+const (
+	groupCoordinator       = 0
+	transactionCoordinator = 1
+	shareCoordinator       = 2 // KIP-932
+)
+
+// FindCoordinator (key 10), versions 0-6. Served by any broker; the first call creates __consumer_offsets and waits for that.
+// v1 has types and messages; v2 a throttle time; v3 is flexible; v4 asks for several keys (KIP-699); v5 is for transactions (KIP-890);
+// v6 is for share groups (KIP-932).
+// Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for transactions and share groups, which are not built yet: a code that clients
+// do not retry, so that they fail with the message at once.
+func (b *Broker) findCoordinator(ctx context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.FindCoordinatorRequest), kmsg.NewPtrFindCoordinatorResponse()
+	if req.Version < 4 {
+		c := b.coordinator(ctx, r, req.CoordinatorKey, req.CoordinatorType)
+		resp.NodeID, resp.Host, resp.Port, resp.ErrorCode, resp.ErrorMessage = c.NodeID, c.Host, c.Port, c.ErrorCode, c.ErrorMessage
+		return resp
+	}
+	for _, key := range req.CoordinatorKeys {
+		resp.Coordinators = append(resp.Coordinators, b.coordinator(ctx, r, key, req.CoordinatorType))
+	}
+	return resp
+}
+
+func (b *Broker) coordinator(ctx context.Context, r *Request, key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
+	out := kmsg.NewFindCoordinatorResponseCoordinator()
+	out.Key, out.NodeID, out.Port = key, -1, -1
+	var err error
+	switch kind {
+	case groupCoordinator:
+		s, ferr := b.groups.Find(ctx, key)
+		if err = ferr; err == nil {
+			if n, ok := nodeOf(s, r.Listener); ok {
+				out.NodeID, out.Host, out.Port = n.id, n.host, n.port
+			} else {
+				err = kerr.CoordinatorNotAvailable
+			}
+		}
+	case transactionCoordinator:
+		err = fmt.Errorf("%w: transactions are not built yet", kerr.InvalidRequest)
+	case shareCoordinator:
+		err = fmt.Errorf("%w: share groups are not built yet", kerr.InvalidRequest)
+	default:
+		err = fmt.Errorf("%w: no coordinator has the type %d", kerr.InvalidRequest, kind)
+	}
+	if err != nil {
+		out.ErrorCode, out.ErrorMessage = b.code(r, err, "group", key), message(err)
+	}
+	return out
+}

@@ -1,0 +1,126 @@
+package broker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/configdef"
+	"weir/kafka/topic"
+	"weir/metadata"
+)
+
+// DescribeConfigs (key 32), versions 1-4. Topics are described by any broker, a broker by itself, the cluster-wide defaults (the broker "") by any.
+// v1 has sources and synonyms (KIP-226); v3 types and documentation (KIP-569); v4 is flexible.
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST (another broker, another type of resource).
+func (b *Broker) describeConfigs(_ context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.DescribeConfigsRequest), kmsg.NewPtrDescribeConfigsResponse()
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		out := kmsg.NewDescribeConfigsResponseResource()
+		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
+		entries, err := b.configsOf(in)
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = b.code(r, err), faultMessage(err)
+		}
+		out.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		for _, e := range entries {
+			if in.ConfigNames == nil || slices.Contains(in.ConfigNames, e.Name) {
+				out.Configs = append(out.Configs, describeConfig(&e, in.ResourceType, req))
+			}
+		}
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp
+}
+
+// configsOf returns the configs of a resource with their values.
+func (b *Broker) configsOf(in *kmsg.DescribeConfigsRequestResource) ([]configdef.Entry, error) {
+	switch in.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		t, err := findTopic(b.image.Current(), &in.ResourceName, metadata.TopicID{})
+		if err != nil {
+			return nil, err
+		}
+		l := b.topics.Layers()
+		l.Topic = t.Configs
+		return l.DescribeTopic(), nil
+	case kmsg.ConfigResourceTypeBroker:
+		if in.ResourceName == "" {
+			return dynamicOnly(configdef.Layers{ClusterDefault: b.topics.Layers().ClusterDefault}.DescribeBroker()), nil
+		}
+		if in.ResourceName != strconv.Itoa(int(b.cfg.Broker)) {
+			return nil, &topic.Fault{
+				Code:    kerr.InvalidRequest,
+				Message: "Unexpected broker id, expected " + strconv.Itoa(int(b.cfg.Broker)) + " or empty string, but received " + in.ResourceName,
+			}
+		}
+		l := b.topics.Layers()
+		l.Static = b.staticConfigs(l.Static)
+		return l.DescribeBroker(), nil
+	}
+	return nil, unsupportedResource(in.ResourceType)
+}
+
+func unsupportedResource(kind kmsg.ConfigResourceType) error {
+	return &topic.Fault{
+		Code: kerr.InvalidRequest, Message: "Configs of resource type " + strconv.Itoa(int(kind)) + " are not built yet; topics (2) and brokers (4) are.",
+	}
+}
+
+// dynamicOnly keeps what was set.
+func dynamicOnly(entries []configdef.Entry) []configdef.Entry {
+	return slices.DeleteFunc(entries, func(e configdef.Entry) bool { return e.Source != configdef.DynamicBrokerDefault })
+}
+
+// staticConfigs adds what the node told the broker to its properties.
+func (b *Broker) staticConfigs(properties map[string]string) map[string]string {
+	all := maps.Clone(properties)
+	if all == nil {
+		all = make(map[string]string)
+	}
+	all["broker.id"] = strconv.Itoa(int(b.cfg.Broker))
+	if b.cfg.Rack != "" {
+		all["broker.rack"] = b.cfg.Rack
+	}
+	var advertised []string
+	for _, e := range b.cfg.Endpoints {
+		advertised = append(advertised, e.Name+"://"+e.Host+":"+strconv.Itoa(int(e.Port)))
+	}
+	if advertised != nil {
+		all["advertised.listeners"] = strings.Join(advertised, ",")
+		all["listeners"] = all["advertised.listeners"]
+	}
+	return all
+}
+
+func describeConfig(e *configdef.Entry, kind kmsg.ConfigResourceType, req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	out := kmsg.NewDescribeConfigsResponseResourceConfig()
+	out.Name, out.Source, out.ConfigType = e.Name, kmsg.ConfigSource(e.Source), kmsg.ConfigType(e.Type)
+	out.IsDefault = e.Source == configdef.DefaultConfig
+	out.IsSensitive = e.Sensitive()
+	out.ReadOnly = kind == kmsg.ConfigResourceTypeBroker && e.Mode == configdef.ReadOnly
+	if !e.IsNull && !out.IsSensitive {
+		out.Value = &e.Value
+	}
+	if req.IncludeSynonyms {
+		for _, c := range e.Candidates {
+			s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+			s.Name, s.Source = c.Name, kmsg.ConfigSource(c.Source)
+			if !out.IsSensitive {
+				s.Value = &c.Value
+			}
+			out.ConfigSynonyms = append(out.ConfigSynonyms, s)
+		}
+	}
+	if req.IncludeDocumentation {
+		doc := e.Documentation()
+		out.Documentation = &doc
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/topic"
+	"weir/metadata"
+)
+
+// AlterConfigs (key 33), versions 0-2. Served by any broker; blocks on a metadata transaction per resource. What a request does not name returns
+// to its default; IncrementalAlterConfigs is the better way (KIP-339).
+// v2 is flexible.
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST (a resource given twice, one of another type, a broker config that is not
+// dynamic), REQUEST_TIMED_OUT.
+func (b *Broker) alterConfigs(ctx context.Context, r *Request) kmsg.Response {
+	req, resp := r.Body.(*kmsg.AlterConfigsRequest), kmsg.NewPtrAlterConfigsResponse()
+	ctx, cancel := adminDeadline(ctx, 0)
+	defer cancel()
+	seen := newResources(len(req.Resources))
+	for i := range req.Resources {
+		seen.count(req.Resources[i].ResourceType, req.Resources[i].ResourceName)
+	}
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		ops := make([]topic.ConfigOp, len(in.Configs))
+		for j, c := range in.Configs {
+			ops[j] = topic.ConfigOp{Name: c.Name, Verb: topic.Set, Value: c.Value}
+		}
+		err, answered := seen.check(in.ResourceType, in.ResourceName)
+		if answered {
+			continue
+		}
+		if err == nil {
+			err = b.alter(ctx, in.ResourceType, in.ResourceName, ops, true, req.ValidateOnly)
+		}
+		out := kmsg.NewAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = b.code(r, err), faultMessage(err)
+		}
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp
+}
+
+// alter changes the configs of one resource.
+func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, ops []topic.ConfigOp, replace, validateOnly bool) error {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		if err := topic.ValidateName(name); err != nil {
+			return err
+		}
+		return b.topics.AlterTopic(ctx, name, ops, replace, validateOnly)
+	case kmsg.ConfigResourceTypeBroker:
+		if n, ok := brokerNumber(name); name != "" && !ok {
+			return &topic.Fault{Code: kerr.InvalidRequest, Message: "Unexpected broker id, expected a number or the empty string, but received " + name}
+		} else if name != "" {
+			if _, registered := b.image.Current().Broker(n); !registered {
+				return &topic.Fault{Code: kerr.InvalidRequest, Message: "No broker " + name + " is registered."}
+			}
+		}
+		return b.topics.AlterBroker(ctx, name, ops, replace, validateOnly)
+	}
+	return unsupportedResource(kind)
+}
+
+func brokerNumber(name string) (metadata.BrokerID, bool) {
+	n := 0
+	for i := range len(name) {
+		if name[i] < '0' || name[i] > '9' || n > 1<<24 {
+			return 0, false
+		}
+		n = 10*n + int(name[i]-'0')
+	}
+	return metadata.BrokerID(n), name != ""
+}
+
+// resources finds those that a request names more than once.
+type resources map[resource]int
+
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+func newResources(n int) resources { return make(resources, n) }
+
+func (rs resources) count(kind kmsg.ConfigResourceType, name string) { rs[resource{kind, name}]++ }
+
+// check refuses a resource that is named more than once, at its first place; at the others it is answered already.
+func (rs resources) check(kind kmsg.ConfigResourceType, name string) (err error, answered bool) {
+	k := resource{kind, name}
+	switch n := rs[k]; {
+	case n == 0:
+		return nil, true
+	case n > 1:
+		rs[k] = 0
+		return &topic.Fault{Code: kerr.InvalidRequest, Message: "Each resource must appear at most once."}, false
+	}
+	return nil, false
+}

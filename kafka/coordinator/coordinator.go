@@ -1,0 +1,269 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/image"
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/storage/batch"
+)
+
+// Config says which partitions a Coordinator serves: those of Topic that Broker leads.
+type Config struct {
+	Topic  string
+	Broker metadata.BrokerID
+}
+
+// Deps are what a Coordinator works with.
+type Deps[S State] struct {
+	Log   *slog.Logger
+	Image *image.Live
+	// Open returns the partition once this broker leads it.
+	Open func(context.Context, partition.Key) (Log, error)
+	// New makes the empty state of a shard.
+	New func(*Shard) S
+}
+
+// Coordinator keeps a State for each partition that this broker leads.
+type Coordinator[S State] struct {
+	cfg    Config
+	deps   Deps[S]
+	timers *Timers
+	loads  chan struct{} // bounds concurrent loads
+	decode *batch.Decoder
+
+	mu    sync.Mutex
+	slots map[int32]*slot[S]
+}
+
+// slot is a partition that this broker leads in one leader epoch.
+type slot[S State] struct {
+	key    partition.Key
+	epoch  metadata.LeaderEpoch
+	cancel context.CancelFunc
+	ready  chan struct{} // closed when it serves, or never will
+
+	// Set before ready is closed; nil if it was closed while it loaded.
+	shard *Shard
+	state S
+}
+
+const (
+	loadsMax = 4
+	// decodedBytesMax bounds what a compressed batch, which only a foreign tool can have written, may take when it is loaded.
+	decodedBytesMax = 64 << 20
+	// loadWait is how long a request waits for its shard to be loaded before its client is told to come back.
+	loadWait = 300 * time.Millisecond
+	// Pause between two tries to load a shard.
+	retryMin, retryMax = 50 * time.Millisecond, 5 * time.Second
+)
+
+// New returns a Coordinator that serves nothing until Run.
+func New[S State](cfg Config, deps Deps[S]) *Coordinator[S] {
+	return &Coordinator[S]{
+		cfg: cfg, deps: deps, timers: NewTimers(), loads: make(chan struct{}, loadsMax),
+		decode: batch.NewDecoder(decodedBytesMax), slots: make(map[int32]*slot[S]),
+	}
+}
+
+// Run loads and unloads shards as leadership comes and goes, until ctx ends.
+func (c *Coordinator[S]) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	changed := make(chan struct{}, 1)
+	notify := func(*image.Image) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	stop := c.deps.Image.OnChange(notify)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	wg.Go(func() { _ = c.timers.Run(ctx) })
+	notify(nil)
+	for {
+		select {
+		case <-changed:
+			c.follow(ctx, &wg, c.deps.Image.Current())
+		case <-ctx.Done():
+			c.mu.Lock()
+			slots := c.slots
+			c.slots = nil
+			c.mu.Unlock()
+			for _, s := range slots {
+				c.drop(s)
+			}
+			cancel()
+			wg.Wait()
+			return ctx.Err()
+		}
+	}
+}
+
+// follow makes the slots those of img.
+func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *image.Image) {
+	topic, _ := img.Topic(c.cfg.Topic)
+	var gone, fresh []*slot[S]
+	c.mu.Lock()
+	for i, s := range c.slots {
+		if p, ok := led(topic, i, c.cfg.Broker); !ok || s.key.Topic != topic.ID || s.epoch != p.Epoch {
+			delete(c.slots, i)
+			gone = append(gone, s)
+		}
+	}
+	if topic != nil {
+		for i := range int32(len(topic.Partitions)) {
+			p, ok := led(topic, i, c.cfg.Broker)
+			if !ok || c.slots[i] != nil {
+				continue
+			}
+			s := &slot[S]{key: partition.Key{Topic: topic.ID, Index: i}, epoch: p.Epoch, ready: make(chan struct{})}
+			c.slots[i] = s
+			fresh = append(fresh, s)
+		}
+	}
+	for _, s := range fresh {
+		var sctx context.Context
+		sctx, s.cancel = context.WithCancel(ctx)
+		wg.Go(func() { c.load(sctx, s) })
+	}
+	c.mu.Unlock()
+	for _, s := range gone {
+		c.drop(s)
+	}
+}
+
+func led(t *image.Topic, i int32, b metadata.BrokerID) (metadata.PartitionAssignment, bool) {
+	if t == nil || int(i) >= len(t.Partitions) || t.Partitions[i].Leader != b {
+		return metadata.PartitionAssignment{}, false
+	}
+	return t.Partitions[i], true
+}
+
+// drop stops a slot: its load, if it is still under way, else its shard.
+func (c *Coordinator[S]) drop(s *slot[S]) {
+	s.cancel()
+	<-s.ready
+	if s.shard != nil {
+		s.shard.close(s.state, kerr.NotCoordinator)
+	}
+}
+
+// load opens and replays the slot's partition, trying again until it succeeds or ctx ends.
+func (c *Coordinator[S]) load(ctx context.Context, s *slot[S]) {
+	defer close(s.ready)
+	log := c.deps.Log.With("topic", c.cfg.Topic, "partition", s.key.Index)
+	for pause := retryMin; ; pause = min(2*pause, retryMax) {
+		shard, state, err := c.tryLoad(ctx, s.key)
+		if err == nil {
+			s.shard, s.state = shard, state
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !errors.Is(err, kerr.NotLeaderForPartition) { // the image is ahead of the partition: nothing is wrong
+			log.Error("coordinator cannot load its partition", "err", err)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+func (c *Coordinator[S]) tryLoad(ctx context.Context, key partition.Key) (*Shard, S, error) {
+	var none S
+	log, err := c.deps.Open(ctx, key)
+	if err != nil {
+		return nil, none, fmt.Errorf("open: %w", err)
+	}
+	select {
+	case c.loads <- struct{}{}:
+		defer func() { <-c.loads }()
+	case <-ctx.Done():
+		return nil, none, ctx.Err()
+	}
+	shard := NewShard(key.Index, log, c.timers)
+	state := c.deps.New(shard)
+	if err := shard.Load(ctx, state, c.decode); err != nil {
+		return nil, none, err
+	}
+	return shard, state, nil
+}
+
+// Do calls fn with the state of partition i under its shard's lock. It waits a moment for a shard that loads. Errors are NOT_COORDINATOR
+// (another broker leads the partition), COORDINATOR_LOAD_IN_PROGRESS and the context's.
+func (c *Coordinator[S]) Do(ctx context.Context, i int32, fn func(S)) error {
+	s, err := c.await(ctx, i)
+	if err != nil {
+		return err
+	}
+	return s.shard.Locked(func() { fn(s.state) })
+}
+
+func (c *Coordinator[S]) await(ctx context.Context, i int32) (*slot[S], error) {
+	s := c.slot(i)
+	if s == nil {
+		// The image may be a moment ahead of Run: then it will be there at once, after a load.
+		topic, _ := c.deps.Image.Current().Topic(c.cfg.Topic)
+		if _, ok := led(topic, i, c.cfg.Broker); ok {
+			return nil, kerr.CoordinatorLoadInProgress
+		}
+		return nil, kerr.NotCoordinator
+	}
+	select {
+	case <-s.ready:
+	default:
+		t := time.NewTimer(loadWait)
+		defer t.Stop()
+		select {
+		case <-s.ready:
+		case <-t.C:
+			return nil, kerr.CoordinatorLoadInProgress
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if s.shard == nil {
+		return nil, kerr.NotCoordinator
+	}
+	return s, nil
+}
+
+func (c *Coordinator[S]) slot(i int32) *slot[S] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slots[i]
+}
+
+// Each calls fn for every shard that serves, in order of partitions, one lock at a time. It waits a moment for those that load, and
+// reports whether some still do.
+func (c *Coordinator[S]) Each(ctx context.Context, fn func(S)) (loading bool) {
+	c.mu.Lock()
+	indexes := make([]int32, 0, len(c.slots))
+	for i := range c.slots {
+		indexes = append(indexes, i)
+	}
+	c.mu.Unlock()
+	slices.Sort(indexes)
+	ctx, cancel := context.WithTimeout(ctx, loadWait)
+	defer cancel()
+	for _, i := range indexes {
+		err := c.Do(ctx, i, fn)
+		loading = loading || errors.Is(err, kerr.CoordinatorLoadInProgress) || errors.Is(err, context.DeadlineExceeded)
+	}
+	return loading
+}

@@ -1,0 +1,190 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/partition"
+	"weir/storage/batch"
+)
+
+// Record is one record of a coordinator's log. A nil Value is a tombstone: compaction forgets the key.
+type Record struct{ Key, Value []byte }
+
+// State is what a coordinator keeps per partition. All methods are called with the shard's lock held.
+type State interface {
+	// Replay applies one record while the shard loads, in log order; value is nil for a tombstone. The bytes must be copied if kept.
+	// An error stops loading: the shard does not serve until it can be read.
+	Replay(key, value []byte) error
+	// Loaded is called after the last Replay, before anything else.
+	Loaded()
+	// Closed is called when the shard serves no more; whoever waits must be told reason, a Kafka error. Append fails from now on.
+	Closed(reason error)
+}
+
+// Log is the part of a partition that a shard uses.
+type Log interface {
+	Append(a partition.Append, done func(partition.Appended, error)) error
+	Read(ctx context.Context, r partition.ReadRequest) (partition.Records, error)
+	Offsets() partition.Offsets
+}
+
+var _ Log = (*partition.Partition)(nil)
+
+// Shard is one partition's lock, log and timers, as its State uses them.
+type Shard struct {
+	index  int32
+	log    Log
+	timers *Timers
+
+	mu     sync.Mutex
+	closed error // why it serves no more
+}
+
+// NewShard returns a shard over log. It serves at once: the caller loads it first.
+func NewShard(index int32, log Log, timers *Timers) *Shard {
+	return &Shard{index: index, log: log, timers: timers}
+}
+
+// Index is the number of the partition.
+func (s *Shard) Index() int32 { return s.index }
+
+// Locked calls fn with the lock held, or returns why the shard does not serve.
+func (s *Shard) Locked(fn func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed != nil {
+		return s.closed
+	}
+	fn()
+	return nil
+}
+
+// batchBytesMax keeps a shard's batches below the size that any consumer of the topic is prepared for.
+const batchBytesMax = 512 << 10
+
+// Append writes the records as one unit: all or none become durable. done is called under the lock, once: with nil when they are durable and
+// all earlier appends had their done, or with a Kafka error, possibly before Append returns. Append is called under the lock.
+func (s *Shard) Append(records []Record, done func(error)) {
+	if s.closed != nil {
+		done(s.closed)
+		return
+	}
+	now := time.Now().UnixMilli()
+	var batches []byte
+	b := batch.NewBuilder()
+	for _, r := range records {
+		if b.Size() > batchBytesMax {
+			batches = append(batches, b.Batch()...)
+		}
+		b.Add(now, r.Key, r.Value)
+	}
+	if last := b.Batch(); batches == nil {
+		batches = last
+	} else {
+		batches = append(batches, last...)
+	}
+	err := s.log.Append(partition.Append{Batches: batches, Origin: partition.FromCoordinator}, func(_ partition.Appended, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		done(err)
+	})
+	if err != nil {
+		done(err)
+	}
+}
+
+// After calls fn under the lock once d has passed, unless the timer is stopped or the shard closed before. After is called under the lock.
+func (s *Shard) After(d time.Duration, fn func()) *Timer {
+	var t *Timer
+	t = s.timers.start(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !t.stopped && s.closed == nil {
+			t.stopped = true
+			fn()
+		}
+	})
+	return t
+}
+
+// Stop prevents the timer's call. It is called under the lock; nil and stopped timers are no error.
+func (s *Shard) Stop(t *Timer) {
+	if t != nil && !t.stopped {
+		t.stopped = true
+		s.timers.stop(t)
+	}
+}
+
+// loadBytes is how much of the log one read asks for.
+const loadBytes = 4 << 20
+
+// Load replays the log into state and calls Loaded.
+func (s *Shard) Load(ctx context.Context, state State, decoder *batch.Decoder) error {
+	bounds := s.log.Offsets()
+	for offset := bounds.LogStart; offset < bounds.HighWatermark; {
+		recs, err := s.log.Read(ctx, partition.ReadRequest{Offset: offset, MaxBytes: loadBytes, AtLeastOne: true, ClientEpoch: -1})
+		if err != nil {
+			return fmt.Errorf("load at offset %d: %w", offset, err)
+		}
+		next, err := s.replay(state, decoder, recs.Segments, offset)
+		recs.Release()
+		if err != nil {
+			return err
+		}
+		if next == offset {
+			return fmt.Errorf("load at offset %d: the log ends before its high watermark %d: %w", offset, bounds.HighWatermark, kerr.KafkaStorageError)
+		}
+		offset = next
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state.Loaded()
+	return nil
+}
+
+// replay applies all records from offset on and returns the offset behind the last batch.
+func (s *Shard) replay(state State, decoder *batch.Decoder, segments [][]byte, offset int64) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rest := range segments {
+		for len(rest) > 0 {
+			h, one, more, err := batch.Next(rest)
+			if err != nil {
+				return offset, fmt.Errorf("load at offset %d: %w", offset, err)
+			}
+			rest = more
+			if h.Control() { // transactions are not built yet; markers alone change nothing
+				offset = h.LastOffset() + 1
+				continue
+			}
+			for r, err := range decoder.Records(one) {
+				if err != nil {
+					return offset, fmt.Errorf("load at offset %d: %w", h.BaseOffset, err)
+				}
+				if r.Offset < offset {
+					continue
+				}
+				if err := state.Replay(r.Key, r.Value); err != nil {
+					return offset, fmt.Errorf("load at offset %d: %w", r.Offset, err)
+				}
+			}
+			offset = h.LastOffset() + 1
+		}
+	}
+	return offset, nil
+}
+
+// close ends the shard.
+func (s *Shard) close(state State, reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed == nil {
+		s.closed = reason
+		state.Closed(reason)
+	}
+}

@@ -1,0 +1,263 @@
+package group
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"time"
+	"unicode/utf16"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/coordinator"
+	"weir/kafka/image"
+	"weir/kafka/partition"
+	"weir/metadata"
+)
+
+// Deps are what a Coordinator works with.
+type Deps struct {
+	Log   *slog.Logger
+	Image *image.Live
+	// Open returns a partition once this broker leads it.
+	Open func(context.Context, partition.Key) (coordinator.Log, error)
+	// CreateTopic creates __consumer_offsets, with at most as many replicas as there are brokers, and returns when this broker's image shows
+	// it; that it exists already is no error.
+	CreateTopic func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error
+}
+
+// Coordinator serves the groups whose partition of __consumer_offsets this broker leads. Its methods block until the answer is known
+// or ctx ends; they are safe for concurrent use. Errors are Kafka's, wrapped or bare.
+type Coordinator struct {
+	settings Settings
+	deps     Deps
+	shards   *coordinator.Coordinator[*state]
+}
+
+// New returns a Coordinator that serves nothing until Run.
+func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
+	c := &Coordinator{settings: settings, deps: deps}
+	c.shards = coordinator.New(coordinator.Config{Topic: image.ConsumerOffsets, Broker: broker}, coordinator.Deps[*state]{
+		Log: deps.Log, Image: deps.Image, Open: deps.Open,
+		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, deps.Log) },
+	})
+	return c
+}
+
+// Run serves until ctx ends.
+func (c *Coordinator) Run(ctx context.Context) error { return c.shards.Run(ctx) }
+
+// Find returns the broker that coordinates the group, creating __consumer_offsets if it does not exist yet.
+func (c *Coordinator) Find(ctx context.Context, id string) (metadata.Session, error) {
+	img := c.deps.Image.Current()
+	t, ok := img.Topic(image.ConsumerOffsets)
+	if !ok {
+		configs := map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": c.settings.OffsetsSegmentBytes}
+		if err := c.deps.CreateTopic(ctx, c.settings.OffsetsPartitions, c.settings.OffsetsReplication, configs); err != nil {
+			c.deps.Log.Warn("offsets topic not created", "topic", image.ConsumerOffsets, "err", err)
+			return metadata.Session{}, kerr.CoordinatorNotAvailable
+		}
+		img = c.deps.Image.Current()
+		if t, ok = img.Topic(image.ConsumerOffsets); !ok {
+			return metadata.Session{}, kerr.CoordinatorNotAvailable
+		}
+	}
+	s, ok := img.Broker(t.Partitions[partitionFor(id, len(t.Partitions))].Leader)
+	if !ok || !s.Ready {
+		return metadata.Session{}, kerr.CoordinatorNotAvailable
+	}
+	return s, nil
+}
+
+// partitionFor is Kafka's choice: the absolute value of the id's Java hash code (0 for the one that has none) modulo the number of partitions.
+func partitionFor(id string, partitions int) int32 {
+	var h int32
+	for _, u := range utf16.Encode([]rune(id)) {
+		h = 31*h + int32(u)
+	}
+	if h == math.MinInt32 {
+		return 0
+	}
+	return max(h, -h) % int32(partitions)
+}
+
+// do calls fn with the state of the group's shard.
+func (c *Coordinator) do(ctx context.Context, id string, fn func(*state)) error {
+	t, ok := c.deps.Image.Current().Topic(image.ConsumerOffsets)
+	if !ok || len(t.Partitions) == 0 {
+		return kerr.NotCoordinator
+	}
+	return c.shards.Do(ctx, partitionFor(id, len(t.Partitions)), fn)
+}
+
+// Join handles JoinGroup. It waits for the end of the join phase.
+func (c *Coordinator) Join(ctx context.Context, j Join) JoinResult {
+	if j.Group == "" {
+		return JoinResult{Err: kerr.InvalidGroupID, Generation: -1, Member: j.Member}
+	}
+	done := make(chan JoinResult, 1)
+	err := c.do(ctx, j.Group, func(s *state) { s.join(j, func(r JoinResult) { done <- r }) })
+	if err == nil {
+		select {
+		case r := <-done:
+			return r
+		case <-ctx.Done(): // the client is gone; its member stays until it rejoins or expires
+			err = ctx.Err()
+		}
+	}
+	return JoinResult{Err: err, Generation: -1, Member: j.Member}
+}
+
+// Sync handles SyncGroup. It waits for the leader's assignment.
+func (c *Coordinator) Sync(ctx context.Context, r Sync) SyncResult {
+	if r.Group == "" {
+		return SyncResult{Err: kerr.InvalidGroupID}
+	}
+	done := make(chan SyncResult, 1)
+	err := c.do(ctx, r.Group, func(s *state) { s.sync(r, func(r SyncResult) { done <- r }) })
+	if errors.Is(err, kerr.CoordinatorLoadInProgress) {
+		err = kerr.RebalanceInProgress // what was in memory only is lost: join again, without looking for the coordinator first
+	}
+	if err == nil {
+		select {
+		case r := <-done:
+			return r
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return SyncResult{Err: err}
+}
+
+// Heartbeat handles Heartbeat.
+func (c *Coordinator) Heartbeat(ctx context.Context, b Beat) error {
+	if b.Group == "" {
+		return kerr.InvalidGroupID
+	}
+	var out error
+	err := c.do(ctx, b.Group, func(s *state) { out = s.beat(b) })
+	if errors.Is(err, kerr.CoordinatorLoadInProgress) {
+		return nil // the member is fine as far as we know
+	}
+	return errors.Join(err, out)
+}
+
+// Leave handles LeaveGroup, with an outcome for each member or one for all.
+func (c *Coordinator) Leave(ctx context.Context, id string, members []Leaving) ([]error, error) {
+	if id == "" {
+		return nil, kerr.InvalidGroupID
+	}
+	var out []error
+	err := c.do(ctx, id, func(s *state) { out = s.leave(id, members) })
+	return out, err
+}
+
+// Commit handles OffsetCommit, with an outcome for each offset or one for all. It waits until the offsets are durable.
+func (c *Coordinator) Commit(ctx context.Context, r Commit) ([]error, error) {
+	type result struct {
+		each []error
+		all  error
+	}
+	done := make(chan result, 1)
+	if err := c.do(ctx, r.Group, func(s *state) { s.commit(r, func(each []error, all error) { done <- result{each, all} }) }); err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-done:
+		return r.each, r.all
+	default:
+	}
+	timeout := time.NewTimer(c.settings.CommitTimeout)
+	defer timeout.Stop()
+	select {
+	case r := <-done:
+		return r.each, r.all
+	case <-timeout.C:
+		return nil, kerr.CoordinatorNotAvailable // it may still become durable, which a retry does not change
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Fetch handles one group of OffsetFetch: the offsets of want, or all there are if want is nil.
+func (c *Coordinator) Fetch(ctx context.Context, id string, want []Offset) ([]Offset, error) {
+	img := c.deps.Image.Current()
+	var out []Offset
+	err := c.do(ctx, id, func(s *state) {
+		out = s.fetch(id, want, func(name string) (metadata.TopicID, bool) {
+			t, ok := img.Topic(name)
+			if !ok {
+				return metadata.TopicID{}, false
+			}
+			return t.ID, true
+		})
+	})
+	if want == nil {
+		slices.SortFunc(out, func(a, b Offset) int {
+			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+		})
+	}
+	return out, err
+}
+
+// DeleteOffsets handles OffsetDelete. Only Topic and Partition of tps matter.
+func (c *Coordinator) DeleteOffsets(ctx context.Context, id string, tps []Offset) ([]error, error) {
+	type result struct {
+		each []error
+		all  error
+	}
+	keys := make([]topicPartition, len(tps))
+	for i, tp := range tps {
+		keys[i] = topicPartition{tp.Topic, tp.Partition}
+	}
+	done := make(chan result, 1)
+	if err := c.do(ctx, id, func(s *state) { s.deleteOffsets(id, keys, func(each []error, all error) { done <- result{each, all} }) }); err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-done:
+		return r.each, r.all
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Delete handles one group of DeleteGroups.
+func (c *Coordinator) Delete(ctx context.Context, id string) error {
+	done := make(chan error, 1)
+	if err := c.do(ctx, id, func(s *state) { s.deleteGroup(id, func(err error) { done <- err }) }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Describe handles one group of DescribeGroups.
+func (c *Coordinator) Describe(ctx context.Context, id string) (Description, error) {
+	var d Description
+	var missing error
+	if err := c.do(ctx, id, func(s *state) { d, missing = s.describe(id) }); err != nil {
+		return Description{}, fmt.Errorf("describe group: %w", err)
+	}
+	return d, missing
+}
+
+// List handles ListGroups: the groups of this broker, sorted. If some shards are still loading it returns what there is and
+// COORDINATOR_LOAD_IN_PROGRESS.
+func (c *Coordinator) List(ctx context.Context, states []string) ([]Listing, error) {
+	var out []Listing
+	loading := c.shards.Each(ctx, func(s *state) { out = append(out, s.list(states)...) })
+	slices.SortFunc(out, func(a, b Listing) int { return cmp.Compare(a.Group, b.Group) })
+	if loading {
+		return out, kerr.CoordinatorLoadInProgress
+	}
+	return out, nil
+}

@@ -1,0 +1,87 @@
+package group
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// consumerType is the protocol type of consumers, whose subscriptions we can read.
+const consumerType = "consumer"
+
+// Description is a group as DescribeGroups shows it.
+type Description struct {
+	State        string
+	ProtocolType string
+	Protocol     string
+	Members      []MemberDescription
+}
+
+// MemberDescription is a member. Metadata and Assignment are there in stable groups only.
+type MemberDescription struct {
+	ID, Instance, ClientID, ClientHost string
+	Metadata, Assignment               []byte
+}
+
+// describe returns GROUP_ID_NOT_FOUND for a group that does not exist.
+func (s *state) describe(id string) (Description, error) {
+	g := s.groups[id]
+	if g == nil {
+		return Description{State: Dead.String()}, kerr.GroupIDNotFound
+	}
+	d := Description{State: g.status.String(), ProtocolType: g.protocolType}
+	if g.status == Stable {
+		d.Protocol = g.protocolName
+	}
+	for _, m := range g.inOrder() {
+		md := MemberDescription{ID: m.id, Instance: m.instance, ClientID: m.clientID, ClientHost: m.clientHost}
+		if g.status == Stable {
+			md.Metadata, md.Assignment = m.metadata(g.protocolName), m.assignment
+		}
+		d.Members = append(d.Members, md)
+	}
+	return d, nil
+}
+
+// Listing is a group as ListGroups shows it.
+type Listing struct {
+	Group        string
+	ProtocolType string
+	State        string
+}
+
+// list returns the groups in one of the states, or all if there are none given.
+func (s *state) list(states []string) []Listing {
+	var out []Listing
+	for _, g := range s.groups {
+		l := Listing{Group: g.id, ProtocolType: g.protocolType, State: g.status.String()}
+		match := len(states) == 0
+		for _, want := range states {
+			match = match || strings.EqualFold(want, l.State)
+		}
+		if match {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// subscribedTopics are the topics that a consumer group's members subscribe to. Subscriptions that cannot be read name none.
+func (g *group) subscribedTopics() map[string]bool {
+	topics := make(map[string]bool)
+	for _, m := range g.members {
+		protocol := g.protocolName
+		if protocol == "" && len(m.protocols) > 0 {
+			protocol = m.protocols[0].Name
+		}
+		var sub kmsg.ConsumerMemberMetadata
+		if err := sub.ReadFrom(m.metadata(protocol)); err != nil {
+			continue
+		}
+		for _, t := range sub.Topics {
+			topics[t] = true
+		}
+	}
+	return topics
+}

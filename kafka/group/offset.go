@@ -1,0 +1,252 @@
+package group
+
+import (
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/coordinator"
+	"weir/metadata"
+)
+
+// Commit is an OffsetCommit request, for partitions that exist.
+type Commit struct {
+	Group      string
+	Generation int32 // -1: not from a member
+	Member     string
+	Instance   string
+	Offsets    []Offset
+}
+
+// Offset is one partition's offset, to commit or committed.
+type Offset struct {
+	Topic       string
+	TopicID     metadata.TopicID
+	Partition   int32
+	Offset      int64 // -1: none
+	LeaderEpoch int32 // -1: unknown
+	Metadata    string
+}
+
+// commit handles a Commit; reply is called once, when the offsets are durable, with an error per offset or one for all.
+func (s *state) commit(c Commit, reply func([]error, error)) {
+	g := s.groups[c.Group]
+	if g == nil {
+		if c.Generation >= 0 || c.Member != "" || c.Instance != "" {
+			reply(nil, commitWithoutGroup(c))
+			return
+		}
+		g = newGroup(s, c.Group)
+		s.groups[c.Group] = g
+	}
+	if err := g.mayCommit(c); err != nil {
+		reply(nil, err)
+		return
+	}
+	now := time.Now().UnixMilli()
+	errs := make([]error, len(c.Offsets))
+	var records []coordinator.Record
+	var taken []int
+	committed := make([]offset, len(c.Offsets))
+	for i, o := range c.Offsets {
+		if len(o.Metadata) > s.settings.OffsetMetadataMax {
+			errs[i] = kerr.OffsetMetadataTooLarge
+			continue
+		}
+		committed[i] = offset{topicID: o.TopicID, offset: o.Offset, leaderEpoch: o.LeaderEpoch, metadata: o.Metadata, committedMs: now}
+		records = append(records, offsetRecord(g.id, topicPartition{o.Topic, o.Partition}, &committed[i]))
+		taken = append(taken, i)
+	}
+	if len(records) == 0 {
+		g.forgetIfUnused()
+		reply(errs, nil)
+		return
+	}
+	g.unsettled++
+	s.shard.Append(records, func(err error) {
+		g.unsettled--
+		if err != nil {
+			g.forgetIfUnused()
+			reply(nil, commitError(err))
+			return
+		}
+		for _, i := range taken {
+			g.offsets[topicPartition{c.Offsets[i].Topic, c.Offsets[i].Partition}] = committed[i]
+		}
+		reply(errs, nil)
+	})
+}
+
+// commitWithoutGroup is Kafka's answer to a member of a group that does not exist.
+func commitWithoutGroup(c Commit) error {
+	if c.Generation < 0 {
+		return kerr.UnknownMemberID
+	}
+	return kerr.IllegalGeneration
+}
+
+// mayCommit checks that the commit comes from a member of the current generation, or from outside while the group has no members (G1).
+func (g *group) mayCommit(c Commit) error {
+	if g.status == Dead {
+		return kerr.CoordinatorNotAvailable
+	}
+	if c.Generation < 0 && g.status == Empty {
+		return nil
+	}
+	if c.Generation < 0 && c.Member == "" && c.Instance == "" {
+		return kerr.UnknownMemberID
+	}
+	m, err := g.check(c.Member, c.Instance)
+	switch {
+	case err != nil:
+		return err
+	case c.Generation != g.generation:
+		return kerr.IllegalGeneration
+	case g.status == CompletingRebalance:
+		return kerr.RebalanceInProgress
+	}
+	g.heartbeat(m)
+	return nil
+}
+
+// commitError turns an error of the log into what committers are told.
+func commitError(err error) error {
+	if errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) {
+		return kerr.InvalidCommitOffsetSize
+	}
+	return storeError(err)
+}
+
+// fetch returns the committed offset of each partition of want, or of all with an offset if want is nil. Metadata and leader epoch are those
+// of the commit. current tells the id of the topic that has the name now: an offset of an older topic of that name is none.
+func (s *state) fetch(id string, want []Offset, current func(string) (metadata.TopicID, bool)) []Offset {
+	g := s.groups[id]
+	if want == nil {
+		if g == nil {
+			return nil
+		}
+		for tp, o := range g.offsets {
+			if !o.outdated(tp.topic, current) {
+				want = append(want, o.public(tp))
+			}
+		}
+		return want
+	}
+	out := make([]Offset, len(want))
+	for i, w := range want {
+		tp := topicPartition{w.Topic, w.Partition}
+		out[i] = Offset{Topic: w.Topic, Partition: w.Partition, Offset: -1, LeaderEpoch: -1}
+		if g == nil {
+			continue
+		}
+		if o, ok := g.offsets[tp]; ok && !o.outdated(w.Topic, current) {
+			out[i] = o.public(tp)
+		}
+	}
+	return out
+}
+
+func (o *offset) public(tp topicPartition) Offset {
+	return Offset{Topic: tp.topic, TopicID: o.topicID, Partition: tp.partition, Offset: o.offset, LeaderEpoch: o.leaderEpoch, Metadata: o.metadata}
+}
+
+// outdated tells whether the topic was deleted and created anew since the commit.
+func (o *offset) outdated(topic string, current func(string) (metadata.TopicID, bool)) bool {
+	if o.topicID == (metadata.TopicID{}) {
+		return false
+	}
+	id, ok := current(topic)
+	return ok && id != o.topicID
+}
+
+// deleteOffsets handles OffsetDelete; reply is called once with an error per partition or one for all. subscribed are the topics that a
+// consumer group's members read.
+func (s *state) deleteOffsets(id string, tps []topicPartition, reply func([]error, error)) {
+	g := s.groups[id]
+	if g == nil || g.status == Dead {
+		reply(nil, kerr.GroupIDNotFound)
+		return
+	}
+	subscribed := map[string]bool{}
+	if g.status != Empty {
+		if g.protocolType != consumerType {
+			reply(nil, kerr.NonEmptyGroup)
+			return
+		}
+		subscribed = g.subscribedTopics()
+	}
+	errs := make([]error, len(tps))
+	var records []coordinator.Record
+	var gone []topicPartition
+	for i, tp := range tps {
+		if subscribed[tp.topic] {
+			errs[i] = kerr.GroupSubscribedToTopic
+			continue
+		}
+		if _, ok := g.offsets[tp]; ok {
+			records, gone = append(records, offsetRecord(id, tp, nil)), append(gone, tp)
+		}
+	}
+	g.forget(records, gone, func(err error) {
+		if err != nil {
+			reply(nil, err)
+			return
+		}
+		reply(errs, nil)
+	})
+}
+
+// forget writes tombstones and then drops the offsets.
+func (g *group) forget(records []coordinator.Record, gone []topicPartition, done func(error)) {
+	if len(records) == 0 {
+		done(nil)
+		return
+	}
+	g.unsettled++
+	g.state.shard.Append(records, func(err error) {
+		g.unsettled--
+		if err != nil {
+			done(storeError(err))
+			return
+		}
+		for _, tp := range gone {
+			delete(g.offsets, tp)
+		}
+		done(nil)
+	})
+}
+
+// deleteGroup handles one group of DeleteGroups.
+func (s *state) deleteGroup(id string, reply func(error)) {
+	g := s.groups[id]
+	switch {
+	case g == nil || g.status == Dead:
+		reply(kerr.GroupIDNotFound)
+		return
+	case g.status != Empty:
+		reply(kerr.NonEmptyGroup)
+		return
+	}
+	g.become(Dead) // nobody commits or joins while the tombstones are on their way
+	for pending := range g.pending {
+		g.dropPending(pending)
+	}
+	var records []coordinator.Record
+	var gone []topicPartition
+	for tp := range g.offsets {
+		records, gone = append(records, offsetRecord(id, tp, nil)), append(gone, tp)
+	}
+	records = append(records, coordinator.Record{Key: groupRecordKey(id)})
+	g.forget(records, gone, func(err error) {
+		if err != nil {
+			g.become(Empty)
+			reply(err)
+			return
+		}
+		if s.groups[id] == g {
+			delete(s.groups, id)
+		}
+		reply(nil)
+	})
+}

@@ -1,0 +1,36 @@
+package group
+
+import (
+	"time"
+
+	"weir/kafka/configdef"
+)
+
+// Settings are the broker configs that matter to groups. None of them changes while a broker runs.
+type Settings struct {
+	InitialRebalanceDelay                time.Duration // group.initial.rebalance.delay.ms
+	SessionTimeoutMin, SessionTimeoutMax time.Duration
+	SizeMax                              int           // group.max.size
+	OffsetMetadataMax                    int           // offset.metadata.max.bytes
+	CommitTimeout                        time.Duration // offsets.commit.timeout.ms
+	OffsetsPartitions                    int32         // offsets.topic.num.partitions, when the topic is created
+	OffsetsReplication                   int16         // offsets.topic.replication.factor, when the topic is created
+	OffsetsSegmentBytes                  string        // offsets.topic.segment.bytes, when the topic is created
+}
+
+// SettingsFrom reads server.properties.
+func SettingsFrom(properties map[string]string) Settings {
+	l := configdef.Layers{Static: properties}
+	ms := func(name string) time.Duration { return time.Duration(l.BrokerInt(name)) * time.Millisecond }
+	return Settings{
+		InitialRebalanceDelay: ms("group.initial.rebalance.delay.ms"),
+		SessionTimeoutMin:     ms("group.min.session.timeout.ms"),
+		SessionTimeoutMax:     ms("group.max.session.timeout.ms"),
+		SizeMax:               int(l.BrokerInt("group.max.size")),
+		OffsetMetadataMax:     int(l.BrokerInt("offset.metadata.max.bytes")),
+		CommitTimeout:         ms("offsets.commit.timeout.ms"),
+		OffsetsPartitions:     int32(l.BrokerInt("offsets.topic.num.partitions")),
+		OffsetsReplication:    int16(l.BrokerInt("offsets.topic.replication.factor")),
+		OffsetsSegmentBytes:   l.BrokerString("offsets.topic.segment.bytes"),
+	}
+}

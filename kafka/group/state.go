@@ -1,0 +1,50 @@
+package group
+
+import (
+	"log/slog"
+
+	"weir/kafka/coordinator"
+)
+
+// state is one shard: the groups whose ids hash to one partition of __consumer_offsets.
+type state struct {
+	shard    *coordinator.Shard
+	settings *Settings
+	log      *slog.Logger
+	groups   map[string]*group
+}
+
+var _ coordinator.State = (*state)(nil)
+
+func newState(shard *coordinator.Shard, settings *Settings, log *slog.Logger) *state {
+	return &state{shard: shard, settings: settings, log: log.With("partition", shard.Index()), groups: make(map[string]*group)}
+}
+
+// Loaded implements coordinator.State: members get a whole session to show that they are still there.
+func (s *state) Loaded() {
+	for _, g := range s.groups {
+		for _, m := range g.members {
+			g.heartbeat(m)
+		}
+		g.forgetIfUnused()
+	}
+	if len(s.groups) > 0 {
+		s.log.Info("groups loaded", "groups", len(s.groups))
+	}
+}
+
+// Closed implements coordinator.State: whoever waits is sent to look for the new coordinator.
+func (s *state) Closed(reason error) {
+	for _, g := range s.groups {
+		for _, m := range g.members {
+			m.replyJoin(JoinResult{Err: reason, Generation: -1, Member: m.id})
+			m.replySync(SyncResult{Err: reason})
+			s.shard.Stop(m.timer)
+		}
+		for _, t := range g.pending {
+			s.shard.Stop(t)
+		}
+		s.shard.Stop(g.syncTimer)
+		s.shard.Stop(g.rebalance.timer)
+	}
+}
