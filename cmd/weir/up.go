@@ -43,6 +43,9 @@ func newUp() *cobra.Command {
 	return cmd
 }
 
+// sameInterrupt is within what time two signals are one: some parents send what their terminal sends as well.
+const sameInterrupt = 250 * time.Millisecond
+
 // interruptible returns a context that ends with the first interrupt or TERM signal, after first was called; the next one calls second, and a
 // third ends the process on the spot.
 func interruptible(parent context.Context, first, second func()) (_ context.Context, stop func()) {
@@ -51,14 +54,15 @@ func interruptible(parent context.Context, first, second func()) (_ context.Cont
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for _, act := range []func(){func() { first(); cancel() }, second} {
-			if _, ok := <-signals; !ok {
-				return
+		acts := []func(){func() { first(); cancel() }, second, func() { os.Exit(int(daemon.ExitInterrupted)) }}
+		var last time.Time
+		for range signals {
+			if time.Since(last) < sameInterrupt {
+				continue
 			}
-			act()
-		}
-		if _, ok := <-signals; ok {
-			os.Exit(int(daemon.ExitInterrupted))
+			last = time.Now()
+			acts[0]()
+			acts = acts[1:]
 		}
 	})
 	return ctx, func() {
