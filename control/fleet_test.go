@@ -19,6 +19,8 @@ type fleet struct {
 	store metadata.Store
 	// broken brokers exit as soon as they are started, with this reason.
 	broken func(b metadata.BrokerID) string
+	// startsIn is the time from a start to Ready.
+	startsIn time.Duration
 
 	wg      sync.WaitGroup
 	mu      sync.Mutex
@@ -38,7 +40,7 @@ const (
 
 func newFleet(node string, store metadata.Store) *fleet {
 	return &fleet{
-		node: node, store: store,
+		node: node, store: store, startsIn: fakeStart,
 		brokers: make(map[string]*fakeBroker), starts: make(map[string]int),
 		broken: func(metadata.BrokerID) string { return "" },
 	}
@@ -120,7 +122,7 @@ func (f *fleet) serve(ctx context.Context, b *fakeBroker) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(fakeStart):
+	case <-time.After(f.startsIn):
 	}
 	session.Ready = true
 	put()

@@ -1,0 +1,184 @@
+package control
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/control/resource"
+	"weir/metadata"
+)
+
+// situation builds an observation of a cluster with three brokers that were placed and started and run well; tests spoil it.
+func situation(t *testing.T, state resource.ClusterState, op resource.OperationType) *observation {
+	t.Helper()
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	c := newCluster(resource.Scope{Account: "000000000000", Region: "us-east-1"}, "orders", 3)
+	c.State = state
+	o := &observation{
+		now: now, started: now.Add(-time.Hour), clusterAt: 10, opAt: 11,
+		specs:    make(map[metadata.BrokerID]spec),
+		statuses: make(map[metadata.BrokerID]resource.BrokerStatus),
+		sessions: make(map[metadata.BrokerID]session),
+	}
+	for i := range c.Nodes {
+		n := &c.Nodes[i]
+		n.Node = "n1"
+		n.Endpoints = []metadata.Endpoint{{Name: "CLIENT", Host: "127.0.1.1", Port: int32(9092 + i)}}
+		o.specs[n.Broker] = spec{resource.BrokerSpecKey("n1", c.UUID, strconv.Itoa(int(n.Broker))), 12, resource.BrokerSpec{Broker: n.Broker, Restart: 4}}
+		o.statuses[n.Broker] = resource.BrokerStatus{State: resource.BrokerRunning, Restart: 4}
+		o.sessions[n.Broker] = session{metadata.Session{Broker: n.Broker, Ready: true, Endpoints: n.Endpoints}, 20}
+	}
+	if op != "" {
+		v := resource.NewOperation(op, c.UUID, "r", now.Add(-time.Second))
+		c.Operation, o.op = v.ID, &v
+	}
+	o.cluster = c
+	return o
+}
+
+func TestPlan(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	unplaced := func(o *observation) {
+		for i := range o.cluster.Nodes {
+			o.cluster.Nodes[i].Node = ""
+		}
+	}
+	without := func(o *observation, id metadata.BrokerID) { delete(o.sessions, id) }
+	late := func(o *observation) { o.now = o.now.Add(time.Hour) }
+	down := func(o *observation, since time.Duration) {
+		o.statuses[2] = resource.BrokerStatus{State: resource.BrokerBackOff, LastExit: "signal: killed", Since: o.now.Add(-since)}
+	}
+	requested := func(o *observation) {
+		op := o.op.Complete(o.now, resource.StepInitialize)
+		op.Reboot = &resource.Reboot{Broker: 2, Restart: 5, Incarnation: 20}
+		o.op = &op
+	}
+	back := func(o *observation) {
+		s := o.sessions[2]
+		s.incarnation = 30
+		o.sessions[2] = s
+		o.statuses[2] = resource.BrokerStatus{State: resource.BrokerRunning, Restart: 5}
+	}
+	tests := []struct {
+		name  string
+		state resource.ClusterState
+		op    resource.OperationType
+		spoil func(*observation)
+		want  stepName
+		after time.Duration
+		says  string // in the cluster's record
+	}{
+		{"create: no machine", resource.Creating, resource.OpCreate, unplaced, "", 119 * time.Second, ""},
+		{"create: machine", resource.Creating, resource.OpCreate, func(o *observation) {
+			unplaced(o)
+			o.machines = []machine{{node: resource.Node{ID: "n1"}}}
+		}, placeBrokers, 0, `"node":"n1"`},
+		{"create: never a machine", resource.Creating, resource.OpCreate, func(o *observation) { unplaced(o); late(o) }, failCreate, 0, "no node has registered"},
+		{"create: one broker missing", resource.Creating, resource.OpCreate, func(o *observation) { without(o, 3) }, "", 119 * time.Second, ""},
+		{"create: one broker not ready", resource.Creating, resource.OpCreate, func(o *observation) {
+			o.sessions[3] = session{metadata.Session{Broker: 3}, 21}
+		}, "", 119 * time.Second, ""},
+		{"create: all ready", resource.Creating, resource.OpCreate, func(*observation) {}, activate, 0, `"state":"ACTIVE"`},
+		{"create: all ready although late", resource.Creating, resource.OpCreate, late, activate, 0, `"state":"ACTIVE"`},
+		{"create: too late", resource.Creating, resource.OpCreate, func(o *observation) {
+			without(o, 1)
+			without(o, 2)
+			delete(o.statuses, 1)
+			o.statuses[2] = resource.BrokerStatus{State: resource.BrokerBackOff, LastExit: "exit status 1", Restarts: 7}
+			late(o)
+		}, failCreate, 0, "2 of 3 brokers did not become ready: broker 1: node n1 has not reported on it; broker 2: exit status 1 (started again 7 times)."},
+		{"create: late only because nobody worked on it", resource.Creating, resource.OpCreate, func(o *observation) {
+			without(o, 1)
+			late(o)
+			o.started = o.now.Add(-time.Second)
+		}, "", 119 * time.Second, ""},
+		{"delete: brokers wanted", resource.Deleting, resource.OpDelete, func(*observation) {}, stopBrokers, 0, ""},
+		{"delete: brokers stopping", resource.Deleting, resource.OpDelete, func(o *observation) { clear(o.specs) }, "", 299 * time.Second, ""},
+		{"delete: brokers gone", resource.Deleting, resource.OpDelete, func(o *observation) {
+			clear(o.specs)
+			clear(o.statuses)
+		}, removeRecords, 0, ""},
+		{"delete: machine away", resource.Deleting, resource.OpDelete, func(o *observation) {
+			clear(o.specs)
+			delete(o.statuses, 1)
+			late(o)
+		}, failDelete, 0, "have not removed brokers [2 3] in time"},
+		{"delete: of a cluster that was never placed", resource.Deleting, resource.OpDelete, func(o *observation) {
+			unplaced(o)
+			clear(o.specs)
+			clear(o.statuses)
+			clear(o.sessions)
+		}, removeRecords, 0, ""},
+		{"reboot: asked for", resource.RebootingBroker, resource.OpReboot, func(o *observation) {
+			o.op.Reboot = &resource.Reboot{Broker: 2}
+		}, requestRestart, 0, ""},
+		{"reboot: not back", resource.RebootingBroker, resource.OpReboot, requested, "", 300 * time.Second, ""},
+		{"reboot: restarted, old session", resource.RebootingBroker, resource.OpReboot, func(o *observation) {
+			requested(o)
+			o.statuses[2] = resource.BrokerStatus{State: resource.BrokerRunning, Restart: 5}
+		}, "", 300 * time.Second, ""},
+		{"reboot: new session of an earlier exit", resource.RebootingBroker, resource.OpReboot, func(o *observation) {
+			requested(o)
+			back(o)
+			o.statuses[2] = resource.BrokerStatus{State: resource.BrokerRunning, Restart: 4}
+		}, "", 300 * time.Second, ""},
+		{"reboot: back", resource.RebootingBroker, resource.OpReboot, func(o *observation) { requested(o); back(o) }, finishReboot, 0, `"state":"ACTIVE"`},
+		{"reboot: too late", resource.RebootingBroker, resource.OpReboot, func(o *observation) { requested(o); late(o) }, failReboot, 0, "Broker 2 did not come back"},
+		{"reboot: no operation", resource.RebootingBroker, "", func(*observation) {}, abandon, 0, `"state":"ACTIVE"`},
+		{"active: well", resource.Active, "", func(*observation) {}, "", 0, ""},
+		{"active: just down", resource.Active, "", func(o *observation) { down(o, time.Second) }, "", time.Second, ""},
+		{"active: down", resource.Active, "", func(o *observation) { down(o, 3*time.Second) }, startHealing, 0, "Broker 2 is down and will be started again: signal: killed."},
+		{"active: moved", resource.Active, "", func(o *observation) {
+			s := o.sessions[1]
+			s.Endpoints = []metadata.Endpoint{{Name: "CLIENT", Host: "127.0.9.9", Port: 9092}}
+			o.sessions[1] = s
+		}, updateEndpoints, 0, "127.0.9.9"},
+		{"healing: still down", resource.Healing, "", func(o *observation) { down(o, time.Minute) }, "", 0, ""},
+		{"healing: running but not ready", resource.Healing, "", func(o *observation) { without(o, 2) }, "", 0, ""},
+		{"healing: well", resource.Healing, "", func(*observation) {}, endHealing, 0, `"state":"ACTIVE"`},
+		{"failed", resource.Failed, "", func(*observation) {}, "", 0, ""},
+		{"of a newer version", "RESTORING", "", func(*observation) {}, "", 0, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := situation(t, tt.state, tt.op)
+			tt.spoil(o)
+			s, after := plan(o, cfg)
+			if s == nil {
+				if tt.want != "" || after != tt.after {
+					t.Fatalf("no step, look again after %v; want step %q, after %v", after, tt.want, tt.after)
+				}
+				return
+			}
+			if s.name != tt.want {
+				t.Fatalf("step %q, want %q", s.name, tt.want)
+			}
+			if s.txn.If[0] != (metadata.Cond{Key: o.cluster.Key(), Modified: 10}) {
+				t.Errorf("the step is not guarded by the cluster's revision: %v", s.txn.If)
+			}
+			if err := s.txn.Check(); err != nil {
+				t.Error(err)
+			}
+			if tt.says != "" && !strings.Contains(string(s.txn.Then[0].Value), tt.says) {
+				t.Errorf("the record does not say %s:\n%s", tt.says, s.txn.Then[0].Value)
+			}
+		})
+	}
+}
+
+func TestPlacementSpreadsBrokers(t *testing.T) {
+	machines := []machine{
+		{resource.Node{ID: "a"}, 5}, {resource.Node{ID: "b"}, 0}, {resource.Node{ID: "c"}, 5},
+	}
+	var got []string
+	for _, n := range place(make([]resource.BrokerNode, 7), machines) {
+		got = append(got, n.Node)
+	}
+	if diff := cmp.Diff([]string{"b", "a", "c", "b", "a", "c", "b"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
