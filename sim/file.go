@@ -36,6 +36,7 @@ func (n *inode) used() int64 {
 
 // write puts p at off, as far as free bytes reach, and returns how much of p that was and what it took.
 func (n *inode) write(p []byte, off, free int64) (wrote int, took int64) {
+	n.data = slices.Grow(n.data, max(int(off)+len(p)-len(n.data), 0))
 	for wrote < len(p) {
 		at := off + int64(wrote)
 		sector := at / SectorBytes
@@ -51,7 +52,9 @@ func (n *inode) write(p []byte, off, free int64) (wrote int, took int64) {
 		}
 		part := p[wrote:min(len(p), wrote+int((sector+1)*SectorBytes-at))]
 		if end := at + int64(len(part)); end > int64(len(n.data)) {
-			n.data = append(n.data, make([]byte, end-int64(len(n.data)))...)
+			old := len(n.data)
+			n.data = n.data[:end]
+			clear(n.data[old:])
 			n.sizes = append(n.sizes, end)
 		}
 		copy(n.data[at:], part)
