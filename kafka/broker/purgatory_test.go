@@ -3,6 +3,10 @@ package broker
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,30 +18,39 @@ import (
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/buffer"
-
-	"log/slog"
 )
 
 // fakeLed is a partition whose records are a number of bytes at each offset.
 type fakeLed struct {
 	led
+	size int
+
+	mu       sync.Mutex
 	epoch    metadata.LeaderEpoch
 	end      int64
-	size     int
 	err      error
 	watchers map[int]func()
 	next     int
 	reads    int
 }
 
-func (f *fakeLed) LeaderEpoch() metadata.LeaderEpoch { return f.epoch }
+func (f *fakeLed) LeaderEpoch() metadata.LeaderEpoch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch
+}
+
 func (f *fakeLed) Offsets() partition.Offsets {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return partition.Offsets{HighWatermark: f.end, LastStable: f.end}
 }
 
 func (f *fakeLed) Read(_ context.Context, r partition.ReadRequest) (partition.Records, error) {
-	f.reads++
 	out := partition.Records{Offsets: f.Offsets()}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
 	if f.err != nil {
 		return out, f.err
 	}
@@ -52,21 +65,39 @@ func (f *fakeLed) Read(_ context.Context, r partition.ReadRequest) (partition.Re
 }
 
 func (f *fakeLed) OnAdvance(fn func()) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.watchers == nil {
 		f.watchers = make(map[int]func())
 	}
 	id := f.next
 	f.next++
 	f.watchers[id] = fn
-	return func() { delete(f.watchers, id) }
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watchers, id)
+	}
 }
 
 // advance commits n records.
 func (f *fakeLed) advance(n int64) {
+	f.mu.Lock()
 	f.end += n
-	for _, fn := range f.watchers {
+	watchers := slices.Collect(maps.Values(f.watchers))
+	f.mu.Unlock()
+	for _, fn := range watchers {
 		fn()
 	}
+}
+
+// fail makes reads fail, and says so as a partition that closes does.
+func (f *fakeLed) fail(err error) {
+	f.mu.Lock()
+	f.err = err
+	f.epoch++ // so that the next look reads
+	f.mu.Unlock()
+	f.advance(0)
 }
 
 type fakeLeaders map[partition.Key]*fakeLed
@@ -194,9 +225,7 @@ func TestFetchWaits(t *testing.T) {
 			r.leds[1].advance(2)
 		}, 2 * time.Second, 300},
 		{"the partition closes", 1, func(r *waitRig) {
-			r.leds[0].err = kerr.NotLeaderForPartition
-			r.leds[0].epoch = 9
-			r.leds[0].advance(0)
+			r.leds[0].fail(kerr.NotLeaderForPartition)
 		}, time.Second, 0},
 	}
 	for _, tt := range tests {
