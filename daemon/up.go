@@ -256,7 +256,11 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		}
 	})
 	g.Go(func() error {
-		u.announce(gctx, reader)
+		select {
+		case <-n.Registered():
+			u.announce(gctx, reader)
+		case <-gctx.Done():
+		}
 		return nil
 	})
 	return g.Wait()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +46,9 @@ type Node struct {
 	launch       func(h *Handover, vcpu int) (*process, error)
 	findLeftover func(dir string) (*process, claimRecord, error)
 
-	killOnce sync.Once
-	killed   chan struct{}
+	killOnce   sync.Once
+	killed     chan struct{}
+	registered chan struct{}
 
 	mu          sync.Mutex
 	specs       map[brokerKey]resource.BrokerSpec
@@ -74,6 +76,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		addresses:    newAddresses(),
 		findLeftover: findLeftover,
 		killed:       make(chan struct{}),
+		registered:   make(chan struct{}),
 		specs:        make(map[brokerKey]resource.BrokerSpec),
 		supervisors:  make(map[brokerKey]*supervisor),
 	}
@@ -98,15 +101,19 @@ func (n *Node) Run(ctx context.Context) error {
 // Kill makes every stop of a broker, now and later, a kill: what a second Ctrl-C means. It may be called more than once.
 func (n *Node) Kill() { n.killOnce.Do(func() { close(n.killed) }) }
 
+// Registered is closed once Run has registered the node. From then on no status tells of processes as an earlier run saw them.
+func (n *Node) Registered() <-chan struct{} { return n.registered }
+
+// register announces the node, trying until the store takes it.
 func (n *Node) register(ctx context.Context) error {
-	r := resource.Node{ID: n.cfg.ID, VCPU: n.cfg.VCPU, Memory: n.cfg.MemoryBytes, Started: time.Now()}
 	for {
-		_, err := n.store.Commit(ctx, metadata.Txn{Then: []metadata.Op{metadata.Put(resource.NodeKey(n.cfg.ID), metadata.Encode(r))}})
-		if !errors.Is(err, metadata.ErrUnavailable) || ctx.Err() != nil {
-			if err != nil {
-				return fmt.Errorf("register node %s: %w", n.cfg.ID, err)
-			}
+		err := n.registerOnce(ctx)
+		if err == nil {
+			close(n.registered)
 			return nil
+		}
+		if !errors.Is(err, metadata.ErrUnavailable) || ctx.Err() != nil {
+			return fmt.Errorf("register node %s: %w", n.cfg.ID, err)
 		}
 		n.log.Warn("node not registered, will try again", "err", err)
 		t := time.NewTimer(reportPause)
@@ -116,6 +123,31 @@ func (n *Node) register(ctx context.Context) error {
 			t.Stop()
 		}
 	}
+}
+
+// registerOnce writes the node's record, after it made the statuses that an earlier run left say that nothing is known of the processes.
+func (n *Node) registerOnce(ctx context.Context) error {
+	old, _, err := n.store.List(ctx, metadata.NodePrefix(n.cfg.ID)+"status/")
+	if err != nil {
+		return err
+	}
+	var ops []metadata.Op
+	for _, kv := range old {
+		s, err := metadata.Decode[resource.BrokerStatus](kv)
+		if err != nil || (s.State == resource.BrokerStarting && s.PID == 0) {
+			continue // apply reports what is unreadable
+		}
+		s.State, s.PID, s.Since = resource.BrokerStarting, 0, time.Now()
+		ops = append(ops, metadata.Put(kv.Key, metadata.Encode(s)))
+	}
+	r := resource.Node{ID: n.cfg.ID, VCPU: n.cfg.VCPU, Memory: n.cfg.MemoryBytes, Started: time.Now()}
+	ops = append(ops, metadata.Put(resource.NodeKey(n.cfg.ID), metadata.Encode(r)))
+	for chunk := range slices.Chunk(ops, metadata.TxnOpsMax) {
+		if _, err := n.store.Commit(ctx, metadata.Txn{Then: chunk}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // apply compares what is wanted with the supervisors there are.

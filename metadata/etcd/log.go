@@ -53,7 +53,10 @@ func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Che
 
 func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := slog.LevelWarn
-	if e.Level >= zapcore.ErrorLevel {
+	switch {
+	case harmless(e.Message):
+		level = slog.LevelDebug
+	case e.Level >= zapcore.ErrorLevel:
 		level = slog.LevelError
 	}
 	all := append(c.fields[:len(c.fields):len(c.fields)], fields...)
@@ -64,6 +67,21 @@ func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	}
 	c.log.LogAttrs(context.Background(), level, "etcd", attrs...)
 	return nil
+}
+
+// harmless tells of messages that are no warning here.
+func harmless(msg string) bool {
+	switch msg {
+	case
+		// A store that is seconds old has made no snapshot yet, from which etcd would tell the schema. It tries again.
+		"Failed to detect schema version", "failed to update storage version",
+		// Said when the server stops before it got to it.
+		"failed to update cluster version",
+		// The caller gets the error.
+		"retrying of unary invoker failed":
+		return true
+	}
+	return false
 }
 
 func (c *slogCore) Sync() error { return nil }
