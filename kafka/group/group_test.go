@@ -52,13 +52,12 @@ func TestFirstRebalanceWaitsForIDsHandedOutButNotForEver(t *testing.T) {
 func TestAssignmentIsDurableBeforeAnyoneHasIt(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		r := b.join(request(b.id())).within(t, time.Second)
-		held := make(chan struct{})
-		b.log.held = held
+		release := b.log.hold()
 		s := b.sync(1, r.Member, map[string][]byte{r.Member: []byte("all")})
 		time.Sleep(5 * time.Second)
 		s.none(t, "the log is held")
 		b.want("CompletingRebalance generation 1 members 1")
-		close(held)
+		release()
 		if got := s.now(t); got.Err != nil || string(got.Assignment) != "all" {
 			t.Errorf("got %+v", got)
 		}
@@ -69,7 +68,7 @@ func TestAssignmentIsDurableBeforeAnyoneHasIt(t *testing.T) {
 func TestLogFailureSendsMembersAway(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		r := b.join(request(b.id())).within(t, time.Second)
-		b.log.fail = kerr.NotLeaderForPartition
+		b.log.failWith(kerr.NotLeaderForPartition)
 		s := b.sync(1, r.Member, map[string][]byte{r.Member: []byte("all")})
 		b.wantErr(s.within(t, time.Second).Err, kerr.NotCoordinator)
 		b.want("PreparingRebalance generation 1 members 1")

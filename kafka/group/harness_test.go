@@ -53,6 +53,26 @@ func (l *memLog) run(ctx context.Context) {
 	}
 }
 
+// hold makes appends wait until the function that it returns is called.
+func (l *memLog) hold() (release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := make(chan struct{})
+	l.held = held
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.held = nil
+		close(held)
+	}
+}
+
+func (l *memLog) failWith(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
 func (l *memLog) Append(a partition.Append, done func(partition.Appended, error)) error {
 	l.queue <- func() {
 		l.mu.Lock()

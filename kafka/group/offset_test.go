@@ -44,14 +44,13 @@ func TestCommitIsChecked(t *testing.T) {
 func TestCommitIsVisibleOnlyWhenDurable(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		b.wantErr(b.commit(Commit{Group: "g", Generation: -1, Offsets: offsets(1, 0)}).within(t, time.Second), nil)
-		held := make(chan struct{})
-		b.log.held = held
+		release := b.log.hold()
 		first := b.commit(Commit{Group: "g", Generation: -1, Offsets: offsets(2, 0)})
 		second := b.commit(Commit{Group: "g", Generation: -1, Offsets: offsets(3, 0, 1)})
 		time.Sleep(time.Second)
 		first.none(t, "held")
 		diff(t, "before", b.fetch("g"), map[string]int64{"t-0": 1})
-		close(held)
+		release()
 		b.wantErr(first.within(t, time.Second), nil)
 		b.wantErr(second.within(t, time.Second), nil)
 		diff(t, "after", b.fetch("g"), map[string]int64{"t-0": 3, "t-1": 3})
@@ -146,16 +145,12 @@ func TestDeleteGroup(t *testing.T) {
 		b.wantErr(remove("g"), kerr.NonEmptyGroup)
 		b.do(func(s *state) { s.leave("g", []Leaving{{Member: ids[0]}}) })
 		time.Sleep(time.Second)
-		held := make(chan struct{})
-		b.log.held = held
+		release := b.log.hold()
 		done := make(answer[error], 1)
 		b.do(func(s *state) { s.deleteGroup("g", func(err error) { done <- err }) })
 		b.wantErr(b.join(request("")).now(t).Err, kerr.CoordinatorNotAvailable) // while it is being deleted
 		b.wantErr(b.commit(Commit{Group: "g", Generation: -1, Offsets: offsets(1, 0)}).now(t), kerr.CoordinatorNotAvailable)
-		close(held)
-		b.log.mu.Lock()
-		b.log.held = nil
-		b.log.mu.Unlock()
+		release()
 		b.wantErr(done.within(t, time.Second), nil)
 		b.form(1)
 	})
