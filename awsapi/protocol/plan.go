@@ -212,6 +212,7 @@ func (e *Error) Error() string {
 // at puts a path element in front of an Error on its way up.
 func at(element string, err error) error {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // only this package's own, unwrapped
+		element = short(element) // keys of maps are the client's
 		if e.Path == "" {
 			e.Path = element
 		} else {

@@ -21,7 +21,7 @@ func parseTimestamp(s string) (time.Time, error) {
 // parseEpoch reads seconds since 1970, with a fraction or an exponent if there is one, to the millisecond.
 func parseEpoch(s string) (time.Time, error) {
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.Abs(f) > 253402300799 { // the year 9999
+	if err != nil || math.IsNaN(f) || math.Abs(f) > 253402300799 { // the year 9999
 		return time.Time{}, refuse("%q is not a timestamp", s)
 	}
 	return time.UnixMilli(int64(math.Round(f * 1000))).UTC(), nil
