@@ -148,7 +148,7 @@ func TestClientBatchesAreValidAndReadBack(t *testing.T) {
 				}
 				break
 			}
-			for i := HeaderBytes; i < len(b); i += 3 {
+			for i := HeaderBytes; i < len(b); i += 29 {
 				bad := bytes.Clone(b)
 				bad[i] ^= 0xff
 				for _, err := range d.Records(bad[:]) {

@@ -167,7 +167,8 @@ func newFile(fs disk.FS, dir string, cfg Config) (*File, error) {
 	return l, nil
 }
 
-// Append writes es as one frame with one write and one sync. Ctx is looked at before the write only. A frame larger than 1 GiB is refused.
+// Append writes es as one frame with one write and one sync. Ctx is looked at before the write only. Entries of a type that cannot be appended
+// and frames above 1 GiB are mistakes of the caller: they are refused, and the log goes on.
 func (l *File) Append(ctx context.Context, es []Entry) error {
 	if len(es) == 0 {
 		return nil
@@ -241,6 +242,9 @@ func (l *File) encode(es []Entry, cur *span, off int64) (size int64, binds uint3
 	}
 	total := int64(frameHeaderBytes)
 	for i := range es {
+		if t := es[i].Type; !t.hasPartition() && t != Noop && (t != Seal || !l.sealed) {
+			return 0, 0, fmt.Errorf("wal: append to %s: entry of type %d", l.dir, t)
+		}
 		total += recordBytes + int64(len(es[i].Payload))
 		if total > frameBytesMax-int64(cap(l.headers)) {
 			return 0, 0, fmt.Errorf("wal: append to %s: %d entries are larger than a frame may be", l.dir, len(es))

@@ -27,24 +27,29 @@ func (l *File) read(ctx context.Context, from Position, fn func(*Entry) bool) er
 		l.mu.Unlock()
 		return nil
 	}
-	seq, last := l.spans[0].seq, l.spans[len(l.spans)-1]
-	lastSeq, lastEnd := last.seq, last.end
-	l.mu.Unlock()
+	last := l.spans[len(l.spans)-1]
+	lastEnd := last.end
+	seq := l.spans[0].seq
 	if from.Seq != 0 && from.Seq < seq {
+		l.mu.Unlock()
 		return fmt.Errorf("wal: read %s from %v: it begins with file %d", l.dir, from, seq)
 	}
-	seq = max(seq, from.Seq)
+	if seq = max(seq, from.Seq); seq > last.seq {
+		l.mu.Unlock()
+		return nil
+	}
+	s := l.spans[seq-l.spans[0].seq]
+	s.readers++
+	l.mu.Unlock()
+	defer func() { l.release(s) }()
+
 	var pos uint64 // where the file before ended
-	for first := true; seq <= lastSeq; seq++ {
-		s, end, err := l.acquire(seq)
-		if err != nil {
-			return err
-		}
-		if seq == lastSeq {
+	for first := true; ; first = false {
+		end := s.end // of a file that is not the last it does not change
+		if s == last {
 			end = lastEnd
 		}
-		sc, more, err := l.readSpan(ctx, s, end, seq == lastSeq, from, fn)
-		l.release(s)
+		sc, more, err := l.readSpan(ctx, s, end, s == last, from, fn)
 		if err != nil || !more {
 			return err
 		}
@@ -52,10 +57,19 @@ func (l *File) read(ctx context.Context, from Position, fn func(*Entry) bool) er
 			if start := sc.pos - uint64(sc.off-blockBytes); !first && start != pos || s.seq == 1 && start != 0 {
 				return fmt.Errorf("wal: %s begins at byte %d of the stream, the file before it ends at %d: %w", s.name, start, pos, ErrCorrupt)
 			}
-			pos, first = sc.pos, false
+			pos = sc.pos
 		}
+		if s == last {
+			return nil
+		}
+		// Trim drops the oldest first, so the next file is there as long as this one is kept.
+		next, _, err := l.acquire(s.seq + 1)
+		if err != nil {
+			return err
+		}
+		l.release(s)
+		s = next
 	}
-	return nil
 }
 
 // readSpan reads one file up to end, or, if that is 0, up to the first frame that is none.
