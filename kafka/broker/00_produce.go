@@ -13,6 +13,7 @@ import (
 
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/wire"
 	"weir/metadata"
 )
 
@@ -192,61 +193,58 @@ func (op *produceOp) done() { op.release() }
 
 var errUnacknowledged = errors.New("a produce request with acks=0 failed")
 
-func (op *produceOp) frame(context.Context) (net.Buffers, error) {
+func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, error) {
 	select {
 	case <-op.complete:
 	case <-op.r.conn.lost:
-		return nil, net.ErrClosed
+		return bufs, net.ErrClosed
 	}
-	resp := op.response()
 	if op.req.Acks != 0 {
-		return net.Buffers{encode(op.r, resp)}, nil
+		return append(bufs, op.response()), nil
 	}
 	for i := range op.parts {
 		if err := op.parts[i].err; err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnacknowledged, err)
+			return bufs, fmt.Errorf("%w: %w", errUnacknowledged, err)
 		}
 	}
-	return nil, nil
+	return bufs, nil
 }
 
-func (op *produceOp) response() *kmsg.ProduceResponse {
-	resp := kmsg.NewPtrProduceResponse()
-	resp.Version = op.req.Version
-	resp.Topics = make([]kmsg.ProduceResponseTopic, len(op.req.Topics))
+// response encodes the outcome of all partitions.
+func (op *produceOp) response() []byte {
+	w := wire.NewProduceResponse(op.req.Version, op.r.CorrelationID, len(op.req.Topics), len(op.parts))
 	hints := hinted{img: op.img, listener: op.r.Listener}
 	next := 0
 	for i := range op.req.Topics {
-		in, out := &op.req.Topics[i], &resp.Topics[i]
-		out.Topic, out.TopicID = in.Topic, in.TopicID
-		out.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(in.Partitions))
-		for j := range in.Partitions {
-			op.parts[next].fill(&out.Partitions[j], in.Partitions[j].Partition, &hints)
+		t := &op.req.Topics[i]
+		w.Topic(t.Topic, t.TopicID, len(t.Partitions))
+		for j := range t.Partitions {
+			out := op.parts[next].answer(&hints)
+			out.Partition = t.Partitions[j].Partition
+			w.Partition(&out)
 			next++
 		}
+		w.EndTopic()
 	}
-	for _, n := range hints.nodes {
-		resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: nullable(n.rack)})
-	}
-	return resp
+	return w.Frame(hints.nodes)
 }
 
-func (p *producePart) fill(out *kmsg.ProduceResponseTopicPartition, index int32, hints *hinted) {
-	out.Default()
-	out.Partition = index
+// answer is what the client is told of the partition.
+func (p *producePart) answer(hints *hinted) wire.ProducePartition {
 	if p.err == nil {
-		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = p.out.BaseOffset, p.out.LogAppendMs, p.out.LogStartOffset
-		return
+		return wire.ProducePartition{
+			BaseOffset: p.out.BaseOffset, LogAppendMs: p.out.LogAppendMs, LogStart: p.out.LogStartOffset, LeaderID: -1, LeaderEpoch: -1,
+		}
 	}
-	out.ErrorCode = p.op.b.code(p.op.r, p.err, "partition", index)
-	out.BaseOffset = -1
+	out := wire.ProducePartition{ErrorCode: p.op.b.code(p.op.r, p.err), BaseOffset: -1, LogAppendMs: -1, LogStart: -1, LeaderID: -1, LeaderEpoch: -1}
 	switch out.ErrorCode {
 	case kerr.NotLeaderForPartition.Code, kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code:
 	default:
-		out.ErrorMessage = message(p.err)
+		out.Message = message(p.err)
 	}
 	if p.hint.leader > 0 && p.op.req.Version >= 10 {
-		out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = int32(p.hint.leader), int32(p.hint.epoch)
+		out.LeaderID, out.LeaderEpoch = int32(p.hint.leader), int32(p.hint.epoch)
 		hints.add(p.hint.leader)
 	}
+	return out
 }

@@ -46,13 +46,13 @@ func (op *fetchOp) done() {
 	}
 }
 
-func (op *fetchOp) frame(ctx context.Context) (net.Buffers, error) {
+func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, error) {
 	if op.req.ReplicaID >= 0 || op.req.ReplicaState.ID >= 0 {
-		return op.refuseFollower(), nil
+		return op.refuseFollower().AppendFrame(bufs, op.r.CorrelationID), nil
 	}
 	if code := op.resolve(); code != nil {
-		bufs, _ := (&wire.FetchResponse{Version: op.req.Version, ErrorCode: code.Code}).Frame(op.r.CorrelationID)
-		return bufs, nil
+		resp := &wire.FetchResponse{Version: op.req.Version, ErrorCode: code.Code}
+		return resp.AppendFrame(bufs, op.r.CorrelationID), nil
 	}
 	if op.session != nil {
 		defer op.b.sessions.give(op.session)
@@ -60,8 +60,7 @@ func (op *fetchOp) frame(ctx context.Context) (net.Buffers, error) {
 	if err := op.collect(ctx); err != nil {
 		return nil, err
 	}
-	bufs, _ := op.respond().Frame(op.r.CorrelationID)
-	return bufs, nil
+	return op.respond().AppendFrame(bufs, op.r.CorrelationID), nil
 }
 
 // resolve finds out which partitions the request is about.
@@ -137,14 +136,13 @@ func (op *fetchOp) lookOnce(ctx context.Context) (enough bool, err error) {
 }
 
 // refuseFollower answers a request that claims to come from a follower as Kafka answers one that may not.
-func (op *fetchOp) refuseFollower() net.Buffers {
+func (op *fetchOp) refuseFollower() *wire.FetchResponse {
 	op.parts = allParts(op.req)
 	resp := &wire.FetchResponse{Version: op.req.Version}
 	for _, p := range op.parts {
 		addFetched(resp, p, wire.FetchPartition{ErrorCode: kerr.TopicAuthorizationFailed.Code, HighWatermark: -1, LastStable: -1, LogStart: -1})
 	}
-	bufs, _ := resp.Frame(op.r.CorrelationID)
-	return bufs
+	return resp
 }
 
 // respond makes the response of the last look, and remembers in the session what the client learns from it.
@@ -170,9 +168,7 @@ func (op *fetchOp) respond() *wire.FetchResponse {
 			op.session.toEnd(f.part)
 		}
 	}
-	for _, n := range hints.nodes {
-		resp.Brokers = append(resp.Brokers, wire.FetchBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: n.rack})
-	}
+	resp.Brokers = hints.nodes
 	switch {
 	case op.session != nil:
 		resp.SessionID = op.session.id

@@ -9,6 +9,7 @@ import (
 
 	"weir/kafka/image"
 	"weir/kafka/topic"
+	"weir/kafka/wire"
 	"weir/metadata"
 )
 
@@ -33,7 +34,7 @@ func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 		resp.ControllerID = int32(c.Broker)
 	}
 	for _, n := range d.nodes() {
-		resp.Brokers = append(resp.Brokers, kmsg.MetadataResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: nullable(n.rack)})
+		resp.Brokers = append(resp.Brokers, kmsg.MetadataResponseBroker{NodeID: n.NodeID, Host: n.Host, Port: n.Port, Rack: nullable(n.Rack)})
 	}
 	if req.IncludeClusterAuthorizedOperations {
 		resp.AuthorizedOperations = clusterOperations
@@ -129,7 +130,7 @@ type describer struct {
 }
 
 // nodes returns the brokers that clients can reach. It must be called first.
-func (d *describer) nodes() (nodes []node) {
+func (d *describer) nodes() (nodes []wire.Node) {
 	d.alive = make(map[metadata.BrokerID]bool)
 	for _, s := range d.img.Brokers {
 		if !s.Ready {

@@ -42,7 +42,7 @@ func (b *Broker) coordinator(ctx context.Context, r *Request, key string, kind i
 		s, ferr := b.groups.Find(ctx, key)
 		if err = ferr; err == nil {
 			if n, ok := nodeOf(s, r.Listener); ok {
-				out.NodeID, out.Host, out.Port = n.id, n.host, n.port
+				out.NodeID, out.Host, out.Port = n.NodeID, n.Host, n.Port
 			} else {
 				err = kerr.CoordinatorNotAvailable
 			}

@@ -47,6 +47,7 @@ func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 		resp.Topics = append(resp.Topics, out)
 	}
 	layers := b.topics.Layers()
+	var defaults []kmsg.CreateTopicsResponseTopicConfig // most topics have no configs of their own
 	for i, c := range b.topics.Create(ctx, asked, req.ValidateOnly) {
 		out := &resp.Topics[places[i]]
 		if c.Err != nil {
@@ -57,9 +58,17 @@ func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 			out.TopicID = c.Topic.ID
 		}
 		out.NumPartitions, out.ReplicationFactor = c.Topic.Partitions, c.Replication
-		if req.Version >= 5 {
+		switch {
+		case req.Version < 5:
+		case len(c.Topic.Configs) > 0:
 			layers.Topic = c.Topic.Configs
 			out.Configs = createdConfigs(layers)
+		default:
+			if defaults == nil {
+				layers.Topic = nil
+				defaults = createdConfigs(layers)
+			}
+			out.Configs = defaults
 		}
 	}
 	return resp

@@ -31,7 +31,7 @@ func (b *Broker) describeCluster(_ context.Context, r *Request) kmsg.Response {
 		s.Ready = true
 		if n, ok := nodeOf(s, r.Listener); ok {
 			resp.Brokers = append(resp.Brokers,
-				kmsg.DescribeClusterResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: nullable(n.rack), IsFenced: fenced})
+				kmsg.DescribeClusterResponseBroker{NodeID: n.NodeID, Host: n.Host, Port: n.Port, Rack: nullable(n.Rack), IsFenced: fenced})
 		}
 	}
 	if req.IncludeClusterAuthorizedOperations {

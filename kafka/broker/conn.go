@@ -39,11 +39,13 @@ type conn struct {
 	listener string
 	addr     netip.Addr
 	host     string
+	client   string        // the last request's client id
 	in       *bufio.Reader // small: bodies that are larger than it are read past it, straight to where they stay
 
 	slots chan struct{}       // one per request in flight
 	bytes *semaphore.Weighted // of requests in flight
 	queue chan pending        // in order of requests; never full, because slots are fewer
+	out   net.Buffers         // of the write loop: scratch
 
 	mu       sync.Mutex
 	stopped  bool  // no more requests are read
@@ -261,4 +263,12 @@ func (b *Broker) begin(ctx context.Context, row *api, r *Request) reply {
 	resp := row.handle(b, ctx, r)
 	resp.SetVersion(r.Body.GetVersion())
 	return encode(r, resp)
+}
+
+// clientID is a request's client id as a string. It is the same for all requests of a connection, nearly always.
+func (c *conn) clientID(b []byte) string {
+	if c.client != string(b) {
+		c.client = string(b)
+	}
+	return c.client
 }

@@ -52,7 +52,7 @@ func (c *conn) readProduce(ctx context.Context, r *Request, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	r.ClientID = string(client)
+	r.ClientID = c.clientID(client)
 	return c.b.decoder.DecodeInPlace(r.Body, body)
 }
 
@@ -77,7 +77,7 @@ func (c *conn) readOther(ctx context.Context, r *Request, n int) (charge int64, 
 	if err != nil {
 		return charge, err
 	}
-	r.ClientID = string(client)
+	r.ClientID = c.clientID(client)
 	return charge, c.b.decoder.Decode(r.Body, body)
 }
 

@@ -11,6 +11,9 @@ import (
 // gatherMax is up to how many bytes the write loop collects from answers that are ready before it makes the system call.
 const gatherMax = 256 << 10
 
+// outKept is how many buffers' places a connection keeps for its next write.
+const outKept = 64
+
 // writeLoop writes replies in the order of their requests until the queue is closed and empty. After a failure it only releases them.
 func (c *conn) writeLoop(ctx context.Context) {
 	var next pending
@@ -32,7 +35,7 @@ func (c *conn) writeLoop(ctx context.Context) {
 func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more bool) {
 	var batch [16]pending
 	taken := 0
-	var out net.Buffers
+	out := c.out[:0]
 	size := 0
 	defer func() {
 		for i := range taken {
@@ -42,13 +45,13 @@ func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more boo
 	for {
 		batch[taken] = p
 		taken++
-		bufs, err := c.frame(ctx, p)
-		if err != nil {
+		from := len(out)
+		var err error
+		if out, err = c.frame(ctx, p, out); err != nil {
 			c.fail(err)
 			return pending{}, false
 		}
-		out = append(out, bufs...)
-		for _, b := range bufs {
+		for _, b := range out[from:] {
 			size += len(b)
 		}
 		if taken == len(batch) || size >= gatherMax {
@@ -75,13 +78,13 @@ func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more boo
 }
 
 // frame waits for p's answer.
-func (c *conn) frame(ctx context.Context, p pending) (bufs net.Buffers, err error) {
+func (c *conn) frame(ctx context.Context, p pending, bufs net.Buffers) (_ net.Buffers, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = c.panicked(v)
 		}
 	}()
-	return p.frame(ctx)
+	return p.frame(ctx, bufs)
 }
 
 // finish gives back what p held and lets another request in.
@@ -98,10 +101,14 @@ func (c *conn) write(out net.Buffers, size int) {
 	if size == 0 {
 		return
 	}
+	c.out = out // for the next answers, if it is not too large to keep
+	if cap(out) > outKept {
+		c.out = nil
+	}
 	left := size
 	for left > 0 {
 		c.nc.SetWriteDeadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
-		n, err := out.WriteTo(c.nc) // consumes what was written
+		n, err := out.WriteTo(c.nc) // consumes what was written, and forgets it
 		left -= int(n)
 		switch {
 		case err == nil:

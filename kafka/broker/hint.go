@@ -2,6 +2,7 @@ package broker
 
 import (
 	"weir/kafka/image"
+	"weir/kafka/wire"
 	"weir/metadata"
 )
 
@@ -20,37 +21,29 @@ func hint(t *image.Topic, index int32) leaderHint {
 	return leaderHint{leader: p.Leader, epoch: p.Epoch}
 }
 
-// node is a broker as a client on one listener sees it.
-type node struct {
-	id   int32
-	host string
-	port int32
-	rack string
-}
-
 // nodeOf returns where a client of that listener reaches the broker; ok is false if it cannot.
-func nodeOf(s metadata.Session, listener string) (n node, ok bool) {
+func nodeOf(s metadata.Session, listener string) (n wire.Node, ok bool) {
 	if !s.Ready {
-		return node{}, false
+		return wire.Node{}, false
 	}
 	for _, e := range s.Endpoints {
 		if e.Name == listener {
-			return node{id: int32(s.Broker), host: e.Host, port: e.Port, rack: s.Rack}, true
+			return wire.Node{NodeID: int32(s.Broker), Host: e.Host, Port: e.Port, Rack: s.Rack}, true
 		}
 	}
-	return node{}, false
+	return wire.Node{}, false
 }
 
 // hinted collects the endpoints of the leaders that an answer names, each once.
 type hinted struct {
 	img      *image.Image
 	listener string
-	nodes    []node
+	nodes    []wire.Node
 }
 
 func (h *hinted) add(id metadata.BrokerID) {
 	for _, n := range h.nodes {
-		if n.id == int32(id) {
+		if n.NodeID == int32(id) {
 			return
 		}
 	}

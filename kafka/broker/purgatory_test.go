@@ -169,7 +169,7 @@ func (r *waitRig) fetch(ctx context.Context, req *kmsg.FetchRequest) <-chan outc
 	began := time.Now()
 	rep := r.b.fetch(ctx, &Request{Body: req, Listener: "CLIENT", conn: r.conn})
 	go func() {
-		bufs, err := rep.frame(ctx)
+		bufs, err := rep.frame(ctx, nil)
 		var frame []byte
 		for _, b := range bufs {
 			frame = append(frame, b...)

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"net"
+	"slices"
 )
 
 // The fetch response, versions 4 to 18, written by hand: kmsg would copy all record batches into one slice.
@@ -15,7 +16,7 @@ type FetchResponse struct {
 	ErrorCode int16
 	SessionID int32
 	Topics    []FetchTopic
-	Brokers   []FetchBroker // v16: leaders of partitions that answered NOT_LEADER_OR_FOLLOWER
+	Brokers   []Node // v16: leaders of partitions that answered NOT_LEADER_OR_FOLLOWER
 }
 
 // FetchTopic holds the partitions of one topic.
@@ -42,14 +43,6 @@ type FetchPartition struct {
 // FetchAborted is an aborted transaction.
 type FetchAborted struct{ ProducerID, FirstOffset int64 }
 
-// FetchBroker is an endpoint of a leader.
-type FetchBroker struct {
-	NodeID int32
-	Host   string
-	Port   int32
-	Rack   string // "" is null
-}
-
 // headSize bounds the size of the response without its record batches, so that encoding takes one allocation.
 func (r *FetchResponse) headSize() int {
 	n := 64
@@ -65,10 +58,10 @@ func (r *FetchResponse) headSize() int {
 	return n
 }
 
-// Frame encodes the whole frame as buffers to write in order: pieces of one allocation, and between them the segments themselves.
-// size is their sum.
-func (r *FetchResponse) Frame(correlationID int32) (bufs net.Buffers, size int) {
-	e := fetchEncoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}
+// AppendFrame appends the whole frame to bufs, as buffers to write in order: pieces of one allocation, and between them the segments
+// themselves.
+func (r *FetchResponse) AppendFrame(bufs net.Buffers, correlationID int32) net.Buffers {
+	e := fetchEncoder{encoder: encoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}}
 	e.dst = appendHeader(e.dst, 1, correlationID, e.flexible)
 	e.int32(0) // throttle time
 	if e.v >= 7 {
@@ -79,18 +72,13 @@ func (r *FetchResponse) Frame(correlationID int32) (bufs net.Buffers, size int) 
 	for i := range r.Topics {
 		e.topic(&r.Topics[i])
 	}
-	if e.flexible {
-		e.brokers(r.Brokers)
-	}
-	size = len(e.dst) + e.recordBytes
-	binary.BigEndian.PutUint32(e.dst, uint32(size-4))
-	return e.buffers(), size
+	e.nodes(r.Brokers, r.Version >= 16)
+	binary.BigEndian.PutUint32(e.dst, uint32(len(e.dst)+e.recordBytes-4))
+	return e.appendTo(bufs)
 }
 
 type fetchEncoder struct {
-	v           int16
-	flexible    bool
-	dst         []byte
+	encoder
 	cuts        []fetchCut
 	segments    int
 	recordBytes int
@@ -102,8 +90,8 @@ type fetchCut struct {
 	segments [][]byte
 }
 
-func (e *fetchEncoder) buffers() net.Buffers {
-	bufs := make(net.Buffers, 0, 1+len(e.cuts)+e.segments)
+func (e *fetchEncoder) appendTo(bufs net.Buffers) net.Buffers {
+	bufs = slices.Grow(bufs, 1+len(e.cuts)+e.segments)
 	from := 0
 	for _, c := range e.cuts {
 		bufs = append(bufs, e.dst[from:c.at:c.at])
@@ -114,34 +102,6 @@ func (e *fetchEncoder) buffers() net.Buffers {
 		bufs = append(bufs, e.dst[from:])
 	}
 	return bufs
-}
-
-func (e *fetchEncoder) int16(v int16) { e.dst = binary.BigEndian.AppendUint16(e.dst, uint16(v)) }
-func (e *fetchEncoder) int32(v int32) { e.dst = binary.BigEndian.AppendUint32(e.dst, uint32(v)) }
-func (e *fetchEncoder) int64(v int64) { e.dst = binary.BigEndian.AppendUint64(e.dst, uint64(v)) }
-
-// count writes the length of an array or of bytes; -1 is null.
-func (e *fetchEncoder) count(n int) {
-	if e.flexible {
-		e.dst = binary.AppendUvarint(e.dst, uint64(n+1))
-	} else {
-		e.int32(int32(n))
-	}
-}
-
-func (e *fetchEncoder) text(s string) {
-	if e.flexible {
-		e.dst = binary.AppendUvarint(e.dst, uint64(len(s)+1))
-	} else {
-		e.int16(int16(len(s)))
-	}
-	e.dst = append(e.dst, s...)
-}
-
-func (e *fetchEncoder) noTags() {
-	if e.flexible {
-		e.dst = append(e.dst, 0)
-	}
 }
 
 func (e *fetchEncoder) topic(t *FetchTopic) {
@@ -191,35 +151,5 @@ func (e *fetchEncoder) partition(p *FetchPartition) {
 	if !e.flexible {
 		return
 	}
-	if p.LeaderID < 0 && p.LeaderEpoch < 0 {
-		e.noTags()
-		return
-	}
-	e.dst = append(e.dst, 1, 1, 9) // one tagged field: number 1, 9 bytes
-	e.int32(p.LeaderID)
-	e.int32(p.LeaderEpoch)
-	e.noTags()
-}
-
-func (e *fetchEncoder) brokers(bs []FetchBroker) {
-	if len(bs) == 0 || e.v < 16 {
-		e.noTags()
-		return
-	}
-	e.dst = append(e.dst, 1, 0) // one tagged field: number 0
-	inner := fetchEncoder{v: e.v, flexible: true, dst: make([]byte, 0, 64*len(bs))}
-	inner.count(len(bs))
-	for _, b := range bs {
-		inner.int32(b.NodeID)
-		inner.text(b.Host)
-		inner.int32(b.Port)
-		if b.Rack == "" {
-			inner.dst = append(inner.dst, 0)
-		} else {
-			inner.text(b.Rack)
-		}
-		inner.noTags()
-	}
-	e.dst = binary.AppendUvarint(e.dst, uint64(len(inner.dst)))
-	e.dst = append(e.dst, inner.dst...)
+	e.leader(1, p.LeaderID, p.LeaderEpoch)
 }
