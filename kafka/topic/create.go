@@ -33,7 +33,7 @@ type Created struct {
 // Create creates topics, each on its own merits, and returns the outcomes in order. Names must be unique; the handler
 // answers duplicates. On return this broker's image holds the topics; their leaders open the partitions as soon as theirs do.
 func (a *Admin) Create(ctx context.Context, topics []NewTopic, validateOnly bool) []Created {
-	img := a.image.Current()
+	img := a.imageFor(ctx, topics)
 	out := make([]Created, len(topics))
 	var found collisions
 	var plans []*creation
@@ -73,6 +73,44 @@ func (a *Admin) Create(ctx context.Context, topics []NewTopic, validateOnly bool
 	}
 	a.settle(ctx, newest)
 	return out
+}
+
+// imageFor is the current image, or, if its brokers are too few for the topics, one that is up to date: a client that just learnt that all
+// brokers serve may ask a broker whose image does not show them yet.
+func (a *Admin) imageFor(ctx context.Context, topics []NewTopic) *image.Image {
+	want := 0
+	for _, nt := range topics {
+		factor := int(nt.Replication)
+		if factor == -1 && nt.Replicas == nil {
+			factor = int(a.Layers().BrokerInt("default.replication.factor"))
+		}
+		for _, replicas := range nt.Replicas {
+			for _, b := range replicas {
+				factor = max(factor, int(b)) // brokers are numbered from 1
+			}
+		}
+		want = max(want, factor)
+	}
+	return a.withBrokers(ctx, want)
+}
+
+// withBrokers is the current image; if that has fewer than n brokers, it is first brought up to date with the sessions there are.
+func (a *Admin) withBrokers(ctx context.Context, n int) *image.Image {
+	img := a.image.Current()
+	if len(img.Brokers) >= n {
+		return img
+	}
+	sessions, _, err := a.store.List(ctx, metadata.ClusterPrefix(a.cfg.Cluster)+"sess/")
+	if err != nil {
+		a.log.Debug("sessions could not be read", "err", err)
+		return img
+	}
+	var newest metadata.Revision
+	for _, kv := range sessions {
+		newest = max(newest, kv.Modified)
+	}
+	a.settle(ctx, newest)
+	return a.image.Current()
 }
 
 // opsMax is the limit of a metadata.Txn. One topic never needs more: 10,000 partitions are 40 packs.
@@ -247,7 +285,7 @@ func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
 // image shows it. At most as many replicas are asked for as there are brokers.
 func (a *Admin) CreateInternal(name string) func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
 	return func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
-		img := a.image.Current()
+		img := a.withBrokers(ctx, int(replication))
 		nt := NewTopic{Name: name, Partitions: partitions, Replication: max(1, min(replication, int16(min(len(img.Brokers), 1<<15-1)))), Configs: configs}
 		err := a.Create(ctx, []NewTopic{nt}, false)[0].Err
 		if !errors.Is(err, kerr.TopicAlreadyExists) {
