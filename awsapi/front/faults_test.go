@@ -223,7 +223,9 @@ func status(cell string) string {
 	return cell
 }
 
-func itoa(n int) string { return string([]byte{byte('0' + n/100), byte('0' + n/10%10), byte('0' + n%10)}) }
+func itoa(n int) string {
+	return string([]byte{byte('0' + n/100), byte('0' + n/10%10), byte('0' + n%10)})
+}
 
 // failing services: their operations fail in every way that is not a modelled fault.
 func failing(err error) []awsapi.Service {
