@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -119,16 +120,11 @@ func (o *Owner) sweepLog(ctx context.Context, id metadata.StreamID) error {
 	if err != nil {
 		return err
 	}
-	for e, err := range log.Read(ctx, wal.Position{}) {
-		if err == nil && e.Type != wal.Seal {
-			err = fmt.Errorf("it has entries")
-		}
-		if err != nil {
-			_ = log.Close()
-			return err
-		}
+	err = checkEmpty(ctx, log)
+	if closeErr := log.Close(); err == nil {
+		err = closeErr
 	}
-	if err := log.Close(); err != nil {
+	if err != nil {
 		return err
 	}
 	files, err := o.disk.ReadDir(dir)
@@ -141,6 +137,18 @@ func (o *Owner) sweepLog(ctx context.Context, id metadata.StreamID) error {
 		}
 	}
 	return o.disk.Remove(dir)
+}
+
+func checkEmpty(ctx context.Context, log wal.Log) error {
+	for e, err := range log.Read(ctx, wal.Position{}) {
+		switch {
+		case err != nil:
+			return err
+		case e.Type != wal.Seal:
+			return errors.New("it has entries")
+		}
+	}
+	return nil
 }
 
 // closeLogs closes the logs and lets go of the lock.
