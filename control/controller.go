@@ -59,16 +59,15 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.queue = reconcile.NewQueue(c.cfg.Queue, c.log, func(ctx context.Context, key string) (reconcile.Result, error) {
 		return c.reconcile(ctx, key, started)
 	})
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.queue.Run(ctx) })
-	g.Go(func() error { return c.watchAccounts(ctx) })
-	g.Go(func() error { return c.watchNodes(ctx) })
-	g.Go(func() error { return c.watchSessions(ctx) })
-	err := g.Wait()
-	if ctx.Err() != nil {
-		return nil
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.queue.Run(gctx) })
+	g.Go(func() error { return c.watchAccounts(gctx) })
+	g.Go(func() error { return c.watchNodes(gctx) })
+	g.Go(func() error { return c.watchSessions(gctx) })
+	if err := g.Wait(); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // stepsPerPass bounds how many steps one call of reconcile takes before it lets other clusters in.

@@ -16,7 +16,7 @@ import (
 // BenchmarkLife creates and deletes a cluster of three on an embedded etcd, with brokers that take no time to start: what is left is the
 // control plane's own time, and etcd's. create-ms and delete-ms are from the accepted call to ACTIVE and to gone.
 func BenchmarkLife(b *testing.B) {
-	dir, err := os.MkdirTemp("", "w") // short: sockets have short paths
+	dir, err := os.MkdirTemp("", "w") //nolint:usetesting // short: sockets have short paths
 	if err != nil {
 		b.Fatal(err)
 	}

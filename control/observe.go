@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"weir/control/resource"
@@ -60,14 +61,20 @@ func observe(ctx context.Context, store metadata.Store, key string) (o *observat
 		return o, true, nil // nothing is done until somebody deletes it
 	}
 	if o.cluster.State == resource.Creating && !o.cluster.Placed() {
-		return o, true, o.readMachines(ctx, store)
+		if err := o.readMachines(ctx, store); err != nil {
+			return nil, false, err
+		}
+		return o, true, nil
 	}
 	for _, node := range o.cluster.Machines() {
 		if err := o.readBrokers(ctx, store, node); err != nil {
 			return nil, false, err
 		}
 	}
-	return o, true, o.readSessions(ctx, store)
+	if err := o.readSessions(ctx, store); err != nil {
+		return nil, false, err
+	}
+	return o, true, nil
 }
 
 func (o *observation) readOperation(ctx context.Context, store metadata.Store) error {
@@ -99,7 +106,7 @@ func (o *observation) readMachines(ctx context.Context, store metadata.Store) er
 			}
 			n.ID = node
 			o.machines = append(o.machines, machine{node: n})
-		case kv.Key[:len(resource.BrokerSpecPrefix(node, cluster))] == resource.BrokerSpecPrefix(node, cluster):
+		case strings.HasPrefix(kv.Key, resource.BrokerSpecPrefix(node, cluster)):
 			brokers[node]++
 		}
 	}

@@ -50,8 +50,8 @@ const (
 	rewatchMax = 2 * time.Second
 )
 
-// watchSessions enqueues the cluster of each changed broker session. It does not use metadata.Follow: that lists everything under the prefix,
-// which is all topics of all clusters, to learn of a few sessions that reconciling reads anyway.
+// watchSessions enqueues the cluster of each changed broker session. It does not use metadata.Follow: that lists everything under
+// the prefix, which is all topics of all clusters, to learn of a few sessions that reconciling reads anyway.
 func (c *Controller) watchSessions(ctx context.Context) error {
 	pause := rewatchMin
 	for ctx.Err() == nil {
@@ -60,7 +60,7 @@ func (c *Controller) watchSessions(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter is no secret
 		}
 		pause = min(2*pause, rewatchMax)
 	}

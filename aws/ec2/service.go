@@ -1,6 +1,6 @@
-// Package ec2 is what `aws ec2` does: it shows the network that clusters are placed in. An account starts with a default VPC, a default subnet in each of
-// three zones and a default security group (resource.SeedNetwork); nothing of it can be changed yet, and no packet is routed or
-// filtered by it.
+// Package ec2 is what `aws ec2` does: it shows the network that clusters are placed in. An account starts with a default VPC, a
+// default subnet in each of three zones and a default security group (resource.SeedNetwork); nothing of it can be changed yet, and
+// no packet is routed or filtered by it.
 package ec2
 
 import (
@@ -16,8 +16,8 @@ import (
 
 type api struct{ store metadata.Store }
 
-// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context must carry
-// an awsapi.Scope.
+// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
+// must carry an awsapi.Scope.
 func New(store metadata.Store) *gen.Service {
 	a := &api{store: store}
 	return &gen.Service{

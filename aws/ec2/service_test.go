@@ -13,7 +13,7 @@ import (
 	"weir/metadata"
 )
 
-var scope = resource.Scope{Account: "000000000000", Region: "eu-west-1"} //nolint:gochecknoglobals // a constant of these tests
+var scope = resource.Scope{Account: "000000000000", Region: "eu-west-1"}
 
 func seeded(t *testing.T) (context.Context, *gen.Service, *resource.Network) {
 	t.Helper()

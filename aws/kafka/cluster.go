@@ -231,8 +231,8 @@ func (a *api) deleteCluster(ctx context.Context, in *gen.DeleteClusterInput) (*g
 	return &gen.DeleteClusterOutput{ClusterArn: new(c.ARN()), State: gen.ClusterStateDeleting}, nil
 }
 
-// start begins the operation that makes returns on a cluster whose state allows the action, and puts the cluster into state. When the cluster
-// changes under it, it is checked again.
+// start begins the operation that makes returns on a cluster whose state allows the action, and puts the cluster into state. When
+// the cluster changes under it, it is checked again.
 func (a *api) start(
 	ctx context.Context, arn *string, action resource.Action, state resource.ClusterState,
 	makes func(*resource.Cluster) (resource.Operation, error),

@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"weir/awsapi"
@@ -22,10 +24,10 @@ type Demo struct {
 // demoBrokersMax is the limit of the API's model.
 const demoBrokersMax = 15
 
-// EnsureDemo makes sure that the demo cluster exists, in the same way as a caller of CreateCluster, and returns its record in whatever state it is:
-// as it was found, or CREATING. A demo cluster whose creation failed is removed first, which needs the control plane to be running.
-// The scope must have its default network. Unlike other clusters, the demo cluster may have a number of brokers that two or three zones cannot share
-// evenly; it then has one zone.
+// EnsureDemo makes sure that the demo cluster exists, in the same way as a caller of CreateCluster, and returns its record in
+// whatever state it is: as it was found, or CREATING. A demo cluster whose creation failed is removed first, which needs the
+// control plane to be running. The scope must have its default network. Unlike other clusters, the demo cluster may have a number
+// of brokers that two or three zones cannot share evenly; it then has one zone.
 func EnsureDemo(ctx context.Context, store metadata.Store, scope resource.Scope, d Demo) (resource.Cluster, error) {
 	d = d.withDefaults()
 	if d.Brokers < 1 || d.Brokers > demoBrokersMax {
@@ -83,7 +85,8 @@ func (d Demo) request(network *resource.Network) createRequest {
 	}
 	var subnets []string
 	seen := make(map[string]bool)
-	for _, s := range network.Subnets {
+	byZone := slices.SortedFunc(slices.Values(network.Subnets), func(a, b resource.Subnet) int { return strings.Compare(a.Zone, b.Zone) })
+	for _, s := range byZone {
 		if s.Default && !seen[s.ZoneID] && len(subnets) < zones {
 			seen[s.ZoneID] = true
 			subnets = append(subnets, s.ID)

@@ -11,16 +11,22 @@ import (
 	"weir/metadata"
 )
 
-// The texts that are marked "service" are the real service's, known from public issues and from Terraform's source; clients match some of
-// them. The others are ours.
+// The real service's texts, known from public issues and from Terraform's source; clients match some of them.
 const (
-	textStaleVersion  = "The version of the cluster isn't current. Check the current version and try again."                                                                       // service
-	textBadCharacters = "The parameter value contains one or more characters that are not valid."                                                                                  // service
-	textConfiguration = "Configuration ARN does not exist"                                                                                                                         // service
-	textZones         = "The number of Availability Zones in the BrokerAZDistribution parameter must be equal to the number of client subnets."                                    // service
-	textBrokerCount   = "The number of broker nodes must be a multiple of Availability Zones in the BrokerAZDistribution parameter."                                               // modelled on textZones
-	textMultiVPC      = "When creating a cluster, all vpcConnectivity auth schemes must be disabled ('enabled' : false). You can enable auth schemes after the cluster is created" // service
-	textNotFound      = "The requested resource doesn't exist."
+	textStaleVersion  = "The version of the cluster isn't current. Check the current version and try again."
+	textBadCharacters = "The parameter value contains one or more characters that are not valid."
+	textConfiguration = "Configuration ARN does not exist"
+
+	textZones = "The number of Availability Zones in the BrokerAZDistribution parameter must be equal to the number of client subnets."
+
+	textMultiVPC = "When creating a cluster, all vpcConnectivity auth schemes must be disabled ('enabled' : false). " +
+		"You can enable auth schemes after the cluster is created"
+)
+
+// Texts of ours, modelled on the service's.
+const (
+	textBrokerCount = "The number of broker nodes must be a multiple of Availability Zones in the BrokerAZDistribution parameter."
+	textNotFound    = "The requested resource doesn't exist."
 )
 
 func badRequest(parameter, format string, args ...any) error {

@@ -150,8 +150,15 @@ func TestEnsureDemo(t *testing.T) {
 		brokers, zones int
 		fails          bool
 	}{
-		{brokers: 0, zones: 3}, {brokers: 3, zones: 3}, {brokers: 6, zones: 3}, {brokers: 2, zones: 2}, {brokers: 4, zones: 2},
-		{brokers: 1, zones: 1}, {brokers: 5, zones: 1}, {brokers: 16, fails: true}, {brokers: -1, fails: true},
+		{brokers: 0, zones: 3},
+		{brokers: 3, zones: 3},
+		{brokers: 6, zones: 3},
+		{brokers: 2, zones: 2},
+		{brokers: 4, zones: 2},
+		{brokers: 1, zones: 1},
+		{brokers: 5, zones: 1},
+		{brokers: 16, fails: true},
+		{brokers: -1, fails: true},
 	}
 	for _, tt := range tests {
 		a := newAccount(t)

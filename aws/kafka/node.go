@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"weir/awsapi"
 	gen "weir/awsapi/gen/kafka"
@@ -16,6 +15,9 @@ import (
 
 // clientListener is the name of the plaintext listener, as MSK's brokers call it.
 const clientListener = "CLIENT"
+
+// isoMillis is how the API writes the times that its model calls strings.
+const isoMillis = "2006-01-02T15:04:05.000Z"
 
 // getBootstrapBrokers names up to three brokers, one per zone. Brokers have addresses and no DNS names yet, so the strings carry addresses.
 func (a *api) getBootstrapBrokers(ctx context.Context, in *gen.GetBootstrapBrokersInput) (*gen.GetBootstrapBrokersOutput, error) {
@@ -75,7 +77,7 @@ func nodeInfo(c *resource.Cluster, n resource.BrokerNode) gen.NodeInfo {
 		b.Endpoints = append(b.Endpoints, e.Host) // MSK names the broker here, without a port
 	}
 	return gen.NodeInfo{
-		AddedToClusterTime: new(n.Joined.UTC().Format(time.RFC3339Nano)),
+		AddedToClusterTime: new(n.Joined.UTC().Format(isoMillis)),
 		BrokerNodeInfo:     b,
 		InstanceType:       new(strings.TrimPrefix(c.InstanceType, "kafka.")), // as MSK shows it here: "m5.large"
 		NodeARN:            new(c.NodeARN(n)),

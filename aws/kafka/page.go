@@ -17,8 +17,8 @@ type pageToken struct {
 	After   string `json:"a"`
 }
 
-// page sorts items by key, which must be unique, and returns those of one page with the token for the next, nil after the last. listing names the
-// operation and what it lists, so that a token of another call is refused.
+// page sorts items by key, which must be unique, and returns those of one page with the token for the next, nil after the last.
+// listing names the operation and what it lists, so that a token of another call is refused.
 func page[T any](listing string, items []T, key func(*T) string, maxResults *int32, token *string) ([]T, *string, error) {
 	slices.SortFunc(items, func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
 	if token != nil && *token != "" {

@@ -1,6 +1,6 @@
-// Package kafka is what `aws kafka` does: the behaviour behind Amazon MSK's API. A call checks its request against the rules that the model cannot
-// express, commits what is desired in one metadata transaction, and returns; package control moves clusters from there. One file per
-// resource, one function per operation.
+// Package kafka is what `aws kafka` does: the behaviour behind Amazon MSK's API. A call checks its request against the rules that
+// the model cannot express, commits what is desired in one metadata transaction, and returns; package control moves clusters from
+// there. One file per resource, one function per operation.
 package kafka
 
 import (
@@ -16,8 +16,8 @@ type api struct {
 	now   func() time.Time
 }
 
-// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context must carry
-// an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
+// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
+// must carry an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
 func New(store metadata.Store) *gen.Service {
 	a := &api{store: store, now: time.Now}
 	return &gen.Service{

@@ -8,8 +8,8 @@ import (
 	gen "weir/awsapi/gen/sts"
 )
 
-// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context must carry
-// an awsapi.Scope.
+// New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
+// must carry an awsapi.Scope.
 func New() *gen.Service {
 	return &gen.Service{GetCallerIdentity: getCallerIdentity}
 }

@@ -241,12 +241,12 @@ func (s *schedule[K]) pause(n int) time.Duration {
 		d *= 2
 	}
 	d = min(d, s.cfg.RetryMax)
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter is no secret
 }
 
 func (s *schedule[K]) due(now time.Time) {
 	for len(s.delayed) > 0 && !s.delayed[0].at.After(now) {
-		s.toReady(heap.Pop(&s.delayed).(*keyState[K])) //nolint:forcetypeassert // the heap holds nothing else
+		s.toReady(heap.Pop(&s.delayed).(*keyState[K])) //nolint:errcheck // the heap holds nothing else
 	}
 }
 
@@ -275,7 +275,7 @@ func (h delayHeap[K]) Swap(i, j int) {
 
 // Push is called by package heap.
 func (h *delayHeap[K]) Push(x any) {
-	k := x.(*keyState[K]) //nolint:forcetypeassert // finish pushes nothing else
+	k := x.(*keyState[K]) //nolint:errcheck // finish pushes nothing else
 	k.index = len(*h)
 	*h = append(*h, k)
 }

@@ -36,6 +36,7 @@ type BrokerSpec struct {
 // BrokerProcessState is what the node sees of the process.
 type BrokerProcessState string
 
+// The states. A broker that is gone has no status at all.
 const (
 	BrokerStarting BrokerProcessState = "STARTING"
 	BrokerRunning  BrokerProcessState = "RUNNING"

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"slices"
 	"time"
 
 	"weir/metadata"
@@ -180,6 +181,6 @@ func (c *Cluster) BootstrapEndpoints(listener string) []metadata.Endpoint {
 			seen[n.ZoneID] = true
 		}
 	}
-	all := append(first, rest...)
+	all := slices.Concat(first, rest)
 	return all[:min(len(all), BootstrapMax)]
 }

@@ -39,7 +39,7 @@ type SecurityGroup struct {
 // DefaultGroupName is the name of each VPC's default security group.
 const DefaultGroupName = "default"
 
-// VPCsPrefix, SubnetsPrefix and SecurityGroupsPrefix are the prefixes of the scope's network records; the id follows.
+// VPCsPrefix is the prefix of the scope's VPC records; the id follows.
 func (s Scope) VPCsPrefix() string { return s.Prefix() + "vpc/" }
 
 // SubnetsPrefix is the prefix of the Subnet records.
@@ -100,8 +100,8 @@ func zoneIDPrefix(region string) string {
 // defaultVPCCIDR and the subnets' below are those of every real account's default VPC.
 const defaultVPCCIDR = "172.31.0.0/16"
 
-// SeedNetwork gives the scope what a new account has: a default VPC, a default subnet in each zone, and a default security group. It does so
-// once in the scope's life, in one transaction; calling it again changes nothing.
+// SeedNetwork gives the scope what a new account has: a default VPC, a default subnet in each zone, and a default security group.
+// It does so once in the scope's life, in one transaction; calling it again changes nothing.
 func SeedNetwork(ctx context.Context, store metadata.Store, s Scope) error {
 	if _, ok, err := store.Get(ctx, s.seededKey()); err != nil || ok {
 		return wrapf(err, "seed the default network of %s in %s", s.Account, s.Region)

@@ -34,7 +34,7 @@ const (
 	OpRebootFailed     OperationState = "REBOOT_FAILED"
 )
 
-// Running, Complete and FailedState are the three states an operation of this type goes through after PENDING.
+// Running is the state of an operation of this type after PENDING.
 func (t OperationType) Running() OperationState {
 	if t == OpReboot {
 		return OpRebootInProgress
