@@ -67,7 +67,7 @@ func dialects() []dialect {
 	}
 }
 
-func (m message) request(t *testing.T) *http.Request {
+func (m message) request(t testing.TB) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), m.method, m.target, strings.NewReader(m.body))
 	r.Host = "127.0.0.1:4566"

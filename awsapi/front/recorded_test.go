@@ -30,7 +30,7 @@ func newFront(t *testing.T, r *echo.Recorder, now time.Time) *front.Front {
 	return newFrontOf(t, now, echo.Services(r)...)
 }
 
-func newFrontOf(t *testing.T, now time.Time, services ...awsapi.Service) *front.Front {
+func newFrontOf(t testing.TB, now time.Time, services ...awsapi.Service) *front.Front {
 	t.Helper()
 	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{Log: slog.New(slog.DiscardHandler), Services: services,
 		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now }})
