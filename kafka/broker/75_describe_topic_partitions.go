@@ -17,7 +17,6 @@ const describePartitionsMax = 2000
 
 // DescribeTopicPartitions (key 75), version 0 (KIP-966). Served by any broker from its image, in order of topic name, in pages.
 // Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION; per partition: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND.
-// A cursor with a negative partition closes nothing and starts at the topic's first partition.
 func (b *Broker) describeTopicPartitions(_ context.Context, r *Request) kmsg.Response {
 	req, resp := r.Body.(*kmsg.DescribeTopicPartitionsRequest), kmsg.NewPtrDescribeTopicPartitionsResponse()
 	img := b.image.Current()

@@ -7,7 +7,8 @@ import (
 )
 
 // A handler answers one request. It is called on the connection's read loop, so requests of one connection are handled in order and a
-// handler that blocks holds back only its own connection; ctx ends when the connection or the broker closes.
+// handler that blocks holds back only its own connection; ctx ends when the broker closes or the connection fails. As in Kafka, a client that
+// goes away is noticed only when the next request would be read or an answer cannot be written, that is, not while its handler blocks.
 // Produce and Fetch answer later through a reply of their own instead (see reply.go).
 // Handlers never return Go errors: a failure is a code in the response. The version of the response is set by the caller.
 type handler func(b *Broker, ctx context.Context, r *Request) kmsg.Response

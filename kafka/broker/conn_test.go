@@ -180,6 +180,48 @@ func TestTrickledFrameIsCutOff(t *testing.T) {
 	r.await("it is counted", func() bool { return counter(b.metrics.slowClients) == 1 })
 }
 
+// socket.request.max.bytes is checked on the length, before anything is read or allocated.
+func TestFrameAboveTheLimitClosesTheConnection(t *testing.T) {
+	r := newRig(t, rigConfig{properties: map[string]string{"socket.request.max.bytes": "1000"}})
+	b := r.brokers[0]
+	r.create("t", 1)
+	c := r.dial(b)
+	small := produceReq(8, -1, "t", metadata.TopicID{}, records(1, 700))
+	c.send(1, small)
+	receive[*kmsg.ProduceResponse](c, small, 1)
+	c.send(2, produceReq(8, -1, "t", metadata.TopicID{}, records(1, 1000)))
+	if _, _, err := c.frame(); err == nil {
+		t.Error("a frame above the limit was answered")
+	}
+	r.await("it is counted", func() bool { return counter(b.metrics.malformed) == 1 })
+}
+
+// An idle connection is cheap: clients keep thousands of them.
+func TestIdleConnectionsAreCheap(t *testing.T) {
+	r := newRig(t, rigConfig{quiet: true})
+	b := r.brokers[0]
+	versions := kmsg.NewPtrApiVersionsRequest()
+	const n = 500
+	use := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse + m.StackInuse
+	}
+	before := use()
+	for i := range int32(n) {
+		c := r.dial(b)
+		c.send(i, versions)
+		receive[*kmsg.ApiVersionsResponse](c, versions, i)
+	}
+	// The client's side of the connection is in it too.
+	if each := (use() - before) / n; each > 20<<10 {
+		t.Errorf("%d bytes for each connection", each)
+	} else {
+		t.Logf("%d bytes for each connection", each)
+	}
+}
+
 func TestIdleConnectionIsClosed(t *testing.T) {
 	r := newRig(t, rigConfig{properties: map[string]string{"connections.max.idle.ms": "50"}})
 	r.create("t", 1)

@@ -43,15 +43,12 @@ func kafkaError(err error) *kerr.Error {
 	}
 }
 
-// message is the text for a client: what went wrong with its request, never anything about our insides.
+// message is the text for a client: what went wrong with its request. Errors without a code say nothing, since they are about our insides.
 func message(err error) *string {
-	k := kafkaError(err)
-	if k == nil || k == kerr.UnknownServerError {
+	var k *kerr.Error
+	if !errors.As(err, &k) || k == kerr.UnknownServerError {
 		return nil
 	}
-	if errors.As(err, &k) {
-		text := err.Error()
-		return &text
-	}
-	return nil
+	text := err.Error()
+	return &text
 }

@@ -253,31 +253,30 @@ func TestTenMembersJoin(t *testing.T) {
 	r.create("t", 10)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
+	adm := kadm.NewClient(r.client())
 	start := time.Now()
 	var wg sync.WaitGroup
+	pctx, stop := context.WithCancel(ctx)
 	for range 10 {
-		assigned := make(chan struct{}, 1)
-		cl := r.client(groupOpts("ten", "t", kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, a map[string][]int32) {
-			if len(a["t"]) == 1 {
-				select {
-				case assigned <- struct{}{}:
-				default:
-				}
-			}
-		}))...)
-		pctx, stop := context.WithCancel(ctx)
+		cl := r.client(groupOpts("ten", "t")...)
 		wg.Go(func() { cl.PollFetches(pctx) })
-		wg.Go(func() {
-			defer stop()
-			select {
-			case <-assigned:
-			case <-ctx.Done():
-				t.Error("not assigned in time")
-			}
-		})
 	}
-	wg.Wait()
+	r.await("all members have their partition", func() bool {
+		gs, err := adm.DescribeGroups(ctx, "ten")
+		g := gs["ten"]
+		if err != nil || g.State != "Stable" || len(g.Members) != 10 {
+			return false
+		}
+		for _, m := range g.Members {
+			if a, ok := m.Assigned.AsConsumer(); !ok || len(a.Topics) != 1 || len(a.Topics[0].Partitions) != 1 {
+				return false
+			}
+		}
+		return true
+	})
 	t.Logf("ten members had their partition after %v", time.Since(start).Round(time.Millisecond))
+	stop()
+	wg.Wait()
 	if _, ok := r.brokers[0].live.Current().Topic(image.ConsumerOffsets); !ok {
 		t.Error("there is no offsets topic")
 	}

@@ -15,7 +15,9 @@ import (
 
 // Limits bound what clients can make a broker hold. Zero means the default.
 type Limits struct {
-	ProduceBytesMax int64 // produce requests in flight; default 15% of the memory limit, 128 MiB if there is none
+	// ProduceBytesMax is for produce requests in flight; default 15% of the memory limit, and at most 48 MiB, so that the log's queue, which
+	// refuses beyond 64 MiB, always has room for them and for the coordinators' own records: clients are pushed back, not refused.
+	ProduceBytesMax int64
 	RequestBytesMax int64 // other requests in flight; default 5% or 64 MiB
 	FetchBytesMax   int64 // records in fetch responses in flight; default 10% or 128 MiB
 	DecodedBytesMax int64 // memory that decoding one request may take beyond its bytes; default 32 MiB
@@ -41,7 +43,7 @@ func (l Limits) withDefaults() Limits {
 		}
 		return max(memory/100*percent, 8<<20)
 	}
-	setDefault(&l.ProduceBytesMax, share(15, 128<<20))
+	setDefault(&l.ProduceBytesMax, min(share(15, 48<<20), 48<<20))
 	setDefault(&l.RequestBytesMax, share(5, 64<<20))
 	setDefault(&l.FetchBytesMax, share(10, 128<<20))
 	setDefault(&l.DecodedBytesMax, 32<<20)
