@@ -69,3 +69,46 @@ func BenchmarkCreate(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRead is what a restart does with each of the older streams.
+func BenchmarkRead(b *testing.B) {
+	fsys := disk.OS(b.TempDir())
+	l, err := Create(fsys, "wal/bench", Config{Stream: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	es := make([]Entry, 16)
+	for i := range es {
+		es[i] = data(byte(i), int32(i), 0, string(make([]byte, 4<<10)))
+	}
+	const frames = 2000
+	for range frames {
+		if err := l.Append(b.Context(), es); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(frames * 16 * 4 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := Recover(b.Context(), fsys, "wal/bench", Config{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		for _, err := range r.Read(b.Context(), Position{}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != frames*16+1 {
+			b.Fatal(n)
+		}
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -26,5 +26,6 @@
 //
 // # Measured
 //
-// On 2 shared virtual CPUs and a virtual disk (ext4): see BenchmarkAppend.
+// On 2 virtual CPUs and a virtual disk (ext4), shared with other work (load 3 to 6), so orders of magnitude: Append of 1 x 1 KiB 0.15 ms, of
+// 16 x 16 KiB 0.5 ms, of 64 x 64 KiB 5 ms (0.8 GB/s), without an allocation; Create, first Append and Close together 2.2 ms.
 package wal

@@ -174,11 +174,13 @@ func (t Type) hasPartition() bool {
 }
 
 // parseRecords calls fn for each record of a frame's body but BINDs, which extend bound: the partition of handle h is bound[h-1]. at is where
-// the body begins. The entry's payload is a slice of body. It stops without an error if fn returns false. The body's checksum was right, so
+// the body begins. The entry is valid during the call, its
+// payload is a slice of body. It stops without an error if fn returns false. The body's checksum was right, so
 // what does not parse was written wrong, or by a newer version.
 func parseRecords(body []byte, n uint32, at Position, bound *[]Partition, fn func(*Entry) bool) error {
 	le := binary.LittleEndian
 	rest := body
+	var e Entry // one for all: fn makes it escape
 	for range n {
 		if len(rest) < recordBytes {
 			return fmt.Errorf("record at byte %d of the frame: header is cut: %w", len(body)-len(rest), ErrCorrupt)
@@ -187,7 +189,7 @@ func parseRecords(body []byte, n uint32, at Position, bound *[]Partition, fn fun
 		if hdrLen < recordBytes || hdrLen > len(rest) || payloadLen > int64(len(rest)-hdrLen) {
 			return fmt.Errorf("record at byte %d of the frame: header of %d and payload of %d bytes: %w", len(body)-len(rest), hdrLen, payloadLen, ErrCorrupt)
 		}
-		e := Entry{
+		e = Entry{
 			Type:        Type(rest[0]),
 			LeaderEpoch: int32(le.Uint32(rest[8:])),
 			BaseOffset:  int64(le.Uint64(rest[16:])),

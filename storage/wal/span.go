@@ -290,7 +290,9 @@ func (l *File) drop(s *span) error {
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return err
 	}
-	if err := l.fs.Rename(leaving, leaving+poolFile); err != nil {
+	if err := l.fs.Rename(leaving, leaving+poolFile); errors.Is(err, fs.ErrNotExist) {
+		return nil // swept by a Create
+	} else if err != nil {
 		return err
 	}
 	return l.fs.SyncDir(l.cfg.Pool)
