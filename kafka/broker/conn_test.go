@@ -214,8 +214,8 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 		c.send(i, versions)
 		receive[*kmsg.ApiVersionsResponse](c, versions, i)
 	}
-	// The client's side of the connection is in it too.
-	if each := (use() - before) / n; each > 20<<10 {
+	// The client's side of the connection is in it too, and half as much again under the race detector.
+	if each := (use() - before) / n; each > 32<<10 {
 		t.Errorf("%d bytes for each connection", each)
 	} else {
 		t.Logf("%d bytes for each connection", each)
