@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -238,6 +240,10 @@ func ReadStatus(ctx context.Context, data string) (Status, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
+		var call *url.Error
+		if errors.As(err, &call) {
+			err = call.Err // without the URL, which means nothing to a reader
+		}
 		return s, notRunning(err)
 	}
 	defer resp.Body.Close()

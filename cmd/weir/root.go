@@ -55,7 +55,7 @@ func report(cmd *cobra.Command, err error, stderr io.Writer) int {
 	p, ok := daemon.IsProblem(err)
 	if !ok {
 		p = &daemon.Problem{What: err.Error(), Code: daemon.ExitFailed}
-		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "accepts ") {
+		if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag") || strings.Contains(err.Error(), "accepts ") {
 			p = usageProblem(cmd, err)
 		}
 	}
@@ -78,15 +78,19 @@ func usage(cmd *cobra.Command, err error) error { return usageProblem(cmd, err) 
 
 // usageProblem explains a command line that is none, with the nearest that is.
 func usageProblem(cmd *cobra.Command, err error) *daemon.Problem {
-	what, hint, _ := strings.Cut(err.Error(), "\n")
+	what := err.Error()
 	p := &daemon.Problem{What: what, Code: daemon.ExitUsage, Fix: "see " + cmd.CommandPath() + " --help"}
 	if name, ok := strings.CutPrefix(what, "unknown flag: --"); ok {
 		if near := daemon.Nearest(name, flagNames(cmd)); near != "" {
 			p.Fix = "did you mean --" + near + "? " + p.Fix
 		}
 	}
-	if _, suggestion, ok := strings.Cut(hint, "Did you mean this?"); ok { // cobra's, for commands
-		p.Fix = "did you mean " + cmd.Root().Name() + " " + strings.TrimSpace(suggestion) + "? see " + cmd.Root().Name() + " --help"
+	if rest, ok := strings.CutPrefix(what, `unknown command "`); ok {
+		name, _, _ := strings.Cut(rest, `"`)
+		cmd.SuggestionsMinimumDistance = 2
+		if near := cmd.SuggestionsFor(name); len(near) > 0 {
+			p.Fix = "did you mean " + cmd.CommandPath() + " " + strings.Join(near, " or ") + "? " + p.Fix
+		}
 	}
 	return p
 }
