@@ -53,11 +53,8 @@ func bind(s awsapi.Service) (*service, error) {
 	return out, nil
 }
 
-// call runs the operation with a decoded input.
+// call runs the operation, which is built, with a decoded input.
 func (o *operation) call(ctx context.Context, in input) (any, error) {
-	if o.notYet != nil {
-		return nil, o.notYet
-	}
 	res := o.f.Call([]reflect.Value{reflect.ValueOf(ctx), in.Value})
 	if err, ok := res[1].Interface().(error); ok && err != nil {
 		return nil, err

@@ -81,9 +81,13 @@ func (f *Front) input(c *call) (input, error) {
 	return f.restInput(c)
 }
 
-func (c *call) newInput(op *operation) input {
+// newInput makes the input to decode into. An operation that is not built says so before anything else is found wrong with the request.
+func (c *call) newInput(op *operation) (input, error) {
 	c.op = op
-	return input{reflect.New(op.input)}
+	if op.notYet != nil {
+		return input{}, op.notYet
+	}
+	return input{reflect.New(op.input)}, nil
 }
 
 func (f *Front) jsonInput(c *call) (input, error) {
@@ -96,7 +100,10 @@ func (f *Front) jsonInput(c *call) (input, error) {
 			"The operation '%s' is not one that is served for %s: a POST to / with X-Amz-Target %s.<operation> is expected.",
 			short(target), m.Title, m.TargetPrefix)
 	}
-	in := c.newInput(op)
+	in, err := c.newInput(op)
+	if err != nil {
+		return input{}, err
+	}
 	body, err := unpack(c.r, c.body, f.cfg.BodyBytesMax)
 	if err != nil {
 		return input{}, err
@@ -132,7 +139,10 @@ func (f *Front) queryInput(c *call) (input, error) {
 		}
 		return input{}, awsapi.NewFault(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", short(action), short(version))
 	}
-	in := c.newInput(op)
+	in, err := c.newInput(op)
+	if err != nil {
+		return input{}, err
+	}
 	if err := f.codec.DecodeQuery(params, c.proto == awsapi.EC2Query, in.Interface()); err != nil {
 		return input{}, protocol.DecodeFault(m, err)
 	}
@@ -179,7 +189,10 @@ func (f *Front) restInput(c *call) (input, error) {
 		return input{}, awsapi.NewFault(http.StatusNotFound, "UnknownOperationException",
 			"%s %s is not an operation of %s: the %s is not known.", short(c.r.Method), short(path), m.Title, what)
 	}
-	in := c.newInput(op)
+	in, err := c.newInput(op)
+	if err != nil {
+		return input{}, err
+	}
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
 		return input{}, awsapi.NewFault(http.StatusBadRequest, "BadRequestException", "The query string is malformed: %v.", err)
