@@ -64,13 +64,12 @@ func (p *purgatory) add(w *waiter, x watching) {
 	// Outside the lock: no lock of another package is taken inside ours.
 	stop := x.led.OnAdvance(func() { p.advanced(x.key) })
 	p.mu.Lock()
-	if p.watched[x.key] == at {
-		at.stop = stop
-		p.mu.Unlock()
-		return
+	defer p.mu.Unlock()
+	at.stop = stop // before any leave can want it: w is still in at
+	if len(at.waiters) > 1 {
+		// Others joined and looked before the partition told us of commits.
+		at.wakeAll()
 	}
-	p.mu.Unlock() // all left meanwhile
-	stop()
 }
 
 // leave ends w's registration.

@@ -32,6 +32,8 @@ type fakeLed struct {
 	watchers map[int]func()
 	next     int
 	reads    int
+
+	beforeWatch func() // called once, when the first watcher is about to be registered
 }
 
 func (f *fakeLed) LeaderEpoch() metadata.LeaderEpoch {
@@ -65,6 +67,10 @@ func (f *fakeLed) Read(_ context.Context, r partition.ReadRequest) (partition.Re
 }
 
 func (f *fakeLed) OnAdvance(fn func()) (stop func()) {
+	if before := f.beforeWatch; before != nil {
+		f.beforeWatch = nil
+		before()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watchers == nil {
@@ -268,6 +274,27 @@ func TestWaitingFetchDoesNotPoll(t *testing.T) {
 		}
 		if o := <-ch; o.took != time.Hour {
 			t.Errorf("took %v", o.took)
+		}
+		r.quiet()
+	})
+}
+
+// A fetch that joins a watch which is still being set up must not miss the commit that comes before the partition knows of the watch.
+func TestNoWakeUpIsLostWhileAWatchIsSetUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWaitRig(t, 1)
+		second := make(chan (<-chan outcome), 1)
+		r.leds[0].beforeWatch = func() {
+			second <- r.fetch(t.Context(), fetchReq(12, "t", metadata.TopicID{}, 1, 0))
+			synctest.Wait() // it joined, looked, and waits
+			r.leds[0].advance(1)
+		}
+		first := r.fetch(t.Context(), fetchReq(12, "t", metadata.TopicID{}, 1, 0))
+		if o := <-first; o.took != 0 {
+			t.Errorf("the first fetch took %v", o.took)
+		}
+		if o := <-<-second; o.took != 0 {
+			t.Errorf("the second fetch took %v", o.took)
 		}
 		r.quiet()
 	})
