@@ -91,6 +91,7 @@ func (d *describer) page(out *kmsg.DescribeTopicPartitionsResponseTopic, t *imag
 		p.LeaderID, p.ErrorCode = d.leader(in)
 		p.Replicas, p.OfflineReplicas = d.replicas(in)
 		p.ISR = p.Replicas
+		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // nullable, but Java's admin client fails on null
 		out.Partitions = append(out.Partitions, p)
 	}
 }
