@@ -49,6 +49,14 @@ func (o *output) String() string {
 // Spawn starts a program. It is killed at the end of the test if it still runs then.
 func Spawn(t testing.TB, env []string, argv ...string) *Process {
 	t.Helper()
+	p := spawn(t, env, argv...)
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// spawn starts a program whose end is the caller's to see to.
+func spawn(t testing.TB, env []string, argv ...string) *Process {
+	t.Helper()
 	p := &Process{exited: make(chan struct{})}
 	p.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx // its end is ours: Kill or Interrupt
 	p.cmd.Env = append(os.Environ(), env...)
@@ -64,7 +72,6 @@ func Spawn(t testing.TB, env []string, argv ...string) *Process {
 		p.err = p.cmd.Wait()
 		close(p.exited)
 	}()
-	t.Cleanup(p.Kill)
 	return p
 }
 

@@ -74,7 +74,9 @@ func NewWeir(t testing.TB, o Options) *Weir {
 		if t.Failed() {
 			w.logTail(t)
 		}
-		if Alive(w.Process.PID()) {
+		select {
+		case <-w.Process.Exited():
+		default:
 			w.Stop(t)
 		}
 		w.CheckNothingRuns(t)
@@ -86,7 +88,7 @@ func NewWeir(t testing.TB, o Options) *Weir {
 func (w *Weir) Start(t testing.TB) {
 	t.Helper()
 	w.env = nil
-	w.Process = Spawn(t, []string{mark + "=" + w.mark}, append([]string{w.binary}, w.UpArgs()...)...)
+	w.Process = spawn(t, []string{mark + "=" + w.mark}, append([]string{w.binary}, w.UpArgs()...)...)
 }
 
 // UpArgs are the arguments of `weir up`.

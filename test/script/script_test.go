@@ -129,8 +129,8 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 			s.weir.Stop(s.t)
 			s.weir.CheckNothingRuns(s.t)
 		},
-		// kill ends `weir up` as kill -9 does; its brokers go on.
-		"kill": func(*testscript.TestScript, bool, []string) { s.weir.KillAll() },
+		// kill9 ends `weir up` as kill -9 does; its brokers go on.
+		"kill9": func(*testscript.TestScript, bool, []string) { s.weir.KillAll() },
 		// brokers N: so many broker processes run, after a while.
 		"brokers": func(ts *testscript.TestScript, _ bool, args []string) {
 			want, err := strconv.Atoi(args[0])
@@ -153,7 +153,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 		},
 		// until REGEXP COMMAND runs a command again and again until its output matches.
 		"until": func(ts *testscript.TestScript, _ bool, args []string) {
-			want := regexp.MustCompile(args[0])
+			want := regexp.MustCompile("(?m)" + args[0])
 			program := args[1]
 			if program == "aws" {
 				program = cluster.AWS(s.t, s.generation)
