@@ -309,6 +309,8 @@ func (l *look) takeRoom(ctx context.Context) error {
 		return nil
 	}
 	want := int64(min(max(l.op.req.MaxBytes, 0), l.op.b.props.fetchBytesMax))
+	// One client that reads slowly must not hold everybody's budget; it comes back for the rest.
+	want = min(want, max(l.op.b.fetchBudget.max/4, readLeast))
 	got, err := l.op.b.fetchBudget.takeUpTo(ctx, want, readLeast)
 	if err != nil {
 		return err

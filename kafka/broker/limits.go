@@ -19,7 +19,7 @@ type Limits struct {
 	// refuses beyond 64 MiB, always has room for them and for the coordinators' own records: clients are pushed back, not refused.
 	ProduceBytesMax int64
 	RequestBytesMax int64 // other requests in flight; default 5% or 64 MiB
-	FetchBytesMax   int64 // records in fetch responses in flight; default 10% or 128 MiB
+	FetchBytesMax   int64 // records in fetch responses in flight; default 10% or 128 MiB; one response holds a quarter of it at most
 	DecodedBytesMax int64 // memory that decoding one request may take beyond its bytes; default 32 MiB
 
 	ConnRequestsMax int   // requests in flight per connection; default 8

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net"
 
-	"weir/kafka/wire"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/wire"
 )
 
 // A reply is the answer to one request. Replies of a connection are written in the order of its requests: the write loop takes them one
