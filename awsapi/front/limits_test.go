@@ -28,7 +28,7 @@ func cloudWatch(body string, header map[string]string) message {
 func packed(t *testing.T, size int) string {
 	t.Helper()
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +72,9 @@ func TestCloudWatchHasTwoDoors(t *testing.T) {
 	}
 }
 
-// TestCVE_DecompressionBomb: a packed body of 256 KiB that unpacks to 256 MiB costs neither.
+// TestCVE_DecompressionBomb: a packed body of some 100 KiB that unpacks to 64 MiB costs little more than the limit.
 func TestCVE_DecompressionBomb(t *testing.T) {
-	body := packed(t, 256<<20)
+	body := packed(t, 64<<20)
 	m := cloudWatch(body, map[string]string{"X-Amz-Target": "GraniteServiceVersion20100801.PutMetricData", "Content-Encoding": "gzip"})
 	r := m.request(t)
 	f := newFront(t, new(echo.Recorder), signedAt)
@@ -86,7 +86,7 @@ func TestCVE_DecompressionBomb(t *testing.T) {
 	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 32<<20 {
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
 		t.Errorf("allocated %d bytes", grown)
 	}
 }

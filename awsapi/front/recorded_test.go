@@ -185,6 +185,13 @@ func TestRecordedRequestsAreRefusedWhenChanged(t *testing.T) {
 		}},
 		{"content type", func(r *http.Request, _ *time.Time) bool { r.Header.Set("Content-Type", "text/plain"); return true }},
 	}
+	rec := new(echo.Recorder)
+	var now time.Time
+	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{Log: slog.New(slog.DiscardHandler), Services: echo.Services(rec),
+		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range files {
 		for _, c := range changes {
 			r := readRecording(t, path)
@@ -192,9 +199,9 @@ func TestRecordedRequestsAreRefusedWhenChanged(t *testing.T) {
 			if !c.change(r, &at) {
 				continue
 			}
-			rec := new(echo.Recorder)
+			now = at
 			w := httptest.NewRecorder()
-			newFront(t, rec, at).ServeHTTP(w, r)
+			f.ServeHTTP(w, r)
 			if call := rec.Take(); call != nil || w.Code < 400 || w.Code > 403 {
 				t.Errorf("%s with changed %s: status %d, call %+v, %s", path, c.name, w.Code, call, w.Body)
 			}
