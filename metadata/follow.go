@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -22,8 +23,8 @@ const (
 	followPauseMax = 2 * time.Second
 )
 
-// Follow keeps fn informed of everything under prefix: the full state first, then every change in order, without gaps. It lists,
-// watches, and starts over with back-off when the store cannot be asked or the watch is lost. fn is called from this goroutine only.
+// Follow keeps fn informed of everything under prefix: the full state first, then every change in order, without gaps. It watches,
+// lists, and starts over with back-off when the store cannot be asked or the watch is lost. fn is called from this goroutine only.
 // Follow returns fn's error, or the context's when that ends.
 func Follow(ctx context.Context, store Store, prefix string, fn func(Update) error) error {
 	pause := followPauseMin
@@ -62,9 +63,23 @@ var errWatchEnded = errors.New("metadata: watch ended")
 
 func followOnce(ctx context.Context, store Store, prefix string, fn func(Update) error) (progressed bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
+	// The watch comes before the list: etcd serves a watch that starts in the past from a ticker of 100 ms, which every start of a
+	// cluster would run into. What the list shows already is dropped from the watch.
+	batches := store.Watch(ctx, prefix, 0)
+	defer func() {
+		cancel()
+		for range batches { // until the store has let go of it
+		}
+	}()
+	created, ok := <-batches
+	switch {
+	case !ok:
+		return false, errWatchEnded
+	case created.Err != nil:
+		return false, created.Err
+	}
 	kvs, rev, err := store.List(ctx, prefix)
 	if err != nil {
-		cancel()
 		return false, err
 	}
 	full := Update{Full: true, Revision: rev, Events: make([]Event, len(kvs))}
@@ -72,16 +87,14 @@ func followOnce(ctx context.Context, store Store, prefix string, fn func(Update)
 		full.Events[i] = Event{KV: kv}
 	}
 	if err := fn(full); err != nil {
-		cancel()
 		return false, stopError{err}
 	}
-	batches := store.Watch(ctx, prefix, rev+1)
-	defer func() {
-		cancel()
-		for range batches { // until the store has let go of it
-		}
-	}()
 	for b := range batches {
+		if b.Revision <= rev {
+			b.Events = nil
+		} else if i := slices.IndexFunc(b.Events, func(e Event) bool { return e.Modified > rev }); i > 0 {
+			b.Events = b.Events[i:]
+		}
 		if len(b.Events) > 0 {
 			if err := fn(Update{Events: b.Events, Revision: b.Revision}); err != nil {
 				return true, stopError{err}

@@ -23,6 +23,10 @@ func (m *Mem) Watch(ctx context.Context, prefix string, from Revision) <-chan Ba
 		return out
 	}
 	dropped := m.dropped
+	if from == 0 {
+		out <- Batch{Revision: m.rev}
+		from = m.rev + 1
+	}
 	m.watchers.Go(func() {
 		defer close(out)
 		if err := m.send(ctx, out, dropped, prefix, from); err != nil && ctx.Err() == nil {

@@ -96,7 +96,7 @@ type Store interface {
 	// Commit applies t and returns the revision of its writes, or ErrConflict.
 	Commit(ctx context.Context, t Txn) (Revision, error)
 	// Watch sends every change under prefix from revision from on (inclusive, 1 being the first) until ctx ends, then closes the
-	// channel. It does not block; a watch that cannot go on says why in a last Batch, unless nobody reads it while the store closes.
+	// channel. From 0 means from now on: the first Batch then has no events, and its Revision is the one after which changes are sent. It does not block; a watch that cannot go on says why in a last Batch, unless nobody reads it while the store closes.
 	Watch(ctx context.Context, prefix string, from Revision) <-chan Batch
 	// Grant makes a lease; its keys vanish ttl after the last KeepAlive.
 	Grant(ctx context.Context, ttl time.Duration) (LeaseID, error)

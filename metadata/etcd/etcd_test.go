@@ -124,3 +124,57 @@ func BenchmarkCommit(b *testing.B) {
 		}
 	}
 }
+
+// etcd's way out of damaged files is to end the process; here they are an error.
+func TestDamagedFilesAreAnError(t *testing.T) {
+	tests := map[string]func(t *testing.T, dir string){
+		"log": func(t *testing.T, dir string) {
+			files, err := filepath.Glob(filepath.Join(dir, "etcd", "member", "wal", "*.wal"))
+			if err != nil || len(files) == 0 {
+				t.Fatal(files, err)
+			}
+			damage(t, files[0], 200)
+		},
+		"database": func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "etcd", "member", "snap", "db")
+			damage(t, path, 20)
+			damage(t, path, 4096+20)
+		},
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := shortDir(t)
+			s := start(t, dir)
+			for range 50 {
+				_, err := s.Store().Commit(t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Put("a", make([]byte, 100))}})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			spoil(t, dir)
+			s, err := etcd.Start(t.Context(), etcd.Config{
+				Dir: filepath.Join(dir, "etcd"), Socket: filepath.Join(dir, "s"), ReadyTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
+			})
+			if err == nil {
+				_ = s.Close()
+				t.Fatal("it started on damaged files")
+			}
+			t.Log(err)
+		})
+	}
+}
+
+func damage(t *testing.T, path string, at int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("damaged damaged damaged damaged "), at); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -38,6 +38,8 @@ type Config struct {
 	QuotaBytes int64
 	// CompactAfter is how long history is kept for watches; zero means 5 minutes.
 	CompactAfter time.Duration
+	// ReadyTimeout bounds the time from opened files to the first answer, which damaged ones may never give; zero means 10 s.
+	ReadyTimeout time.Duration
 	Log          *slog.Logger
 }
 
@@ -88,10 +90,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s.grpc = v3rpc.Server(s.etcd, nil, nil, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
 	s.store = newStore(v3client.New(s.etcd))
 	s.served.Go(func() { _ = s.grpc.Serve(listener) }) // it ends with Close only, and its error says just that
+	timeout := cfg.ReadyTimeout
+	if timeout == 0 {
+		timeout = 10 * time.Second
+	}
+	late := time.NewTimer(timeout)
+	defer late.Stop()
 	select {
 	case <-s.etcd.ReadyNotify():
 		return s, nil
 	case err = <-s.failed:
+	case <-late.C:
+		err = fmt.Errorf("it opened its files but did not answer within %v: they may be damaged", timeout)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -113,30 +123,23 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// open makes the server in a goroutine of its own, which etcd ends when it finds its files unusable.
+// open makes the server in a goroutine of its own, because etcd ends a goroutine when it finds its files unusable: this one, or another
+// for which this one then waits in vain. It is left behind in that case; the process is about to end.
 func (s *Server) open() error {
 	result := make(chan error, 1)
 	go func() {
-		returned := false
-		defer func() {
-			if returned {
-				return
-			}
-			select {
-			case err := <-s.failed:
-				result <- err
-			default:
-				result <- errors.New("it ended without saying why")
-			}
-		}()
 		cfg, err := s.serverConfig()
 		if err == nil {
 			s.etcd, err = etcdserver.NewServer(cfg)
 		}
-		returned = true
 		result <- err
 	}()
-	return <-result
+	select {
+	case err := <-result:
+		return err
+	case err := <-s.failed:
+		return err
+	}
 }
 
 func (s *Server) serverConfig() (config.ServerConfig, error) {

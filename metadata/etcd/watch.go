@@ -24,7 +24,7 @@ func (s *Store) Watch(ctx context.Context, prefix string, from metadata.Revision
 	}
 	s.watchers.Go(func() {
 		defer close(out)
-		err := s.watch(ctx, out, prefix, max(from, 1))
+		err := s.watch(ctx, out, prefix, from)
 		if ctx.Err() != nil {
 			return
 		}
@@ -50,15 +50,21 @@ func (s *Store) watch(ctx context.Context, out chan<- metadata.Batch, prefix str
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	announce := from == 0
 	// Watch itself blocks until etcd answers.
-	for resp := range s.c.Watch(wctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(from))) {
+	for resp := range s.c.Watch(wctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(from)), clientv3.WithCreatedNotify()) {
 		if err := resp.Err(); err != nil {
 			return mapError(ctx, err)
 		}
-		if len(resp.Events) == 0 {
+		b := metadata.Batch{Events: make([]metadata.Event, len(resp.Events)), Revision: metadata.Revision(resp.Header.Revision)}
+		switch {
+		case len(resp.Events) > 0:
+			b.Revision = metadata.Revision(resp.Events[len(resp.Events)-1].Kv.ModRevision)
+		case announce && resp.Created: // a watch that the client resumes is created again: its reader knows already
+			announce = false
+		default:
 			continue
 		}
-		b := metadata.Batch{Events: make([]metadata.Event, len(resp.Events))}
 		for i, e := range resp.Events {
 			if e.Type == clientv3.EventTypeDelete {
 				b.Events[i] = metadata.Event{
@@ -69,7 +75,6 @@ func (s *Store) watch(ctx context.Context, out chan<- metadata.Batch, prefix str
 				b.Events[i] = metadata.Event{KV: fromEtcd(e.Kv)}
 			}
 		}
-		b.Revision = b.Events[len(b.Events)-1].Modified
 		select {
 		case out <- b:
 		case <-wctx.Done():

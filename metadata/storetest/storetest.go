@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) metadata.Store) {
 		{"TransactionOfTheLargestSize", largestTxn},
 		{"ListIsSorted", listIsSorted},
 		{"WatchDeliversHistoryAndChanges", watchHistory},
+		{"WatchFromNowOn", watchFromNow},
 		{"WatchEndsWithItsContext", watchEnds},
 		{"WatchKeepsOneRevisionTogether", watchKeepsRevisionTogether},
 		{"LeaseExpires", leaseExpires},
@@ -238,6 +239,19 @@ func watchHistory(t *testing.T, s metadata.Store) {
 	}
 	if got := collect(ctx, t, later, 1); got[0].Key != "p/b" {
 		t.Errorf("a watch from the next revision on got %v", got)
+	}
+}
+
+func watchFromNow(t *testing.T, s metadata.Store) {
+	ctx := contextOf(t)
+	before := put(ctx, t, s, "p/before", "")
+	ch := s.Watch(ctx, "p/", 0)
+	if b := <-ch; b.Err != nil || len(b.Events) != 0 || b.Revision != before {
+		t.Fatalf("first batch = %+v; want revision %d and no events", b, before)
+	}
+	after := put(ctx, t, s, "p/after", "")
+	if got := collect(ctx, t, ch, 1); got[0].Key != "p/after" || got[0].Modified != after {
+		t.Errorf("got %+v; want the change at %d", got, after)
 	}
 }
 
