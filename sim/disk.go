@@ -76,6 +76,13 @@ func (d *Disk) SetCapacity(bytes int64) {
 	d.capacity = bytes
 }
 
+// Used returns the bytes that files take, in whole sectors.
+func (d *Disk) Used() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.used
+}
+
 // Kill ends the process that uses the disk: what it opened is closed, its locks are free, and what it wrote stays in the page cache.
 func (d *Disk) Kill() {
 	d.mu.Lock()

@@ -83,6 +83,7 @@ func TestCrashTestFindsPlantedBugs(t *testing.T) {
 		{"files are not synced", lie(sim.Sync)},
 		{"directories are not synced", lie(sim.SyncDir)},
 		{"the last frame is not written again", func(s *story) { s.wrap = func(f disk.FS) disk.FS { return dropRewrite{f} } }},
+		{"files are used again with the same salt", func(s *story) { s.salt = func() uint32 { return 1 } }},
 		{"a bit flips in what is acknowledged", func(s *story) { s.wrap = func(f disk.FS) disk.FS { return flipStored{f} } }},
 	}
 	for _, tt := range tests {
@@ -142,6 +143,7 @@ type story struct {
 	disk  *sim.Disk
 	plant func(sim.Op) sim.Fault // a bug
 	wrap  func(disk.FS) disk.FS  // a bug
+	salt  func() uint32          // a bug, if constant
 	logf  func(string, ...any)
 
 	crashes, recoveries, acked, full int
@@ -149,6 +151,7 @@ type story struct {
 
 func newStory(seed uint64) *story {
 	s := &story{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), disk: sim.NewDisk(seed), logf: func(string, ...any) {}}
+	s.salt = s.rng.Uint32
 	s.disk.Tear = seed%2 == 0
 	s.wrap = func(f disk.FS) disk.FS { return f }
 	return s
@@ -176,7 +179,7 @@ func (s *story) noFaults() { s.plan(func(sim.Kind) bool { return false }, 0, sim
 func (s *story) config(name string) Config {
 	return Config{
 		Stream: name, FirstFileBytes: 16 << 10, FileBytes: 64 << 10, Pool: "wal/pool", PoolFiles: 1 + s.rng.IntN(3),
-		Salt: s.rng.Uint32, fillBelow: 1 << 62,
+		Salt: s.salt, fillBelow: 1 << 62,
 	}
 }
 

@@ -177,3 +177,29 @@ func TestReadersRunBesideTheWriter(t *testing.T) {
 	closeLog(t, l)
 	run.Wait()
 }
+
+// A frame that was refused, though all of it but padding had been written, must not come back in front of one in the next file.
+func TestRefusedFrameDoesNotComeBack(t *testing.T) {
+	for seed := range uint64(60) {
+		d := sim.NewDisk(seed)
+		l := create(t, d, smallFiles())
+		want := appendAll(t, l, data(1, 1, 0, string(make([]byte, 10<<10)))) // the first file is zero-filled and full now
+		want = append(want, appendAll(t, l, data(1, 1, 1, "in the second file"))...)
+		d.SetCapacity(d.Used() + sim.SectorBytes) // room for the frame, but not for its padding
+		if err := l.Append(t.Context(), []Entry{data(1, 1, 2, "refused")}); !errors.Is(err, ErrFull) {
+			t.Fatalf("append to a full disk: %v", err)
+		}
+		d.SetCapacity(0)
+		want = append(want, appendAll(t, l, data(1, 1, 3, string(make([]byte, 60<<10))))...)
+		if want[2].At.Seq != 3 {
+			t.Fatalf("the last frame is in file %d", want[2].At.Seq)
+		}
+		d.Crash(seed)
+		r := recoverLog(t, d, smallFiles())
+		got := readAll(t, r, Position{})
+		if diff := diff(want, got[:len(got)-1]); diff != "" {
+			t.Fatalf("seed %d: %s", seed, diff)
+		}
+		closeLog(t, r)
+	}
+}

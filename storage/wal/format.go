@@ -174,9 +174,8 @@ func (t Type) hasPartition() bool {
 }
 
 // parseRecords calls fn for each record of a frame's body but BINDs, which extend bound: the partition of handle h is bound[h-1]. at is where
-// the body begins. The entry is valid during the call, its
-// payload is a slice of body. It stops without an error if fn returns false. The body's checksum was right, so
-// what does not parse was written wrong, or by a newer version.
+// the body begins. The entry is valid during the call, its payload is a slice of body. It stops without an error if fn returns false.
+// The body's checksum was right, so what does not parse was written wrong, or by a newer version.
 func parseRecords(body []byte, n uint32, at Position, bound *[]Partition, fn func(*Entry) bool) error {
 	le := binary.LittleEndian
 	rest := body
