@@ -71,6 +71,7 @@ var allowedInTests = map[string][]string{
 	"awsapi/front": {"awsapi/front/internal/echo", "awsapi/gen/..."},
 	// The codec is tested on the types that it is for.
 	"awsapi/protocol": {"awsapi/gen/..."},
+	"awsapi":          {"awsapi/gen/..."},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {
