@@ -62,7 +62,8 @@ func (b *Broker) listOffsets(ctx context.Context, r *Request) kmsg.Response {
 
 // listOffset fills o, which says "none" at first.
 func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, topic string, p *kmsg.ListOffsetsRequestTopicPartition,
-	o *kmsg.ListOffsetsResponseTopicPartition) error {
+	o *kmsg.ListOffsetsResponseTopicPartition,
+) error {
 	if req.ReplicaID >= 0 {
 		return kerr.TopicAuthorizationFailed
 	}

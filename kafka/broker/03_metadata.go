@@ -62,7 +62,7 @@ func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 				err = reason
 			}
 		} else if req.Version < 12 { // null is not allowed here
-			out.Topic = kmsg.StringPtr("")
+			out.Topic = new("")
 		}
 		out.ErrorCode = b.code(r, err)
 	}

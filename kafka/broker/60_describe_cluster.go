@@ -16,7 +16,7 @@ func (b *Broker) describeCluster(_ context.Context, r *Request) kmsg.Response {
 	resp.ClusterID = b.cfg.ClusterID
 	if req.Version >= 1 && req.EndpointType != 1 {
 		resp.ErrorCode = kerr.MismatchedEndpointType.Code
-		resp.ErrorMessage = kmsg.StringPtr("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
+		resp.ErrorMessage = new("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
 		return resp
 	}
 	img := b.image.Current()

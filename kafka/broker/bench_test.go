@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -46,7 +47,7 @@ func pipelined(b *testing.B, r *rig, frame []byte, depth int) {
 			b.Fatal(err)
 		}
 	}
-	if err := <-failed; err != nil && err != io.EOF {
+	if err := <-failed; err != nil && !errors.Is(err, io.EOF) {
 		b.Fatal(err)
 	}
 }

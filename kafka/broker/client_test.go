@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestClientProducesAndConsumes(t *testing.T) {
 					t.Fatalf("after %d records: %v", got, err)
 				}
 				fs.EachRecord(func(rec *kgo.Record) {
-					if want := fmt.Sprint(next[rec.Partition]); string(rec.Value) != want {
+					if want := strconv.Itoa(next[rec.Partition]); string(rec.Value) != want {
 						t.Fatalf("partition %d offset %d: got record %s, want %s", rec.Partition, rec.Offset, rec.Value, want)
 					}
 					next[rec.Partition] += 6
@@ -71,7 +72,7 @@ func TestWaitingConsumerSeesNewRecordAtOnce(t *testing.T) {
 	consumer := r.client(kgo.ConsumeTopics("t"), kgo.FetchMaxWait(60*time.Second))
 	producer := r.client(kgo.DefaultProduceTopic("t"), kgo.DisableIdempotentWrite())
 	for i := range 20 {
-		if err := producer.ProduceSync(ctx, kgo.StringRecord(fmt.Sprint(i))).FirstErr(); err != nil {
+		if err := producer.ProduceSync(ctx, kgo.StringRecord(strconv.Itoa(i))).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 		for got := 0; got == 0; {
@@ -81,7 +82,7 @@ func TestWaitingConsumerSeesNewRecordAtOnce(t *testing.T) {
 			}
 			fs.EachRecord(func(rec *kgo.Record) {
 				got++
-				if string(rec.Value) != fmt.Sprint(i) {
+				if string(rec.Value) != strconv.Itoa(i) {
 					t.Errorf("got %s, want %d", rec.Value, i)
 				}
 			})

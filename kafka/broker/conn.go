@@ -51,7 +51,6 @@ type conn struct {
 	stopped  bool  // no more requests are read
 	err      error // why the connection was closed, the first reason
 	cancel   context.CancelFunc
-	canceled bool
 
 	lost chan struct{} // closed by fail
 	done chan struct{} // closed when run returns
@@ -140,7 +139,7 @@ func (c *conn) stop() {
 	c.stopped = true
 	cancel := c.cancel
 	c.mu.Unlock()
-	c.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only if it is closed
 	if cancel != nil {
 		cancel()
 	}
@@ -159,7 +158,7 @@ func (c *conn) fail(err error) {
 		return
 	}
 	close(c.lost)
-	c.nc.Close()
+	_ = c.nc.Close() // nothing more can be done about it
 	if cancel != nil {
 		cancel()
 	}
@@ -215,7 +214,7 @@ func (c *conn) next(ctx context.Context) (p pending, err error) {
 		return p, err
 	}
 	start := wire.ParseStart(head[4:])
-	c.in.Discard(len(head))
+	_, _ = c.in.Discard(len(head)) // it was peeked
 
 	p = pending{key: start.Key, size: min(int64(size), c.b.cfg.Limits.ConnBytesMax)}
 	if err := c.bytes.Acquire(ctx, p.size); err != nil {

@@ -127,7 +127,7 @@ func (c *conn) deadline(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.stopped {
-		c.nc.SetReadDeadline(t)
+		_ = c.nc.SetReadDeadline(t) // if it fails, so does the read
 	}
 }
 

@@ -107,7 +107,7 @@ func (c *conn) write(out net.Buffers, size int) {
 	}
 	left := size
 	for left > 0 {
-		c.nc.SetWriteDeadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.b.cfg.Limits.RateWindow))
 		n, err := out.WriteTo(c.nc) // consumes what was written, and forgets it
 		left -= int(n)
 		switch {

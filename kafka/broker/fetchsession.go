@@ -139,7 +139,7 @@ func (s *sessions) create(parts []*fetchPart, byIDs bool) int32 {
 	}
 	x := newSession(parts, byIDs, now)
 	for x.id == 0 || s.byID[x.id] != nil {
-		x.id = rand.Int32N(math.MaxInt32) + 1
+		x.id = rand.Int32N(math.MaxInt32) + 1 //nolint:gosec // an id, not a secret: a session gives no rights
 	}
 	x.counted = len(x.parts)
 	s.partitions += x.counted

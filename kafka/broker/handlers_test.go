@@ -64,7 +64,7 @@ func TestProduceErrors(t *testing.T) {
 	r.create("__consumer_offsets", 1)
 	corrupt := records(1, 100)
 	corrupt[len(corrupt)-1] ^= 1
-	transactional := func(req *kmsg.ProduceRequest) { req.TransactionID = kmsg.StringPtr("tx") }
+	transactional := func(req *kmsg.ProduceRequest) { req.TransactionID = new("tx") }
 	on := func(index int32) func(*kmsg.ProduceRequest) {
 		return func(req *kmsg.ProduceRequest) { req.Topics[0].Partitions[0].Partition = index }
 	}
@@ -296,8 +296,10 @@ func TestMetadataCreatesTopics(t *testing.T) {
 	for _, enabled := range []bool{false, true} {
 		for _, allow := range []bool{false, true} {
 			t.Run(fmt.Sprintf("enabled=%v allowed=%v", enabled, allow), func(t *testing.T) {
-				r := newRig(t, rigConfig{properties: map[string]string{"auto.create.topics.enable": fmt.Sprint(enabled), "num.partitions": "4",
-					"default.replication.factor": "1"}})
+				r := newRig(t, rigConfig{properties: map[string]string{
+					"auto.create.topics.enable": fmt.Sprint(enabled), "num.partitions": "4",
+					"default.replication.factor": "1",
+				}})
 				req := kmsg.NewPtrMetadataRequest()
 				req.Version, req.AllowAutoTopicCreation = 9, allow
 				req.Topics = []kmsg.MetadataRequestTopic{{Topic: &name}}
@@ -354,7 +356,8 @@ func TestListOffsets(t *testing.T) {
 			req := kmsg.NewPtrListOffsetsRequest()
 			req.Version, req.ReplicaID = tt.version, -1
 			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{
-				{Partition: tt.partition, Timestamp: tt.timestamp, CurrentLeaderEpoch: tt.epoch}}}}
+				{Partition: tt.partition, Timestamp: tt.timestamp, CurrentLeaderEpoch: tt.epoch},
+			}}}
 			p := ask[*kmsg.ListOffsetsResponse](r, b, req).Topics[0].Partitions[0]
 			code := int16(0)
 			if tt.code != nil {
@@ -398,7 +401,8 @@ func TestOffsetForLeaderEpoch(t *testing.T) {
 			req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 			req.Version, req.ReplicaID = v, -1
 			req.Topics = []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{
-				{Partition: tt.index, CurrentLeaderEpoch: tt.current, LeaderEpoch: tt.asked}}}}
+				{Partition: tt.index, CurrentLeaderEpoch: tt.current, LeaderEpoch: tt.asked},
+			}}}
 			p := ask[*kmsg.OffsetForLeaderEpochResponse](r, b, req).Topics[0].Partitions[0]
 			code := int16(0)
 			if tt.code != nil {
@@ -439,14 +443,14 @@ func TestDescribeTopicPartitionsPages(t *testing.T) {
 	}
 	for _, asked := range [][]string{nil, {"t2", "t0", "nope", "t0"}} {
 		var want string
-		for limit := int32(100); limit > 0; limit = limit / 3 {
+		for limit := int32(100); limit > 0; limit /= 3 {
 			var got []string
 			req := kmsg.NewPtrDescribeTopicPartitionsRequest()
 			req.ResponsePartitionLimit = limit
 			for _, name := range asked {
 				req.Topics = append(req.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: name})
 			}
-			for page := 0; page < 50; page++ {
+			for range 50 {
 				resp := ask[*kmsg.DescribeTopicPartitionsResponse](r, b, req)
 				n := 0
 				for _, topic := range resp.Topics {

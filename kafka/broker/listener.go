@@ -32,7 +32,7 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 	g.Go(func() error {
 		<-ctx.Done()
 		for _, l := range listeners {
-			l.Close()
+			_ = l.Close() // only to end Accept
 		}
 		b.drain()
 		return nil
@@ -69,7 +69,7 @@ func (b *Broker) accept(ctx context.Context, l Listener) error {
 		if c == nil {
 			b.metrics.refused.WithLabelValues(limit).Inc()
 			b.log.Debug("connection refused", "listener", l.Name, "client", nc.RemoteAddr().String(), "limit", limit)
-			nc.Close()
+			_ = nc.Close() // refused anyway
 			continue
 		}
 		conns.Go(func() {

@@ -49,16 +49,24 @@ func newMetrics(r prometheus.Registerer, rows []api) *metrics {
 		fetchSessions:   gauge("fetch_sessions", "Incremental fetch sessions (KIP-227)."),
 		sessionSlots:    gauge("fetch_session_partitions", "Partitions in fetch sessions."),
 		sessionsEvicted: counter("fetch_sessions_evicted_total", "Fetch sessions that lost their slot to another one."),
-		refused: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
-			Name: "connections_refused_total", Help: "Connections closed at once because of a limit."}, []string{"limit"})),
-		errors: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
-			Name: "errors_unexpected_total", Help: "Failures answered with UNKNOWN_SERVER_ERROR."}, []string{"api"})),
+		refused: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "weir", Subsystem: "broker",
+			Name: "connections_refused_total", Help: "Connections closed at once because of a limit.",
+		}, []string{"limit"})),
+		errors: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "weir", Subsystem: "broker",
+			Name: "errors_unexpected_total", Help: "Failures answered with UNKNOWN_SERVER_ERROR.",
+		}, []string{"api"})),
 	}
-	requests := register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "broker",
-		Name: "requests_total", Help: "Requests by API."}, []string{"api"}))
-	seconds := register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "weir", Subsystem: "broker",
+	requests := register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "weir", Subsystem: "broker",
+		Name: "requests_total", Help: "Requests by API.",
+	}, []string{"api"}))
+	seconds := register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "weir", Subsystem: "broker",
 		Name: "request_seconds", Help: "Time from the last byte of a request to the last byte of its response, waiting included.",
-		Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10}}, []string{"api"}))
+		Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10},
+	}, []string{"api"}))
 	for _, a := range rows {
 		m.requests[a.key] = requests.WithLabelValues(kmsg.NameForKey(a.key))
 		m.seconds[a.key] = seconds.WithLabelValues(kmsg.NameForKey(a.key))

@@ -2,8 +2,8 @@ package broker
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -51,7 +51,7 @@ func receive[R kmsg.Response](c *wireConn, req kmsg.Request, wantID int32) R {
 func records(n, size int) []byte {
 	b := batch.NewBuilder()
 	for i := range n {
-		b.Add(1_700_000_000_000+int64(i), []byte(fmt.Sprint(i)), make([]byte, size))
+		b.Add(1_700_000_000_000+int64(i), []byte(strconv.Itoa(i)), make([]byte, size))
 	}
 	return b.Batch()
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -55,7 +56,7 @@ func (l *Live) OnChange(fn func(*Image)) (stop func()) {
 	c := &call{fn: fn}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls = append(l.calls[:len(l.calls):len(l.calls)], c)
+	l.calls = append(slices.Clip(l.calls), c)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -71,7 +71,7 @@ func (d *Decoder) DecodeInPlace(req kmsg.Request, body []byte) error {
 func (d *Decoder) shape(key, version int16) (*shape, error) {
 	k := shapeKey{key, version}
 	if s, ok := d.shapes.Load(k); ok {
-		return s.(*shape), nil
+		return s.(*shape), nil //nolint:errcheck // nothing else is stored
 	}
 	req, ok := NewRequest(key, version)
 	if !ok {

@@ -51,7 +51,7 @@ func randomFetch(r *rand.Rand, v int16) (*FetchResponse, *kmsg.FetchResponse) {
 			tb := kmsg.NewFetchResponseBroker()
 			tb.NodeID, tb.Host, tb.Port = b.NodeID, b.Host, b.Port
 			if r.IntN(2) == 0 {
-				b.Rack, tb.Rack = "use1-az1", kmsg.StringPtr("use1-az1")
+				b.Rack, tb.Rack = "use1-az1", new("use1-az1")
 			}
 			ours.Brokers, theirs.Brokers = append(ours.Brokers, b), append(theirs.Brokers, tb)
 		}

@@ -37,13 +37,15 @@ func randomProduce(r *rand.Rand, v int16) (ours, theirs []byte) {
 			p := kmsg.NewProduceResponseTopicPartition()
 			p.Partition, p.ErrorCode, p.BaseOffset, p.LogAppendTime, p.LogStartOffset = r.Int32(), int16(r.IntN(100)-1), r.Int64(), r.Int64(), r.Int64()
 			if r.IntN(2) == 0 {
-				p.ErrorMessage = kmsg.StringPtr("why it failed")
+				p.ErrorMessage = new("why it failed")
 			}
 			if r.IntN(2) == 0 && v >= 10 {
 				p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = r.Int32N(9), r.Int32N(9)
 			}
-			w.Partition(&ProducePartition{Partition: p.Partition, ErrorCode: p.ErrorCode, BaseOffset: p.BaseOffset, LogAppendMs: p.LogAppendTime,
-				LogStart: p.LogStartOffset, Message: p.ErrorMessage, LeaderID: p.CurrentLeader.LeaderID, LeaderEpoch: p.CurrentLeader.LeaderEpoch})
+			w.Partition(&ProducePartition{
+				Partition: p.Partition, ErrorCode: p.ErrorCode, BaseOffset: p.BaseOffset, LogAppendMs: p.LogAppendTime,
+				LogStart: p.LogStartOffset, Message: p.ErrorMessage, LeaderID: p.CurrentLeader.LeaderID, LeaderEpoch: p.CurrentLeader.LeaderEpoch,
+			})
 			topic.Partitions = append(topic.Partitions, p)
 		}
 		w.EndTopic()
@@ -53,7 +55,7 @@ func randomProduce(r *rand.Rand, v int16) (ours, theirs []byte) {
 	if v >= 10 {
 		for id := range int32(r.IntN(3)) {
 			nodes = append(nodes, Node{NodeID: id, Host: "127.0.0.10", Port: 9092, Rack: "use1-az1"})
-			resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: id, Host: "127.0.0.10", Port: 9092, Rack: kmsg.StringPtr("use1-az1")})
+			resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: id, Host: "127.0.0.10", Port: 9092, Rack: new("use1-az1")})
 		}
 	}
 	return w.Frame(nodes), AppendResponse(nil, 42, resp)

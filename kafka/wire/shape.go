@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"reflect"
@@ -79,7 +80,7 @@ func (l *learner) field(s *shape, v reflect.Value) error {
 		return err
 	}
 	once := l.encode()
-	if string(once) == string(base) {
+	if bytes.Equal(once, base) {
 		return nil // not in this version
 	}
 	// Learn what is inside while there is exactly one of it.
@@ -112,7 +113,7 @@ func (l *learner) field(s *shape, v reflect.Value) error {
 	return nil
 }
 
-var tagsType = reflect.TypeFor[kmsg.Tags]()
+func isTags(t reflect.Type) bool { return t == reflect.TypeFor[kmsg.Tags]() }
 
 // change gives v a value that it did not have and that is not its default, twice in a row if called twice.
 func change(v reflect.Value) error {
@@ -146,9 +147,9 @@ func change(v reflect.Value) error {
 		}
 		v.Set(e)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).Type() != tagsType {
-				return change(v.Field(i))
+		for _, f := range v.Fields() {
+			if !isTags(f.Type()) {
+				return change(f)
 			}
 		}
 		return fmt.Errorf("struct %s has no fields", v.Type())
@@ -159,7 +160,7 @@ func change(v reflect.Value) error {
 }
 
 func setDefault(ptr reflect.Value) {
-	if d, ok := ptr.Interface().(interface{ Default() }); ok {
+	if d, ok := reflect.TypeAssert[interface{ Default() }](ptr); ok {
 		d.Default()
 	}
 }
