@@ -61,6 +61,7 @@ type Owner struct {
 	lock    io.Closer
 	older   []*wal.File // of earlier incarnations, read only
 	own     *wal.File
+	kept    []metadata.StreamID // that have a record, ours included
 	follow  follower
 	started time.Time
 }
@@ -125,7 +126,6 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 	if err := o.openAll(k, state, revision); err != nil {
 		return nil, err
 	}
-	o.sweep(ctx, k)
 	return o, nil
 }
 
@@ -142,6 +142,8 @@ type streamKey struct {
 	key      string
 	modified metadata.Revision
 	record   metadata.Stream
+	log      *wal.File // nil if not open
+	idle     bool      // nothing was appended to it
 }
 
 type assignmentKey struct {
@@ -190,7 +192,7 @@ func (o *Owner) sort(k *keys, kv metadata.KV) error {
 			return err
 		}
 		if s.Broker == o.cfg.Broker {
-			k.streams = append(k.streams, streamKey{kv.Key, kv.Modified, s})
+			k.streams = append(k.streams, streamKey{key: kv.Key, modified: kv.Modified, record: s})
 		}
 	case "topic":
 		t, err := metadata.Decode[metadata.Topic](kv)

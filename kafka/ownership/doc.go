@@ -28,5 +28,7 @@
 //     would show our partitions with their old epochs.
 //   - This incarnation's log exists on disk before its stream is OPEN in the metadata. A stream in the metadata without its log is therefore lost data, and
 //     refused.
+//   - A stream that nothing was appended to says nothing: its record is deleted in step 5 and its log later, while serving, so that
+//     restarting an idle broker a thousand times leaves one log. The record goes first; the other order would look like lost data.
 //   - A deleted topic whose RELEASE did not make it to the log is found again by replay and dropped, since no assignment names it.
 package ownership

@@ -46,6 +46,9 @@ func (o *Owner) walConfig(id metadata.StreamID) (dir string, cfg wal.Config) {
 	return path.Join(walDir, string(id)), cfg
 }
 
+// opensMax is how many older streams are opened at once: it is waiting for the disk, mostly.
+const opensMax = 4
+
 // recover makes our log, and seals and replays the older ones.
 func (o *Owner) recover(ctx context.Context, k *keys) (stream.State, *stream.Logs, error) {
 	logs, state := stream.NewLogs(), stream.State{}
@@ -58,6 +61,9 @@ func (o *Owner) recover(ctx context.Context, k *keys) (stream.State, *stream.Log
 		return nil
 	})
 	g.Go(func() error {
+		if err := o.openOlder(ctx, k); err != nil {
+			return err
+		}
 		for i := range k.streams {
 			if err := o.replay(ctx, &k.streams[i], state, logs); err != nil {
 				return fmt.Errorf("recover stream %s: %w", k.streams[i].record.ID, err)
@@ -65,38 +71,64 @@ func (o *Owner) recover(ctx context.Context, k *keys) (stream.State, *stream.Log
 		}
 		return nil
 	})
-	return state, logs, g.Wait()
+	err := g.Wait()
+	for i := range k.streams {
+		if l := k.streams[i].log; l != nil {
+			o.older = append(o.older, l)
+		}
+	}
+	return state, logs, err
+}
+
+// openOlder opens the older streams, which seals those that are not.
+func (o *Owner) openOlder(ctx context.Context, k *keys) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(opensMax)
+	for i := range k.streams {
+		s := &k.streams[i]
+		g.Go(func() (err error) {
+			dir, cfg := o.walConfig(s.record.ID)
+			if s.record.State == metadata.StreamSealed {
+				cfg.AtLeast = s.end()
+			}
+			if s.log, err = wal.Recover(ctx, o.disk, dir, cfg); err != nil {
+				return fmt.Errorf("recover stream %s: %w", s.record.ID, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (s *streamKey) end() wal.Position {
+	return wal.Position{Seq: s.record.EndSeq, Off: s.record.EndOff}
 }
 
 func (o *Owner) replay(ctx context.Context, s *streamKey, state stream.State, logs *stream.Logs) error {
 	began := o.now()
-	dir, cfg := o.walConfig(s.record.ID)
-	if s.record.State == metadata.StreamSealed {
-		cfg.AtLeast = wal.Position{Seq: s.record.EndSeq, Off: s.record.EndOff}
-	}
-	log, err := wal.Recover(ctx, o.disk, dir, cfg)
-	if err != nil {
-		return err
-	}
-	o.older = append(o.older, log)
-	end := log.End()
-	r, err := stream.Recover(ctx, state, logs, log)
+	end := s.log.End()
+	r, err := stream.Recover(ctx, state, logs, s.log)
 	switch {
 	case err != nil:
 		return err
 	case !r.Sealed: // not even a first file: it was there when the stream became OPEN
 		return fmt.Errorf("its files are gone: %w", wal.ErrCorrupt)
-	case s.record.State == metadata.StreamSealed && end != cfg.AtLeast:
-		return fmt.Errorf("it ends at %v, but was sealed at %v: %w", end, cfg.AtLeast, wal.ErrCorrupt)
+	case s.record.State == metadata.StreamSealed && end != s.end():
+		return fmt.Errorf("it ends at %v, but was sealed at %v: %w", end, s.end(), wal.ErrCorrupt)
 	}
 	s.record.EndSeq, s.record.EndOff = end.Seq, end.Off
 	o.log.Info("stream replayed", "stream", string(s.record.ID), "entries", r.Entries, "dur", o.now().Sub(began))
+	if s.idle = r.Idle; s.idle {
+		log := s.log
+		s.log = nil
+		return log.Close()
+	}
 	return nil
 }
 
-// sweep removes the logs of incarnations that died before their stream was OPEN. Nothing was ever written to them; one with entries is none of
-// them, and stays. Failing costs a little disk space only.
-func (o *Owner) sweep(ctx context.Context, k *keys) {
+// sweep removes the logs that have no stream record: of incarnations that died before their stream was OPEN, and of idle ones. Nothing was
+// appended to them; one with data is none of them, and stays. Failing costs a little disk space only.
+func (o *Owner) sweep(ctx context.Context) {
 	dirs, err := o.disk.ReadDir(walDir)
 	if err != nil {
 		o.log.Warn("log directory could not be listed", "err", err)
@@ -104,8 +136,7 @@ func (o *Owner) sweep(ctx context.Context, k *keys) {
 	}
 	for _, d := range dirs {
 		id := metadata.StreamID(d.Name())
-		known := id == o.streamID() || slices.ContainsFunc(k.streams, func(s streamKey) bool { return s.record.ID == id })
-		if known || !d.IsDir() || !strings.HasPrefix(d.Name(), o.name()+"-") {
+		if slices.Contains(o.kept, id) || !d.IsDir() || !strings.HasPrefix(d.Name(), o.name()+"-") {
 			continue
 		}
 		if err := o.sweepLog(ctx, id); err != nil {
@@ -144,8 +175,8 @@ func checkEmpty(ctx context.Context, log wal.Log) error {
 		switch {
 		case err != nil:
 			return err
-		case e.Type != wal.Seal:
-			return errors.New("it has entries")
+		case e.Type != wal.Seal && e.Type != wal.Adopt && e.Type != wal.Noop:
+			return errors.New("it has data")
 		}
 	}
 	return nil

@@ -290,18 +290,53 @@ func TestMissingLogIsRefused(t *testing.T) {
 	if got := values(t, p.await(partition.Key{Topic: topic.ID})); len(got) != 1 {
 		t.Errorf("read %v", got)
 	}
+	eventually(t, "the log of the failed start is gone", func() bool { return logs(t, dir) == 2 })
+}
+
+func logs(t *testing.T, dir string) (n int) {
+	t.Helper()
 	entries, err := os.ReadDir(dir + "/wal")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
 	for _, e := range entries {
 		if e.IsDir() && e.Name() != "free" {
 			n++
 		}
 	}
-	if n != 2 {
-		t.Errorf("%d logs, want the old and the new one without that of the failed start", n)
+	return n
+}
+
+// Restarting an idle broker leaves nothing behind.
+func TestIdleStreamsAreForgotten(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t)
+	w.fs = disk.OS(dir)
+	topic := w.create("t", 3)
+	k := partition.Key{Topic: topic.ID}
+	for range 5 {
+		_ = w.mustStart().stop()
+	}
+	p := w.mustStart()
+	mustAppend(t, p.await(k), "v")
+	_ = p.stop()
+	for range 5 {
+		p = w.mustStart()
+		p.kill()
+	}
+	p = w.mustStart()
+	if a := mustAppend(t, p.await(k), "w"); a.BaseOffset != 1 {
+		t.Errorf("%+v", a)
+	}
+	if n := len(w.streams()); n != 2 {
+		t.Errorf("%d streams, want the one with data and ours: %v", n, w.streams())
+	}
+	eventually(t, "two logs are left", func() bool { return logs(t, dir) == 2 })
+	if epoch := p.await(k).EpochAt(1); epoch != p.await(k).LeaderEpoch() {
+		t.Errorf("epoch %d of the second record", epoch)
+	}
+	if e, end := p.await(k).EpochEnd(p.await(k).EpochAt(0)); e != p.await(k).EpochAt(0) || end != 1 {
+		t.Errorf("the first record's epoch %d ends at %d", e, end)
 	}
 }
 

@@ -32,6 +32,7 @@ func (o *Owner) Run(ctx context.Context) error {
 	g.Go(func() error { return o.stream.Run(gctx) })
 	g.Go(func() error { return o.own.Run(gctx) })
 	g.Go(func() error { return o.keepAlive(gctx) })
+	g.Go(func() error { o.sweep(gctx); return nil })
 	g.Go(func() error {
 		defer o.image.OnChange(o.changed)()
 		o.changed(o.image.Current()) // whatever came before OnChange

@@ -16,18 +16,23 @@ const opsMax = 128
 // triesMax bounds how often a transaction is tried that meets changes of others.
 const triesMax = 20
 
-// take makes the older streams SEALED and ours OPEN, and gives our partitions their next leader epochs. It returns the revision from
-// which on the metadata show it.
+// take makes the older streams SEALED and ours OPEN, forgets those that nothing was appended to, and gives our partitions their next leader
+// epochs. It returns the revision from which on the metadata show it.
 func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 	var first metadata.Txn // conditions and writes of the streams
 	for i := range k.streams {
 		old := &k.streams[i]
-		if old.record.State == metadata.StreamSealed {
-			continue
+		op := metadata.Delete(old.key)
+		if !old.idle {
+			o.kept = append(o.kept, old.record.ID)
+			if old.record.State == metadata.StreamSealed {
+				continue
+			}
+			old.record.State = metadata.StreamSealed
+			op = metadata.Put(old.key, metadata.Encode(old.record))
 		}
-		old.record.State = metadata.StreamSealed
 		first.If = append(first.If, metadata.Cond{Key: old.key, Modified: old.modified})
-		first.Then = append(first.Then, metadata.Put(old.key, metadata.Encode(old.record)))
+		first.Then = append(first.Then, op)
 		if len(first.Then) == opsMax-1 {
 			if _, err := o.store.Commit(ctx, first); err != nil {
 				return 0, fmt.Errorf("seal the older streams: %w", err)
@@ -39,6 +44,7 @@ func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 	ownKey := metadata.StreamKey(o.cfg.Cluster, own.ID)
 	first.If = append(first.If, metadata.Cond{Key: ownKey})
 	first.Then = append(first.Then, metadata.Put(ownKey, metadata.Encode(own)))
+	o.kept = append(o.kept, own.ID)
 
 	var newest metadata.Revision
 	left := k.assignments

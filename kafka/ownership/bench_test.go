@@ -1,0 +1,134 @@
+package ownership_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"weir/kafka/image"
+	"weir/kafka/ownership"
+	"weir/kafka/partition"
+	"weir/metadata"
+	"weir/metadata/etcd"
+	"weir/storage/batch"
+	"weir/storage/buffer"
+	"weir/storage/disk"
+)
+
+// start is a broker on real parts.
+func start(b *testing.B, store metadata.Store, fs disk.FS, id metadata.BrokerID) (o *ownership.Owner, stop func()) {
+	b.Helper()
+	img := image.New(store, "bench")
+	ctx, cancel := context.WithCancel(context.Background())
+	images, runs := make(chan error, 1), make(chan error, 1)
+	go func() { images <- img.Run(ctx) }()
+	log := slog.New(slog.DiscardHandler)
+	o, err := ownership.Acquire(ctx, ownership.Config{Cluster: "bench", Broker: id}, ownership.Deps{
+		Log: log, Store: store, Image: img, Disk: fs, Pool: buffer.NewPool(16 << 20),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { runs <- o.Run(ctx) }()
+	return o, func() {
+		cancel()
+		<-images
+		if err := <-runs; err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// BenchmarkStartOnEtcd is from nothing to Session.Ready, for a broker without and with a past.
+func BenchmarkStartOnEtcd(b *testing.B) {
+	dir, err := os.MkdirTemp("", "weir") // a socket's path must be short
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	server, err := etcd.Start(b.Context(), etcd.Config{Dir: filepath.Join(dir, "etcd"), Socket: filepath.Join(dir, "s"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	id := metadata.BrokerID(0)
+	b.Run("empty", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			id++
+			fs := disk.OS(b.TempDir())
+			b.StartTimer()
+			o, stop := start(b, server.Store(), fs, id)
+			if err := o.MarkReady(context.Background(), nil); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			stop()
+			b.StartTimer()
+		}
+	})
+	b.Run("restart", func(b *testing.B) {
+		id++
+		fs := disk.OS(b.TempDir())
+		for b.Loop() {
+			o, stop := start(b, server.Store(), fs, id)
+			if err := o.MarkReady(context.Background(), nil); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			stop()
+			b.StartTimer()
+		}
+	})
+}
+
+// BenchmarkAppendOnDisk is acknowledged appends of 1 KiB batches, by writers that wait for each.
+func BenchmarkAppendOnDisk(b *testing.B) {
+	for _, writers := range []int{1, 16, 64} {
+		b.Run(map[int]string{1: "1 writer", 16: "16 writers", 64: "64 writers"}[writers], func(b *testing.B) {
+			store := metadata.NewMem()
+			defer store.Close()
+			topic := metadata.Topic{Name: "t", ID: metadata.NewTopicID(), Partitions: 1}
+			_, err := store.Commit(b.Context(), metadata.Txn{Then: []metadata.Op{
+				metadata.Put(metadata.TopicKey("bench", "t"), metadata.Encode(topic)),
+				metadata.Put(metadata.AssignmentKey("bench", topic.ID, 0),
+					metadata.Encode(metadata.Assignment{Partitions: []metadata.PartitionAssignment{{Leader: 1}}})),
+			}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			o, stop := start(b, store, disk.OS(b.TempDir()), 1)
+			defer stop()
+			p, err := o.Leaders().Get(partition.Key{Topic: topic.ID})
+			if err != nil {
+				b.Fatal(err)
+			}
+			src := batch.NewBuilder()
+			src.Add(1_700_000_000_000, nil, make([]byte, 950))
+			one := src.Batch()
+			var failed atomic.Int64
+			b.SetBytes(int64(len(one)))
+			b.ReportAllocs()
+			b.SetParallelism(max(1, writers/2))
+			b.RunParallel(func(pb *testing.PB) {
+				done := make(chan error, 1)
+				fn := func(_ partition.Appended, err error) { done <- err }
+				for pb.Next() {
+					if err := p.Append(partition.Append{Batches: append([]byte(nil), one...)}, fn); err != nil {
+						failed.Add(1)
+						continue
+					}
+					if err := <-done; err != nil {
+						failed.Add(1)
+					}
+				}
+			})
+			if failed.Load() > 0 {
+				b.Errorf("%d appends failed", failed.Load())
+			}
+		})
+	}
+}
