@@ -27,7 +27,7 @@ const produceKey = 0
 // topics, CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, OUT_OF_ORDER_SEQUENCE_NUMBER,
 // INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR. Transactions are not built yet: a transactional id gets INVALID_REQUEST.
 func (b *Broker) produce(ctx context.Context, r *Request) reply {
-	req := r.Body.(*kmsg.ProduceRequest)
+	req := body[*kmsg.ProduceRequest](r)
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)

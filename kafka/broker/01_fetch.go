@@ -22,7 +22,7 @@ import (
 // UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR per partition;
 // TOPIC_AUTHORIZATION_FAILED per partition for a request that claims to be a follower's.
 func (b *Broker) fetch(_ context.Context, r *Request) reply {
-	return &fetchOp{b: b, r: r, req: r.Body.(*kmsg.FetchRequest), began: time.Now()}
+	return &fetchOp{b: b, r: r, req: body[*kmsg.FetchRequest](r), began: time.Now()}
 }
 
 // fetchOp is one fetch request under way. All of it runs on the write loop.

@@ -28,7 +28,7 @@ const (
 // timestamp that the version does not have, INVALID_REQUEST for a partition that is named twice, TOPIC_AUTHORIZATION_FAILED for followers,
 // KAFKA_STORAGE_ERROR.
 func (b *Broker) listOffsets(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.ListOffsetsRequest), kmsg.NewPtrListOffsetsResponse()
+	req, resp := body[*kmsg.ListOffsetsRequest](r), kmsg.NewPtrListOffsetsResponse()
 	seen := make(map[fetchKey]int)
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {

@@ -21,7 +21,7 @@ import (
 // Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION, those of creating a topic; LEADER_NOT_AVAILABLE,
 // LISTENER_NOT_FOUND per partition.
 func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.MetadataRequest), kmsg.NewPtrMetadataResponse()
+	req, resp := body[*kmsg.MetadataRequest](r), kmsg.NewPtrMetadataResponse()
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
 	var refused map[string]error
 	if !all {

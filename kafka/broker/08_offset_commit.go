@@ -16,7 +16,7 @@ import (
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, FENCED_INSTANCE_ID,
 // REBALANCE_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OFFSET_METADATA_TOO_LARGE, INVALID_COMMIT_OFFSET_SIZE.
 func (b *Broker) offsetCommit(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.OffsetCommitRequest), kmsg.NewPtrOffsetCommitResponse()
+	req, resp := body[*kmsg.OffsetCommitRequest](r), kmsg.NewPtrOffsetCommitResponse()
 	img := b.image.Current()
 	commit := group.Commit{Group: req.Group, Generation: req.Generation, Member: req.MemberID, Instance: deref(req.InstanceID)}
 	type place struct{ topic, partition int }

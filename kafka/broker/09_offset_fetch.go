@@ -18,7 +18,7 @@ import (
 // A partition without an offset, or that does not exist, answers -1 and no error.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS; UNKNOWN_TOPIC_ID per partition.
 func (b *Broker) offsetFetch(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.OffsetFetchRequest), kmsg.NewPtrOffsetFetchResponse()
+	req, resp := body[*kmsg.OffsetFetchRequest](r), kmsg.NewPtrOffsetFetchResponse()
 	img := b.image.Current()
 	if req.Version >= 8 {
 		for i := range req.Groups {

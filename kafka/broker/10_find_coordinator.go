@@ -21,7 +21,7 @@ const (
 // Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for transactions and share groups, which are not built yet: a code that clients
 // do not retry, so that they fail with the message at once.
 func (b *Broker) findCoordinator(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.FindCoordinatorRequest), kmsg.NewPtrFindCoordinatorResponse()
+	req, resp := body[*kmsg.FindCoordinatorRequest](r), kmsg.NewPtrFindCoordinatorResponse()
 	if req.Version < 4 {
 		c := b.coordinator(ctx, r, req.CoordinatorKey, req.CoordinatorType)
 		resp.NodeID, resp.Host, resp.Port, resp.ErrorCode, resp.ErrorMessage = c.NodeID, c.Host, c.Port, c.ErrorCode, c.ErrorMessage

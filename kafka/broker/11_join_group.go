@@ -16,7 +16,7 @@ import (
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, INVALID_GROUP_ID, INVALID_SESSION_TIMEOUT,
 // INCONSISTENT_GROUP_PROTOCOL, MEMBER_ID_REQUIRED, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED.
 func (b *Broker) joinGroup(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.JoinGroupRequest), kmsg.NewPtrJoinGroupResponse()
+	req, resp := body[*kmsg.JoinGroupRequest](r), kmsg.NewPtrJoinGroupResponse()
 	j := group.Join{
 		Group: req.Group, Member: req.MemberID, Instance: deref(req.InstanceID), ClientID: r.ClientID, ClientHost: "/" + r.ClientHost,
 		SessionTimeout:   time.Duration(req.SessionTimeoutMillis) * time.Millisecond,

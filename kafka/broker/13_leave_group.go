@@ -12,7 +12,7 @@ import (
 // v1 has a throttle time; v3 names several members, static ones by their group instance id (KIP-345); v4 is flexible; v5 has reasons, for the log.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, INVALID_GROUP_ID, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID.
 func (b *Broker) leaveGroup(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.LeaveGroupRequest), kmsg.NewPtrLeaveGroupResponse()
+	req, resp := body[*kmsg.LeaveGroupRequest](r), kmsg.NewPtrLeaveGroupResponse()
 	if req.Version < 3 {
 		one := kmsg.NewLeaveGroupRequestMember()
 		one.MemberID = req.MemberID

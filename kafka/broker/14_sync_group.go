@@ -14,7 +14,7 @@ import (
 // Errors: NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, INVALID_GROUP_ID, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, FENCED_INSTANCE_ID,
 // INCONSISTENT_GROUP_PROTOCOL, REBALANCE_IN_PROGRESS (also while the group loads, as in Kafka).
 func (b *Broker) syncGroup(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.SyncGroupRequest), kmsg.NewPtrSyncGroupResponse()
+	req, resp := body[*kmsg.SyncGroupRequest](r), kmsg.NewPtrSyncGroupResponse()
 	s := group.Sync{
 		Group: req.Group, Generation: req.Generation, Member: req.MemberID, Instance: deref(req.InstanceID),
 		ProtocolType: req.ProtocolType, ProtocolName: req.Protocol, Assignments: make(map[string][]byte, len(req.GroupAssignment)),

@@ -16,7 +16,7 @@ const groupOperations = 1<<3 | 1<<6 | 1<<8
 // GROUP_ID_NOT_FOUND for a group that does not exist (KIP-1043), which older versions see as one in state Dead.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, GROUP_ID_NOT_FOUND.
 func (b *Broker) describeGroups(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DescribeGroupsRequest), kmsg.NewPtrDescribeGroupsResponse()
+	req, resp := body[*kmsg.DescribeGroupsRequest](r), kmsg.NewPtrDescribeGroupsResponse()
 	for _, id := range req.Groups {
 		out := kmsg.NewDescribeGroupsResponseGroup()
 		out.Group = id

@@ -15,7 +15,7 @@ const classicType = "classic"
 // v1 has a throttle time; v3 is flexible; v4 filters by state (KIP-518); v5 by type (KIP-848).
 // Errors: COORDINATOR_LOAD_IN_PROGRESS, with the groups that are loaded.
 func (b *Broker) listGroups(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.ListGroupsRequest), kmsg.NewPtrListGroupsResponse()
+	req, resp := body[*kmsg.ListGroupsRequest](r), kmsg.NewPtrListGroupsResponse()
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}
 	if len(req.TypesFilter) > 0 && !slices.ContainsFunc(req.TypesFilter, func(t string) bool { return strings.EqualFold(t, classicType) }) {
 		return resp

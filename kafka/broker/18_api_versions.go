@@ -17,7 +17,7 @@ const apiVersionsKey = 18
 // A version that is not served gets the response of version 0 with UNSUPPORTED_VERSION and the versions of this API.
 // Errors: UNSUPPORTED_VERSION, INVALID_REQUEST.
 func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.ApiVersionsRequest), kmsg.NewPtrApiVersionsResponse()
+	req, resp := body[*kmsg.ApiVersionsRequest](r), kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= 3 && (!softwareName(req.ClientSoftwareName) || !softwareName(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp

@@ -18,7 +18,7 @@ import (
 // Errors: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT,
 // INVALID_CONFIG, INVALID_REQUEST (a name given twice), POLICY_VIOLATION (more than 10,000 partitions), REQUEST_TIMED_OUT.
 func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.CreateTopicsRequest), kmsg.NewPtrCreateTopicsResponse()
+	req, resp := body[*kmsg.CreateTopicsRequest](r), kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
 	defer cancel()
 	count := make(map[string]int)

@@ -15,7 +15,7 @@ import (
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, TOPIC_DELETION_DISABLED, INVALID_REQUEST (a topic given twice, an internal topic),
 // REQUEST_TIMED_OUT.
 func (b *Broker) deleteTopics(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DeleteTopicsRequest), kmsg.NewPtrDeleteTopicsResponse()
+	req, resp := body[*kmsg.DeleteTopicsRequest](r), kmsg.NewPtrDeleteTopicsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
 	defer cancel()
 	refs := make([]topic.Ref, 0, max(len(req.Topics), len(req.TopicNames)))

@@ -13,7 +13,7 @@ import (
 // Errors: INVALID_REQUEST for an id without epoch or the reverse, and for a transactional id: transactions are not built yet, and clients do
 // not retry this code, as they would COORDINATOR_NOT_AVAILABLE; REQUEST_TIMED_OUT if the metadata store does not answer.
 func (b *Broker) initProducerID(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.InitProducerIDRequest), kmsg.NewPtrInitProducerIDResponse()
+	req, resp := body[*kmsg.InitProducerIDRequest](r), kmsg.NewPtrInitProducerIDResponse()
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	switch {
 	case req.TransactionalID != nil:

@@ -13,7 +13,7 @@ import (
 // v3 has the replica id; v4 is flexible. Nothing is ever cut here, so that what was read stays valid.
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, TOPIC_AUTHORIZATION_FAILED for followers.
 func (b *Broker) offsetForLeaderEpoch(_ context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.OffsetForLeaderEpochRequest), kmsg.NewPtrOffsetForLeaderEpochResponse()
+	req, resp := body[*kmsg.OffsetForLeaderEpochRequest](r), kmsg.NewPtrOffsetForLeaderEpochResponse()
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := kmsg.NewOffsetForLeaderEpochResponseTopic()

@@ -19,7 +19,7 @@ import (
 // v1 has sources and synonyms (KIP-226); v3 types and documentation (KIP-569); v4 is flexible.
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST (another broker, another type of resource).
 func (b *Broker) describeConfigs(_ context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DescribeConfigsRequest), kmsg.NewPtrDescribeConfigsResponse()
+	req, resp := body[*kmsg.DescribeConfigsRequest](r), kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		in := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()

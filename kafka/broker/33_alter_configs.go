@@ -16,7 +16,7 @@ import (
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST (a resource given twice, one of another type, a broker config that is not
 // dynamic), REQUEST_TIMED_OUT.
 func (b *Broker) alterConfigs(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.AlterConfigsRequest), kmsg.NewPtrAlterConfigsResponse()
+	req, resp := body[*kmsg.AlterConfigsRequest](r), kmsg.NewPtrAlterConfigsResponse()
 	ctx, cancel := adminDeadline(ctx, 0)
 	defer cancel()
 	seen := newResources(len(req.Resources))

@@ -15,7 +15,7 @@ import (
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, INVALID_REQUEST (a topic
 // given twice), POLICY_VIOLATION (more than 10,000 partitions), REQUEST_TIMED_OUT.
 func (b *Broker) createPartitions(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.CreatePartitionsRequest), kmsg.NewPtrCreatePartitionsResponse()
+	req, resp := body[*kmsg.CreatePartitionsRequest](r), kmsg.NewPtrCreatePartitionsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
 	defer cancel()
 	seen := make(map[string]int)

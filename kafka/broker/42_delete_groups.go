@@ -10,7 +10,7 @@ import (
 // v1 has a throttle time; v2 is flexible; v3 has messages.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP.
 func (b *Broker) deleteGroups(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DeleteGroupsRequest), kmsg.NewPtrDeleteGroupsResponse()
+	req, resp := body[*kmsg.DeleteGroupsRequest](r), kmsg.NewPtrDeleteGroupsResponse()
 	for _, id := range req.Groups {
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		out.Group = id

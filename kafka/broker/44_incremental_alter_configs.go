@@ -13,7 +13,7 @@ import (
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST (a resource or a config given twice, one of another type, a broker config
 // that is not dynamic, an unknown operation), REQUEST_TIMED_OUT.
 func (b *Broker) incrementalAlterConfigs(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.IncrementalAlterConfigsRequest), kmsg.NewPtrIncrementalAlterConfigsResponse()
+	req, resp := body[*kmsg.IncrementalAlterConfigsRequest](r), kmsg.NewPtrIncrementalAlterConfigsResponse()
 	ctx, cancel := adminDeadline(ctx, 0)
 	defer cancel()
 	seen := newResources(len(req.Resources))

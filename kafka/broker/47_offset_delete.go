@@ -13,7 +13,7 @@ import (
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP (of another protocol type than consumer);
 // UNKNOWN_TOPIC_OR_PARTITION, GROUP_SUBSCRIBED_TO_TOPIC per partition.
 func (b *Broker) offsetDelete(ctx context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.OffsetDeleteRequest), kmsg.NewPtrOffsetDeleteResponse()
+	req, resp := body[*kmsg.OffsetDeleteRequest](r), kmsg.NewPtrOffsetDeleteResponse()
 	img := b.image.Current()
 	var tps []group.Offset
 	var codes []*int16 // where the outcome of each goes

@@ -12,7 +12,7 @@ import (
 // Controllers have no endpoints of their own here, which is what Kafka's brokers answer too.
 // Errors: MISMATCHED_ENDPOINT_TYPE.
 func (b *Broker) describeCluster(_ context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DescribeClusterRequest), kmsg.NewPtrDescribeClusterResponse()
+	req, resp := body[*kmsg.DescribeClusterRequest](r), kmsg.NewPtrDescribeClusterResponse()
 	resp.ClusterID = b.cfg.ClusterID
 	if req.Version >= 1 && req.EndpointType != 1 {
 		resp.ErrorCode = kerr.MismatchedEndpointType.Code

@@ -18,7 +18,7 @@ const describePartitionsMax = 2000
 // DescribeTopicPartitions (key 75), version 0 (KIP-966). Served by any broker from its image, in order of topic name, in pages.
 // Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION; per partition: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND.
 func (b *Broker) describeTopicPartitions(_ context.Context, r *Request) kmsg.Response {
-	req, resp := r.Body.(*kmsg.DescribeTopicPartitionsRequest), kmsg.NewPtrDescribeTopicPartitionsResponse()
+	req, resp := body[*kmsg.DescribeTopicPartitionsRequest](r), kmsg.NewPtrDescribeTopicPartitionsResponse()
 	img := b.image.Current()
 	d := describer{img: img, listener: r.Listener}
 	d.nodes()

@@ -13,6 +13,9 @@ import (
 // Handlers never return Go errors: a failure is a code in the response. The version of the response is set by the caller.
 type handler func(b *Broker, ctx context.Context, r *Request) kmsg.Response
 
+// body is the request's body as its handler knows it: the row's key is the body's.
+func body[T kmsg.Request](r *Request) T { return r.Body.(T) } //nolint:errcheck // another type is a bug, and a panic is caught
+
 // A starter begins to answer a request on the connection's read loop and returns what the write loop will wait for.
 type starter func(b *Broker, ctx context.Context, r *Request) reply
 
