@@ -43,9 +43,19 @@ func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
 	c := &Coordinator{settings: settings, deps: deps}
 	c.shards = coordinator.New(coordinator.Config{Topic: image.ConsumerOffsets, Broker: broker}, coordinator.Deps[*state]{
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
-		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, deps.Log) },
+		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.topicID, deps.Log) },
 	})
 	return c
+}
+
+// topicID is the id of the topic that has the name now. Offsets are committed for topics that this broker's image shows, so one that
+// is not in it does not exist any more.
+func (c *Coordinator) topicID(name string) (metadata.TopicID, bool) {
+	t, ok := c.deps.Image.Current().Topic(name)
+	if !ok {
+		return metadata.TopicID{}, false
+	}
+	return t.ID, true
 }
 
 // Run serves until ctx ends.
@@ -185,17 +195,8 @@ func (c *Coordinator) Commit(ctx context.Context, r Commit) ([]error, error) {
 
 // Fetch handles one group of OffsetFetch: the offsets of want, or all there are if want is nil.
 func (c *Coordinator) Fetch(ctx context.Context, id string, want []Offset) ([]Offset, error) {
-	img := c.deps.Image.Current()
 	var out []Offset
-	err := c.do(ctx, id, func(s *state) {
-		out = s.fetch(id, want, func(name string) (metadata.TopicID, bool) {
-			t, ok := img.Topic(name)
-			if !ok {
-				return metadata.TopicID{}, false
-			}
-			return t.ID, true
-		})
-	})
+	err := c.do(ctx, id, func(s *state) { out = s.fetch(id, want) })
 	if want == nil {
 		slices.SortFunc(out, func(a, b Offset) int {
 			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))

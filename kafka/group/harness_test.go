@@ -111,7 +111,11 @@ type bench struct {
 	shard *coordinator.Shard
 	state *state
 	start time.Time
+
+	topics map[string]metadata.TopicID // that exist
 }
+
+var testTopic = metadata.NewTopicID()
 
 var testSettings = SettingsFrom(nil)
 
@@ -137,7 +141,8 @@ func (b *bench) open(timers *coordinator.Timers) {
 	b.t.Helper()
 	settings := testSettings
 	b.shard = coordinator.NewShard(0, b.log, timers)
-	b.state = newState(b.shard, &settings, slog.New(slog.NewTextHandler(b.t.Output(), nil)))
+	b.topics = map[string]metadata.TopicID{"t": testTopic}
+	b.state = newState(b.shard, &settings, func(name string) (metadata.TopicID, bool) { id, ok := b.topics[name]; return id, ok }, slog.New(slog.NewTextHandler(b.t.Output(), nil)))
 	if err := b.shard.Load(b.t.Context(), b.state, batch.NewDecoder(1<<20)); err != nil {
 		b.t.Fatal(err)
 	}
@@ -254,7 +259,7 @@ func (b *bench) fetch(group string) map[string]int64 {
 	b.t.Helper()
 	out := map[string]int64{}
 	b.do(func(s *state) {
-		for _, o := range s.fetch(group, nil, func(string) (metadata.TopicID, bool) { return metadata.TopicID{}, false }) {
+		for _, o := range s.fetch(group, nil) {
 			out[fmt.Sprint(o.Topic, "-", o.Partition)] = o.Offset
 		}
 	})

@@ -47,6 +47,8 @@ const (
 	quietWindow = 50 * time.Millisecond
 	// newMemberTimeout ends the wait of a new member that may be gone: its connection is busy waiting, so we would not notice.
 	newMemberTimeout = 5 * time.Minute
+	// pendingMax bounds the ids that one group has handed out and nobody used yet: they cost a client nothing.
+	pendingMax = 10_000
 )
 
 // join handles a Join; reply is called once, now or when the join phase ends.
@@ -69,7 +71,7 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 	switch {
 	case g.status == Dead:
 		fail(kerr.CoordinatorNotAvailable)
-	case g.full(j.Member):
+	case g.full(j.Member), len(g.pending) >= pendingMax && j.Member == "":
 		if m := g.members[j.Member]; m != nil {
 			g.expel(m)
 		}

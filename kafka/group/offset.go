@@ -119,15 +119,15 @@ func commitError(err error) error {
 }
 
 // fetch returns the committed offset of each partition of want, or of all with an offset if want is nil. Metadata and leader epoch are those
-// of the commit. current tells the id of the topic that has the name now: an offset of an older topic of that name is none.
-func (s *state) fetch(id string, want []Offset, current func(string) (metadata.TopicID, bool)) []Offset {
+// of the commit.
+func (s *state) fetch(id string, want []Offset) []Offset {
 	g := s.groups[id]
 	if want == nil {
 		if g == nil {
 			return nil
 		}
 		for tp, o := range g.offsets {
-			if !o.outdated(tp.topic, current) {
+			if s.current(tp.topic, &o) {
 				want = append(want, o.public(tp))
 			}
 		}
@@ -140,7 +140,7 @@ func (s *state) fetch(id string, want []Offset, current func(string) (metadata.T
 		if g == nil {
 			continue
 		}
-		if o, ok := g.offsets[tp]; ok && !o.outdated(w.Topic, current) {
+		if o, ok := g.offsets[tp]; ok && s.current(w.Topic, &o) {
 			out[i] = o.public(tp)
 		}
 	}
@@ -151,13 +151,10 @@ func (o *offset) public(tp topicPartition) Offset {
 	return Offset{Topic: tp.topic, TopicID: o.topicID, Partition: tp.partition, Offset: o.offset, LeaderEpoch: o.leaderEpoch, Metadata: o.metadata}
 }
 
-// outdated tells whether the topic was deleted and created anew since the commit.
-func (o *offset) outdated(topic string, current func(string) (metadata.TopicID, bool)) bool {
-	if o.topicID == (metadata.TopicID{}) {
-		return false
-	}
-	id, ok := current(topic)
-	return ok && id != o.topicID
+// current tells whether the topic that the offset was committed for still exists: it is neither deleted nor created anew since.
+func (s *state) current(topic string, o *offset) bool {
+	id, ok := s.topics(topic)
+	return ok && (id == o.topicID || o.topicID == (metadata.TopicID{}))
 }
 
 // deleteOffsets handles OffsetDelete; reply is called once with an error per partition or one for all. subscribed are the topics that a
@@ -228,6 +225,11 @@ func (s *state) deleteGroup(id string, reply func(error)) {
 		reply(kerr.NonEmptyGroup)
 		return
 	}
+	g.bury(reply)
+}
+
+// bury deletes an empty group and its offsets.
+func (g *group) bury(reply func(error)) {
 	g.become(Dead) // nobody commits or joins while the tombstones are on their way
 	for pending := range g.pending {
 		g.dropPending(pending)
@@ -235,17 +237,17 @@ func (s *state) deleteGroup(id string, reply func(error)) {
 	var records []coordinator.Record
 	var gone []topicPartition
 	for tp := range g.offsets {
-		records, gone = append(records, offsetRecord(id, tp, nil)), append(gone, tp)
+		records, gone = append(records, offsetRecord(g.id, tp, nil)), append(gone, tp)
 	}
-	records = append(records, coordinator.Record{Key: groupRecordKey(id)})
+	records = append(records, coordinator.Record{Key: groupRecordKey(g.id)})
 	g.forget(records, gone, func(err error) {
 		if err != nil {
 			g.become(Empty)
 			reply(err)
 			return
 		}
-		if s.groups[id] == g {
-			delete(s.groups, id)
+		if g.state.groups[g.id] == g {
+			delete(g.state.groups, g.id)
 		}
 		reply(nil)
 	})

@@ -77,9 +77,8 @@ func TestReload(t *testing.T) {
 		go func() { defer close(stop); _ = timers.Run(ctx) }()
 
 		ids := b.form(2)
-		id := metadata.NewTopicID()
 		b.wantErr(b.commit(Commit{Group: "g", Generation: 1, Member: ids[0], Offsets: []Offset{
-			{Topic: "t", TopicID: id, Partition: 3, Offset: 77, LeaderEpoch: 4, Metadata: "note"},
+			{Topic: "t", TopicID: testTopic, Partition: 3, Offset: 77, LeaderEpoch: 4, Metadata: "note"},
 		}}).within(t, time.Second), nil)
 		b.wantErr(b.commit(Commit{Group: "other", Generation: -1, Offsets: offsets(9, 0)}).within(t, time.Second), nil)
 
@@ -90,12 +89,17 @@ func TestReload(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		b.do(func(s *state) {
-			got := s.fetch("g", offsets(0, 3), func(string) (metadata.TopicID, bool) { return id, true })
-			diff(t, "offset", got[0], Offset{Topic: "t", TopicID: id, Partition: 3, Offset: 77, LeaderEpoch: 4, Metadata: "note"})
-			got = s.fetch("g", offsets(0, 3), func(string) (metadata.TopicID, bool) { return metadata.TopicID{1}, true })
-			if got[0].Offset != -1 {
+			got := s.fetch("g", offsets(0, 3))
+			diff(t, "offset", got[0], Offset{Topic: "t", TopicID: testTopic, Partition: 3, Offset: 77, LeaderEpoch: 4, Metadata: "note"})
+			b.topics["t"] = metadata.TopicID{1}
+			if got = s.fetch("g", offsets(0, 3)); got[0].Offset != -1 {
 				t.Errorf("an offset of an older topic of that name: %+v", got[0])
 			}
+			delete(b.topics, "t")
+			if got = s.fetch("g", offsets(0, 3)); got[0].Offset != -1 {
+				t.Errorf("an offset of a topic that is gone: %+v", got[0])
+			}
+			b.topics["t"] = testTopic
 			d, _ := s.describe("g")
 			if d.Members[0].ClientID != "client" || d.Members[0].ClientHost != "/127.0.0.1" || string(d.Members[0].Metadata) != "sub-range" {
 				t.Errorf("described %+v", d)
@@ -156,6 +160,50 @@ func TestDeleteGroup(t *testing.T) {
 	})
 }
 
+func TestOffsetsExpire(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		const week = 7 * 24 * time.Hour
+		commit := func(group string, partition int32) {
+			t.Helper()
+			b.wantErr(b.commit(Commit{Group: group, Generation: -1, Offsets: offsets(1, partition)}).within(t, time.Second), nil)
+		}
+		commit("by-hand", 0)
+		ids := b.form(1)
+		b.wantErr(b.commit(Commit{Group: "g", Generation: 1, Member: ids[0], Offsets: offsets(1, 0)}).within(t, time.Second), nil)
+		for b.start.Add(week + time.Hour).After(time.Now()) {
+			time.Sleep(9 * time.Second)
+			_ = b.beat(1, ids[0])
+			if since := time.Since(b.start); since > week/2 && since < week/2+10*time.Second {
+				commit("by-hand", 1)
+			}
+		}
+		diff(t, "by hand: one of two is older than a week", b.fetch("by-hand"), map[string]int64{"t-1": 1})
+		diff(t, "a group with members", b.fetch("g"), map[string]int64{"t-0": 1})
+		b.do(func(s *state) { s.leave("g", []Leaving{{Member: ids[0]}}) })
+		time.Sleep(week - time.Hour)
+		diff(t, "its members left less than a week ago", b.fetch("g"), map[string]int64{"t-0": 1})
+		time.Sleep(2 * time.Hour)
+		b.want("none")
+		diff(t, "by hand", b.fetch("by-hand"), map[string]int64{})
+
+		commit("g", 2)
+		b.do(func(s *state) { delete(b.topics, "t") })
+		time.Sleep(11 * time.Minute)
+		b.want("none") // nothing but offsets of a topic that is gone
+	})
+}
+
+func TestIDsHandedOutAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		for range pendingMax {
+			b.do(func(s *state) { s.join(request(""), func(JoinResult) {}) })
+		}
+		b.wantErr(b.join(request("")).now(t).Err, kerr.GroupMaxSizeReached)
+		time.Sleep(11 * time.Second)
+		b.want("none")
+	})
+}
+
 func TestPartitionFor(t *testing.T) {
 	// From Apache Kafka 4.4's own function, with 50 partitions.
 	for id, want := range map[string]int32{
@@ -168,7 +216,7 @@ func TestPartitionFor(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, discard())
+	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, discard())
 	g := newGroup(s, "g")
 	g.add(&member{id: "m", instance: "i", protocols: []Protocol{{Name: "range", Metadata: []byte("x")}}})
 	r := g.groupRecord(map[string][]byte{"m": []byte("y")})
@@ -177,7 +225,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(r.Key, r.Value)
 	f.Add(r.Key, []byte(nil))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, discard())
+		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, discard())
 		_ = s.Replay(key, value) // must not panic or take memory by what a length says
 	})
 }

@@ -150,7 +150,7 @@ func (g *group) resetAssignments(err error) {
 
 // forgetIfUnused drops a group that never was more than a request.
 func (g *group) forgetIfUnused() {
-	if g.status == Empty && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && !g.stored && g.state.groups[g.id] == g && g.unsettled == 0 {
+	if g.idle() && len(g.offsets) == 0 && !g.stored && g.state.groups[g.id] == g {
 		delete(g.state.groups, g.id)
 	}
 }

@@ -13,6 +13,8 @@ type Settings struct {
 	SizeMax                              int           // group.max.size
 	OffsetMetadataMax                    int           // offset.metadata.max.bytes
 	CommitTimeout                        time.Duration // offsets.commit.timeout.ms
+	OffsetRetention                      time.Duration // offsets.retention.minutes
+	RetentionCheck                       time.Duration // offsets.retention.check.interval.ms
 	OffsetsPartitions                    int32         // offsets.topic.num.partitions, when the topic is created
 	OffsetsReplication                   int16         // offsets.topic.replication.factor, when the topic is created
 	OffsetsSegmentBytes                  string        // offsets.topic.segment.bytes, when the topic is created
@@ -29,6 +31,8 @@ func SettingsFrom(properties map[string]string) Settings {
 		SizeMax:               int(l.BrokerInt("group.max.size")),
 		OffsetMetadataMax:     int(l.BrokerInt("offset.metadata.max.bytes")),
 		CommitTimeout:         ms("offsets.commit.timeout.ms"),
+		OffsetRetention:       time.Duration(l.BrokerInt("offsets.retention.minutes")) * time.Minute,
+		RetentionCheck:        ms("offsets.retention.check.interval.ms"),
 		OffsetsPartitions:     int32(l.BrokerInt("offsets.topic.num.partitions")),
 		OffsetsReplication:    int16(l.BrokerInt("offsets.topic.replication.factor")),
 		OffsetsSegmentBytes:   l.BrokerString("offsets.topic.segment.bytes"),

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"weir/kafka/coordinator"
+	"weir/metadata"
 )
 
 // state is one shard: the groups whose ids hash to one partition of __consumer_offsets.
@@ -11,13 +12,14 @@ type state struct {
 	shard    *coordinator.Shard
 	settings *Settings
 	log      *slog.Logger
+	topics   func(name string) (metadata.TopicID, bool) // those that exist now
 	groups   map[string]*group
 }
 
 var _ coordinator.State = (*state)(nil)
 
-func newState(shard *coordinator.Shard, settings *Settings, log *slog.Logger) *state {
-	return &state{shard: shard, settings: settings, log: log.With("partition", shard.Index()), groups: make(map[string]*group)}
+func newState(shard *coordinator.Shard, settings *Settings, topics func(string) (metadata.TopicID, bool), log *slog.Logger) *state {
+	return &state{shard: shard, settings: settings, topics: topics, log: log.With("partition", shard.Index()), groups: make(map[string]*group)}
 }
 
 // Loaded implements coordinator.State: members get a whole session to show that they are still there.
@@ -28,6 +30,7 @@ func (s *state) Loaded() {
 		}
 		g.forgetIfUnused()
 	}
+	s.shard.After(s.settings.RetentionCheck, s.sweep)
 	if len(s.groups) > 0 {
 		s.log.Info("groups loaded", "groups", len(s.groups))
 	}
