@@ -204,7 +204,7 @@ func (w *Weir) Stop(t testing.TB) {
 // KillAll ends `weir up` as kill -9 does. Its brokers are not touched: the next start must find them.
 func (w *Weir) KillAll() { w.Process.Kill() }
 
-// Brokers are the running broker processes: broker id to process id, of all clusters of this data directory.
+// Brokers are the ids of the running broker processes, of all clusters of this data directory.
 func (w *Weir) Brokers() []int {
 	var pids []int
 	for _, pid := range w.PIDs() {
