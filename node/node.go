@@ -21,7 +21,7 @@ import (
 type Config struct {
 	ID       string   // of the machine, in metadata keys
 	Dir      string   // data directory; absolute
-	Program  string   // the weir binary, which is started as "weir broker --config FILE"
+	Program  string   // file of the running program, which is started as "weir broker --config FILE"
 	Build    string   // identifies the binary's build: processes of another build are not adopted
 	Metadata []string // etcd endpoints that broker processes are told
 	// VCPU and MemoryBytes are what the machine has; zero VCPU means that of the Go runtime.

@@ -75,7 +75,8 @@ func (n *Node) start(h *Handover, vcpu int) (*process, error) {
 		return nil, fmt.Errorf("start a broker: %w", err)
 	}
 	defer child.Close()
-	cmd := exec.Command(n.cfg.Program, "broker", "--config", handoverPath(h.Dir))
+	cmd := exec.Command(ownProgram(n.cfg.Program), "broker", "--config", handoverPath(h.Dir))
+	cmd.Args[0] = n.cfg.Program
 	cmd.Dir = h.Dir
 	cmd.Env = environment(vcpu, memoryLimit(h.MemoryBytes, n.cfg.MemoryBytes))
 	cmd.Stdout, cmd.Stderr = logs, logs
