@@ -63,7 +63,7 @@ const (
 	Retention   Effect = "Stored; takes effect with retention, which is not built yet."
 	Compaction  Effect = "Stored; takes effect with compaction, which is not built yet."
 	Tiering     Effect = "Stored; takes effect with tiered storage, which is not built yet."
-	Quotas      Effect = "Stored; takes effect with quotas and connection limits, which are not built yet."
+	Quotas      Effect = "Stored; takes effect with quotas, which are not built yet."
 	Transaction Effect = "Stored; takes effect with transactions, which are not built yet."
 	Storage     Effect = "Stored and shown; Weir's storage engine has no such file, thread or flush, so it changes nothing."
 	Replication Effect = "Stored and shown; Weir does not copy partitions between brokers, so it changes nothing."

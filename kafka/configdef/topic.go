@@ -2,13 +2,15 @@ package configdef
 
 const maxLong = "9223372036854775807"
 
+const cleanup Effect = "Stored; takes effect with retention and compaction, which are not built yet. Records without a key are refused already if it names compact."
+
 var compressionTypes = []string{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"}
 
 // topicConfigs must be sorted by name.
 var topicConfigs = []Config{
 	{
 		Name: "cleanup.policy", Type: List, Default: "delete", OneOf: []string{"compact", "delete"}, Synonyms: from("log.cleanup.policy"),
-		Effect: Retention, Doc: "Whether old records are deleted after their retention (delete), superseded ones are compacted away (compact), or both.",
+		Effect: cleanup, Doc: "Whether old records are deleted after their retention (delete), superseded ones are compacted away (compact), or both.",
 	},
 	{
 		Name: "compression.gzip.level", Type: Int, Default: "-1", Bounds: betweenOr(1, 9, -1), Synonyms: from("compression.gzip.level"),
