@@ -81,6 +81,8 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 		cfg: cfg, store: deps.Store, image: deps.Image, disk: deps.Disk, now: deps.Now, started: deps.Now(),
 		log: deps.Log.With("broker", int32(cfg.Broker)),
 	}
+	o.session.turn = make(chan struct{}, 1)
+	o.session.give()
 	defer func() {
 		if err != nil {
 			o.abandon(ctx)

@@ -405,3 +405,76 @@ func (c *crashWorld) checkOnce(i int) {
 		}
 	}
 }
+
+// A disk that is full when the broker comes back costs the appends only, and no restart once there is space.
+func TestFullDiskStillServesReads(t *testing.T) {
+	c := newCrashWorld(t, 1)
+	defer c.store.Close()
+	var full atomic.Bool
+	c.disk.Plan(func(op sim.Op) sim.Fault {
+		if op.Kind == sim.Write && full.Load() {
+			return sim.Fault{Kind: sim.NoSpace}
+		}
+		return sim.Fault{}
+	})
+	life := func(body func(*ownership.Owner, *partition.Partition)) {
+		img := image.New(c.store, crashCluster)
+		ctx, cancel := context.WithCancel(context.Background())
+		images, runs := make(chan error, 1), make(chan error, 1)
+		go func() { images <- img.Run(ctx) }()
+		full.Store(false) // making a log needs space
+		o, err := ownership.Acquire(ctx, ownership.Config{Cluster: crashCluster, Broker: 1},
+			ownership.Deps{Log: slog.New(slog.DiscardHandler), Store: c.store, Image: img, Disk: c.disk, Pool: buffer.NewPool(1 << 20)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		full.Store(true) // before ADOPT is written
+		go func() { runs <- o.Run(ctx) }()
+		p, err := o.Leaders().Get(partition.Key{Topic: c.topic.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body(o, p)
+		cancel()
+		<-images
+		if err := <-runs; err != nil {
+			t.Error(err)
+		}
+	}
+	try := func(p *partition.Partition, seq int32) error {
+		out := make(chan outcome, 1)
+		b := batch.NewBuilder()
+		b.Add(time.Now().UnixMilli(), nil, []byte(value(0, seq)))
+		if err := p.Append(partition.Append{Batches: b.Batch()}, func(a partition.Appended, err error) { out <- outcome{appended: a, err: err} }); err != nil {
+			return err
+		}
+		o := <-out
+		if o.err == nil {
+			c.saw(0, o.appended.BaseOffset, value(0, seq))
+			c.model[0].high = o.appended.BaseOffset + 1
+		}
+		return o.err
+	}
+	for round := range int32(3) {
+		life(func(o *ownership.Owner, p *partition.Partition) {
+			if err := o.MarkReady(context.Background(), nil); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := try(p, 100); !errors.Is(err, kerr.KafkaStorageError) {
+					t.Fatalf("append to a full disk: %v", err)
+				}
+			}
+			c.read(0, p, 0)
+			full.Store(false)
+			for i := range int32(3) {
+				if err := try(p, round*3+i); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+	if c.model[0].high != 9 || len(c.model[0].seen) != 9 {
+		t.Errorf("%+v", c.model[0])
+	}
+}

@@ -15,7 +15,6 @@ import (
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/disk"
-	"weir/storage/wal"
 )
 
 func TestLifeOfABroker(t *testing.T) {
@@ -362,11 +361,6 @@ func TestStoreDownAtStart(t *testing.T) {
 	p := w.mustStart()
 	topic := w.create("t", 1)
 	mustAppend(t, p.await(partition.Key{Topic: topic.ID}), "v")
-}
-
-func TestFullDiskAtStartStillServesReads(t *testing.T) {
-	t.Skip("needs the simulated disk")
-	_ = wal.ErrFull
 }
 
 // The store's part of a start, which the design bounds.

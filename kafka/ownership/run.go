@@ -60,8 +60,10 @@ func (o *Owner) Close(ctx context.Context) {
 func (o *Owner) goodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 	defer cancel()
-	o.session.mu.Lock()
-	defer o.session.mu.Unlock()
+	if o.session.take(ctx) != nil {
+		return
+	}
+	defer o.session.give()
 	if err := o.store.Revoke(ctx, o.session.lease); err != nil && !errors.Is(err, metadata.ErrLeaseNotFound) {
 		o.log.Warn("session could not be removed, it will expire", "err", err)
 	}

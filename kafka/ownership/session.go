@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"weir/metadata"
@@ -13,7 +12,7 @@ import (
 
 // session is this broker's registration.
 type session struct {
-	mu       sync.Mutex // held during calls of the store: only MarkReady and keepAlive meet here
+	turn     chan struct{} // holds a token while nobody talks to the store about the session; the fields below belong to who has it
 	lease    metadata.LeaseID
 	modified metadata.Revision // of the key
 	record   metadata.Session
@@ -27,6 +26,18 @@ const (
 	// aloneMax is how long a broker serves without reaching the store (design, rule R6).
 	aloneMax = 24 * time.Hour
 )
+
+// take waits for the turn; give must follow. It is no mutex because its holder does I/O.
+func (s *session) take(ctx context.Context) error {
+	select {
+	case <-s.turn:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *session) give() { s.turn <- struct{}{} }
 
 func (o *Owner) sessionKey() string { return metadata.SessionKey(o.cfg.Cluster, o.cfg.Broker) }
 
@@ -81,17 +92,19 @@ func (o *Owner) MarkReady(ctx context.Context, endpoints []metadata.Endpoint) er
 		return err
 	}
 	s := &o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.take(ctx); err != nil {
+		return fmt.Errorf("ownership: broker %d: mark ready: %w", o.cfg.Broker, err)
+	}
+	defer s.give()
 	s.record.Endpoints, s.record.Ready = endpoints, true
-	if err := o.putSessionLocked(ctx); err != nil {
+	if err := o.putSession(ctx); err != nil {
 		return fmt.Errorf("ownership: broker %d: mark ready: %w", o.cfg.Broker, err)
 	}
 	return nil
 }
 
-// putSessionLocked writes the session, or makes it anew if it is gone.
-func (o *Owner) putSessionLocked(ctx context.Context) error {
+// putSession writes the session, or makes it anew if it is gone. The caller has the turn.
+func (o *Owner) putSession(ctx context.Context) error {
 	s := &o.session
 	revision, err := o.store.Commit(ctx, metadata.Txn{
 		If:   []metadata.Cond{{Key: o.sessionKey(), Modified: s.modified}},
@@ -99,7 +112,7 @@ func (o *Owner) putSessionLocked(ctx context.Context) error {
 	})
 	switch {
 	case errors.Is(err, metadata.ErrConflict), errors.Is(err, metadata.ErrLeaseNotFound):
-		return o.reregisterLocked(ctx)
+		return o.reregister(ctx)
 	case err != nil:
 		return err
 	}
@@ -107,8 +120,8 @@ func (o *Owner) putSessionLocked(ctx context.Context) error {
 	return nil
 }
 
-// reregisterLocked brings the session back after its lease ran out, unless another incarnation is registered.
-func (o *Owner) reregisterLocked(ctx context.Context) error {
+// reregister brings the session back after its lease ran out, unless another incarnation is registered. The caller has the turn.
+func (o *Owner) reregister(ctx context.Context) error {
 	s := &o.session
 	kv, found, err := o.store.Get(ctx, o.sessionKey())
 	if err != nil {
@@ -177,11 +190,13 @@ func (o *Owner) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	s := &o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.give()
 	err := o.store.KeepAlive(ctx, s.lease)
 	if errors.Is(err, metadata.ErrLeaseNotFound) {
-		return o.reregisterLocked(ctx)
+		return o.reregister(ctx)
 	}
 	return err
 }

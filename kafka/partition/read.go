@@ -97,6 +97,8 @@ func (p *Partition) checkReadLocked(r *ReadRequest) error {
 
 // fill takes what r asks for from cached entries.
 func (out *Records) fill(es []tailEntry, r *ReadRequest) {
+	n := min(len(es), 16) // most reads are of little
+	out.Segments, out.held = make([][]byte, 0, n), make([]*buffer.Buffer, 0, n)
 	for i := range es {
 		e := &es[i]
 		data := e.data
