@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -142,8 +143,12 @@ func (p *Partition) enqueueLocked(f *inflight) error {
 }
 
 func (p *Partition) queueError(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, stream.ErrStopped): // this incarnation is over: the next one will be found in the metadata
+		return fmt.Errorf("partition %v: append: %w: %w", p.key, kerr.NotLeaderForPartition, err)
+	default:
+		return fmt.Errorf("partition %v: append: %w: %w", p.key, kerr.KafkaStorageError, err)
 	}
-	return fmt.Errorf("partition %v: append: %w: %w", p.key, kerr.KafkaStorageError, err)
 }

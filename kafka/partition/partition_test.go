@@ -328,7 +328,7 @@ func TestFailedLogEndsTheStream(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 		r.ended <- nil
-		if _, err := appendNow(p, records(1, 1, "v")); !errors.Is(err, kerr.KafkaStorageError) {
+		if _, err := appendNow(p, records(1, 1, "v")); !errors.Is(err, kerr.NotLeaderForPartition) {
 			t.Errorf("%v: afterwards: %v", cause, err)
 		}
 		if n := len(r.all(p, 0, 1<<20)); n != 1 {
