@@ -86,3 +86,31 @@ func BenchmarkMetadataOfOneTopic(b *testing.B) {
 	req.Version, req.Topics = 12, []kmsg.MetadataRequestTopic{{Topic: &name}}
 	pipelined(b, r, kmsg.NewRequestFormatter().AppendRequest(nil, req, 1), 5)
 }
+
+// The budget of the storage engine's design, section 6: a produce request costs the whole broker at most 12 allocations. The client's and the
+// test's own are in the count, and each request is a commit of its own here, so that there is some room.
+func TestProduceAllocatesLittle(t *testing.T) {
+	r := newRig(t, rigConfig{quiet: true})
+	r.brokers[0].log.forget = true
+	r.create("t", 1)
+	frame := kmsg.NewRequestFormatter().AppendRequest(nil, produceReq(11, -1, "t", metadata.TopicID{}, records(10, 100)), 1)
+	c := r.dial(r.brokers[0])
+	answer := make([]byte, 4<<10)
+	once := func() {
+		if _, err := c.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.ReadAtLeast(c, answer, 4)
+		if want := 4 + int(binary.BigEndian.Uint32(answer)); err != nil || n < want {
+			if _, err = io.ReadFull(c, answer[n:want]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	once()
+	if n := testing.AllocsPerRun(2000, once); n > 18 {
+		t.Errorf("%v allocations a request", n)
+	} else {
+		t.Logf("%v allocations a request", n)
+	}
+}

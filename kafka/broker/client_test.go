@@ -25,7 +25,7 @@ func TestClientProducesAndConsumes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, rigConfig{brokers: 3})
 			r.create("flights", 6)
-			opts := []kgo.Opt{kgo.DefaultProduceTopic("flights"), kgo.DisableIdempotentWrite(), kgo.RecordPartitioner(kgo.ManualPartitioner())}
+			opts := []kgo.Opt{kgo.DefaultProduceTopic("flights"), kgo.RecordPartitioner(kgo.ManualPartitioner())}
 			consume := []kgo.Opt{kgo.ConsumeTopics("flights"), kgo.FetchMaxWait(500 * time.Millisecond)}
 			if tt.versions != nil {
 				opts, consume = append(opts, kgo.MaxVersions(tt.versions)), append(consume, kgo.MaxVersions(tt.versions))
@@ -70,7 +70,7 @@ func TestWaitingConsumerSeesNewRecordAtOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	consumer := r.client(kgo.ConsumeTopics("t"), kgo.FetchMaxWait(60*time.Second))
-	producer := r.client(kgo.DefaultProduceTopic("t"), kgo.DisableIdempotentWrite())
+	producer := r.client(kgo.DefaultProduceTopic("t"))
 	for i := range 20 {
 		if err := producer.ProduceSync(ctx, kgo.StringRecord(strconv.Itoa(i))).FirstErr(); err != nil {
 			t.Fatal(err)

@@ -47,10 +47,10 @@ type conn struct {
 	queue chan pending        // in order of requests; never full, because slots are fewer
 	out   net.Buffers         // of the write loop: scratch
 
-	mu       sync.Mutex
-	stopped  bool  // no more requests are read
-	err      error // why the connection was closed, the first reason
-	cancel   context.CancelFunc
+	mu      sync.Mutex
+	stopped bool  // no more requests are read
+	err     error // why the connection was closed, the first reason
+	cancel  context.CancelFunc
 
 	lost chan struct{} // closed by fail
 	done chan struct{} // closed when run returns

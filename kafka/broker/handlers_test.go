@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,6 +63,9 @@ func TestProduceErrors(t *testing.T) {
 		mine = 1
 	}
 	r.create("__consumer_offsets", 1)
+	inTransaction := batch.NewBuilder()
+	inTransaction.Transactional, inTransaction.ProducerID, inTransaction.ProducerEpoch, inTransaction.BaseSequence = true, 7, 0, 0
+	inTransaction.Add(1_700_000_000_000, nil, []byte("v"))
 	corrupt := records(1, 100)
 	corrupt[len(corrupt)-1] ^= 1
 	transactional := func(req *kmsg.ProduceRequest) { req.TransactionID = new("tx") }
@@ -82,6 +86,7 @@ func TestProduceErrors(t *testing.T) {
 		{"unknown partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(2), kerr.UnknownTopicOrPartition, ""},
 		{"negative partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(-1), kerr.UnknownTopicOrPartition, ""},
 		{"transactional id", produceReq(11, -1, "t", topic.ID, records(1, 10)), transactional, kerr.InvalidRequest, "not built yet"},
+		{"transactional batch", produceReq(11, -1, "t", topic.ID, inTransaction.Batch()), on(mine), kerr.InvalidTxnState, "transaction"},
 		{"internal topic", produceReq(11, 1, "__consumer_offsets", topic.ID, records(1, 10)), nil, kerr.InvalidTopicException, "internal"},
 		{"wrong checksum", produceReq(11, 1, "t", topic.ID, corrupt), on(mine), kerr.CorruptMessage, ""},
 		{"no batch", produceReq(11, 1, "t", topic.ID, nil), on(mine), kerr.InvalidRecord, ""},
@@ -297,7 +302,7 @@ func TestMetadataCreatesTopics(t *testing.T) {
 		for _, allow := range []bool{false, true} {
 			t.Run(fmt.Sprintf("enabled=%v allowed=%v", enabled, allow), func(t *testing.T) {
 				r := newRig(t, rigConfig{properties: map[string]string{
-					"auto.create.topics.enable": fmt.Sprint(enabled), "num.partitions": "4",
+					"auto.create.topics.enable": strconv.FormatBool(enabled), "num.partitions": "4",
 					"default.replication.factor": "1",
 				}})
 				req := kmsg.NewPtrMetadataRequest()
