@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -130,5 +131,60 @@ func BenchmarkAppendOnDisk(b *testing.B) {
 				b.Errorf("%d appends failed", failed.Load())
 			}
 		})
+	}
+}
+
+// BenchmarkRestart5000Partitions is a restart after a kill, with one record in each partition.
+func BenchmarkRestart5000Partitions(b *testing.B) {
+	store := metadata.NewMem()
+	defer store.Close()
+	var keys []partition.Key
+	for i := range 20 {
+		topic := metadata.Topic{Name: string(rune('a' + i)), ID: metadata.NewTopicID(), Partitions: 250}
+		a := metadata.Assignment{Partitions: make([]metadata.PartitionAssignment, 250)}
+		for j := range a.Partitions {
+			a.Partitions[j] = metadata.PartitionAssignment{Leader: 1, Replicas: []metadata.BrokerID{1}}
+			keys = append(keys, partition.Key{Topic: topic.ID, Index: int32(j)})
+		}
+		_, err := store.Commit(b.Context(), metadata.Txn{Then: []metadata.Op{
+			metadata.Put(metadata.TopicKey("bench", topic.Name), metadata.Encode(topic)),
+			metadata.Put(metadata.AssignmentKey("bench", topic.ID, 0), metadata.Encode(a)),
+		}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	fs := disk.OS(b.TempDir())
+	o, stop := start(b, store, fs, 1)
+	done := make(chan error, len(keys))
+	for _, k := range keys {
+		p, err := o.Leaders().Get(k)
+		if err != nil {
+			b.Fatal(err)
+		}
+		src := batch.NewBuilder()
+		src.Add(1_700_000_000_000, nil, make([]byte, 100))
+		if err := p.Append(partition.Append{Batches: src.Batch()}, func(_ partition.Appended, err error) { done <- err }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range keys {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+	stop()
+	for b.Loop() {
+		o, stop := start(b, store, fs, 1)
+		if err := o.MarkReady(context.Background(), nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapAlloc)/float64(len(keys)), "heap-B/partition")
+		stop()
+		b.StartTimer()
 	}
 }
