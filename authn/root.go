@@ -53,8 +53,10 @@ func LoadOrCreateRoot(path string) (Root, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return r, err
 	}
-	r = Root{Account: AccountID, AccessKeyID: keyIDPrefix + random(keyIDLetters, keyIDLength-len(keyIDPrefix)),
-		SecretAccessKey: Secret(random(secretLetters, secretLength))}
+	r = Root{
+		Account: AccountID, AccessKeyID: keyIDPrefix + random(keyIDLetters, keyIDLength-len(keyIDPrefix)),
+		SecretAccessKey: Secret(random(secretLetters, secretLength)),
+	}
 	if err := r.create(path); err != nil {
 		if errors.Is(err, fs.ErrExist) { // another process was first
 			return LoadRoot(path)

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,11 +103,11 @@ func TestKeysKnowOnlyRoot(t *testing.T) {
 		t.Errorf("%v, %v", k, err)
 	}
 	for _, id := range []string{"", "AKIAABCDEFGHIJKLMNOQ", "root"} {
-		if _, err := keys.AccessKey(t.Context(), id); err != ErrUnknownKey {
+		if _, err := keys.AccessKey(t.Context(), id); !errors.Is(err, ErrUnknownKey) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	if _, err := NewKeys(Root{}).AccessKey(t.Context(), ""); err != ErrUnknownKey {
+	if _, err := NewKeys(Root{}).AccessKey(t.Context(), ""); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("the zero ring knows the empty key: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,8 +48,8 @@ func (f *Front) guessService(c *call) {
 }
 
 // authenticate proves the claim. An unknown key and a wrong signature take the same work.
-func (f *Front) authenticate(c *call, signed *sigv4.Request, claim *sigv4.Claim) error {
-	key, err := f.deps.AccessKey(c.r.Context(), claim.AccessKey)
+func (f *Front) authenticate(ctx context.Context, c *call, signed *sigv4.Request, claim *sigv4.Claim) error {
+	key, err := f.deps.AccessKey(ctx, claim.AccessKey)
 	unknown := errors.Is(err, authn.ErrUnknownKey)
 	if err != nil && !unknown {
 		return fmt.Errorf("look up access key: %w", err)
@@ -87,8 +88,9 @@ func (f *Front) unknownKeyFault(c *call) *awsapi.Fault {
 		return ec2AuthFailure()
 	case awsapi.Query:
 		return awsapi.NewFault(http.StatusForbidden, "InvalidClientTokenId", text)
+	default:
+		return awsapi.NewFault(jsonAuthStatus(c.proto), "UnrecognizedClientException", text)
 	}
-	return awsapi.NewFault(jsonAuthStatus(c.proto), "UnrecognizedClientException", text)
 }
 
 func ec2AuthFailure() *awsapi.Fault {
@@ -114,8 +116,12 @@ func (f *Front) authFault(c *call, err error) error {
 		return ec2Fault(e)
 	case awsapi.Query:
 		return queryFault(e)
+	default:
+		return jsonFault(e, jsonAuthStatus(c.proto))
 	}
-	status := jsonAuthStatus(c.proto)
+}
+
+func jsonFault(e *sigv4.Error, status int) *awsapi.Fault {
 	switch e.Reason {
 	case sigv4.Missing:
 		return awsapi.NewFault(status, "MissingAuthenticationTokenException", "%s", e.Message)
@@ -123,8 +129,9 @@ func (f *Front) authFault(c *call, err error) error {
 		return awsapi.NewFault(http.StatusBadRequest, "IncompleteSignatureException", "%s", e.Message)
 	case sigv4.Ambiguous:
 		return awsapi.NewFault(http.StatusBadRequest, "InvalidSignatureException", "%s", e.Message)
+	default:
+		return awsapi.NewFault(status, "InvalidSignatureException", "%s", e.Message)
 	}
-	return awsapi.NewFault(status, "InvalidSignatureException", "%s", e.Message)
 }
 
 func queryFault(e *sigv4.Error) *awsapi.Fault {
@@ -135,8 +142,9 @@ func queryFault(e *sigv4.Error) *awsapi.Fault {
 		return awsapi.NewFault(http.StatusBadRequest, "IncompleteSignature", "%s", e.Message)
 	case sigv4.Ambiguous:
 		return awsapi.NewFault(http.StatusBadRequest, "SignatureDoesNotMatch", "%s", e.Message)
+	default:
+		return awsapi.NewFault(http.StatusForbidden, "SignatureDoesNotMatch", "%s", e.Message)
 	}
-	return awsapi.NewFault(http.StatusForbidden, "SignatureDoesNotMatch", "%s", e.Message)
 }
 
 func ec2Fault(e *sigv4.Error) *awsapi.Fault {
@@ -147,6 +155,7 @@ func ec2Fault(e *sigv4.Error) *awsapi.Fault {
 		return awsapi.NewFault(http.StatusBadRequest, "AuthFailure", "%s", e.Message)
 	case sigv4.BadScope:
 		return awsapi.NewFault(http.StatusUnauthorized, "AuthFailure", "%s", e.Message)
+	default:
+		return ec2AuthFailure()
 	}
-	return ec2AuthFailure()
 }

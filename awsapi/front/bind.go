@@ -42,8 +42,10 @@ func bind(s awsapi.Service) (*service, error) {
 		}
 		op := &operation{model: om, input: f.Type().In(1).Elem(), f: f}
 		if f.IsNil() {
-			op.notYet = &awsapi.Fault{Code: "NotImplemented", Status: http.StatusNotImplemented,
-				Message: fmt.Sprintf("The operation %s of %s (%s) is not implemented.", om.Name, m.Name, m.Title)}
+			op.notYet = &awsapi.Fault{
+				Code: "NotImplemented", Status: http.StatusNotImplemented,
+				Message: fmt.Sprintf("The operation %s of %s (%s) is not implemented.", om.Name, m.Name, m.Title),
+			}
 		}
 		out.operations[om.Name] = op
 		if len(m.Protocols) > 0 && m.Protocols[0] == awsapi.RestJSON1 {
@@ -56,7 +58,7 @@ func bind(s awsapi.Service) (*service, error) {
 // call runs the operation, which is built, with a decoded input.
 func (o *operation) call(ctx context.Context, in input) (any, error) {
 	res := o.f.Call([]reflect.Value{reflect.ValueOf(ctx), in.Value})
-	if err, ok := res[1].Interface().(error); ok && err != nil {
+	if err, ok := reflect.TypeAssert[error](res[1]); ok && err != nil {
 		return nil, err
 	}
 	if res[0].IsNil() {

@@ -47,8 +47,10 @@ type dialect struct {
 func dialects() []dialect {
 	root := echo.Root()
 	m := func(service, method, target, body string, header map[string]string) message {
-		return message{method: method, target: target, body: body, header: header, service: service, region: echo.Region,
-			key: root.AccessKeyID, secret: root.SecretAccessKey.Reveal(), at: signedAt}
+		return message{
+			method: method, target: target, body: body, header: header, service: service, region: echo.Region,
+			key: root.AccessKeyID, secret: root.SecretAccessKey.Reveal(), at: signedAt,
+		}
 	}
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	badJSON := func(m *message) { m.body = `{"a":` }
@@ -59,9 +61,12 @@ func dialects() []dialect {
 		{"restJson1", m("kafka", "POST", "/v1/configurations", `{"name":"c","serverProperties":"YQ=="}`,
 			map[string]string{"Content-Type": "application/json"}), badJSON, func(m *message) { m.target = "/v1/nope" }},
 		{"awsJson1.1", m("secretsmanager", "POST", "/", `{"SecretId":"s"}`, map[string]string{
-			"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}), badJSON, badTarget},
-		{"awsJson1.0", m("monitoring", "POST", "/", `{}`, map[string]string{"Content-Type": "application/x-amz-json-1.0",
-			"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics", "X-Amzn-Query-Mode": "true"}), badJSON, badTarget},
+			"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue",
+		}), badJSON, badTarget},
+		{"awsJson1.0", m("monitoring", "POST", "/", `{}`, map[string]string{
+			"Content-Type": "application/x-amz-json-1.0",
+			"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics", "X-Amzn-Query-Mode": "true",
+		}), badJSON, badTarget},
 		{"query", m("sts", "POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", form), badForm, badAction},
 		{"ec2", m("ec2", "POST", "/", "Action=DescribeVpcs&Version=2016-11-15", form), badForm, badAction},
 	}
@@ -141,41 +146,76 @@ func TestFaultsAreThoseOfARealEndpoint(t *testing.T) {
 		want   [5]string             // by dialect: restJson1, awsJson1.1, awsJson1.0, query, ec2
 		text   string
 	}{
-		{"unknown key", func(_ dialect, m *message) { m.key = "AKIANOBODY0000000000" }, nil, [5]string{"403 UnrecognizedClientException",
-			"400 UnrecognizedClientException", "400 UnrecognizedClientException", "403 InvalidClientTokenId", "401 AuthFailure"}, ""},
-		{"wrong secret", func(_ dialect, m *message) { m.secret += "x" }, nil, [5]string{"403 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure"}, ""},
-		{"changed body", nil, func(r *http.Request) { r.Body = http.NoBody }, [5]string{"403 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure"}, ""},
-		{"stale", func(_ dialect, m *message) { m.at = m.at.Add(-5*time.Minute - time.Second) }, nil, [5]string{"403 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "400 RequestExpired"},
-			"Signature expired: 20260102T025904Z is now earlier than 20260102T025905Z (20260102T030405Z - 5 min.)"},
-		{"early", func(_ dialect, m *message) { m.at = m.at.Add(5*time.Minute + time.Second) }, nil, [5]string{"403 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "400 RequestExpired"},
-			"Signature not yet current: 20260102T030906Z is still later than 20260102T030905Z (20260102T030405Z + 5 min.)"},
-		{"not signed", func(_ dialect, m *message) { m.key = "" }, nil, [5]string{"403 MissingAuthenticationTokenException",
+		{"unknown key", func(_ dialect, m *message) { m.key = "AKIANOBODY0000000000" }, nil, [5]string{
+			"403 UnrecognizedClientException",
+			"400 UnrecognizedClientException", "400 UnrecognizedClientException", "403 InvalidClientTokenId", "401 AuthFailure",
+		}, ""},
+		{"wrong secret", func(_ dialect, m *message) { m.secret += "x" }, nil, [5]string{
+			"403 InvalidSignatureException",
+			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure",
+		}, ""},
+		{"changed body", nil, func(r *http.Request) { r.Body = http.NoBody }, [5]string{
+			"403 InvalidSignatureException",
+			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure",
+		}, ""},
+		{
+			"stale", func(_ dialect, m *message) { m.at = m.at.Add(-5*time.Minute - time.Second) }, nil,
+			[5]string{
+				"403 InvalidSignatureException",
+				"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "400 RequestExpired",
+			},
+			"Signature expired: 20260102T025904Z is now earlier than 20260102T025905Z (20260102T030405Z - 5 min.)",
+		},
+		{
+			"early", func(_ dialect, m *message) { m.at = m.at.Add(5*time.Minute + time.Second) }, nil,
+			[5]string{
+				"403 InvalidSignatureException",
+				"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "400 RequestExpired",
+			},
+			"Signature not yet current: 20260102T030906Z is still later than 20260102T030905Z (20260102T030405Z + 5 min.)",
+		},
+		{"not signed", func(_ dialect, m *message) { m.key = "" }, nil, [5]string{
+			"403 MissingAuthenticationTokenException",
 			"400 MissingAuthenticationTokenException", "400 MissingAuthenticationTokenException", "403 MissingAuthenticationToken",
-			"401 AuthFailure"}, ""},
-		{"two authorizations", nil, func(r *http.Request) { r.Header.Add("Authorization", "x") }, [5]string{"400 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "400 SignatureDoesNotMatch", "400 AuthFailure"}, "2 Authorization headers"},
+			"401 AuthFailure",
+		}, ""},
+		{"two authorizations", nil, func(r *http.Request) { r.Header.Add("Authorization", "x") }, [5]string{
+			"400 InvalidSignatureException",
+			"400 InvalidSignatureException", "400 InvalidSignatureException", "400 SignatureDoesNotMatch", "400 AuthFailure",
+		}, "2 Authorization headers"},
 		{"signed header twice", nil, func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }, [5]string{
 			"400 IncompleteSignatureException", "400 IncompleteSignatureException", "400 IncompleteSignatureException", "400 IncompleteSignature",
-			"400 AuthFailure"}, "The signed header 'content-type' is given 2 times"},
-		{"other region", func(_ dialect, m *message) { m.region = "eu-west-1" }, nil, [5]string{"403 InvalidSignatureException",
-			"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure"},
-			"Credential should be scoped to a valid region, not 'eu-west-1'. This endpoint serves 'us-east-1'."},
-		{"too large", func(_ dialect, m *message) { m.body = big }, nil, [5]string{"413 RequestEntityTooLargeException",
+			"400 AuthFailure",
+		}, "The signed header 'content-type' is given 2 times"},
+		{
+			"other region", func(_ dialect, m *message) { m.region = "eu-west-1" }, nil,
+			[5]string{
+				"403 InvalidSignatureException",
+				"400 InvalidSignatureException", "400 InvalidSignatureException", "403 SignatureDoesNotMatch", "401 AuthFailure",
+			},
+			"Credential should be scoped to a valid region, not 'eu-west-1'. This endpoint serves 'us-east-1'.",
+		},
+		{"too large", func(_ dialect, m *message) { m.body = big }, nil, [5]string{
+			"413 RequestEntityTooLargeException",
 			"413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException",
-			"413 RequestEntityTooLargeException"}, "larger than 1048576 bytes"},
+			"413 RequestEntityTooLargeException",
+		}, "larger than 1048576 bytes"},
 		{"too large, length unknown", func(_ dialect, m *message) { m.body = big }, func(r *http.Request) { r.ContentLength = -1 }, [5]string{
 			"413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException",
-			"413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException"}, ""},
-		{"bad body", func(d dialect, m *message) { d.bad(m) }, nil, [5]string{"400 BadRequestException", "400 SerializationException",
-			"400 SerializationException", "400 MalformedQueryString", "400 MalformedQueryString"}, "malformed"},
-		{"unknown operation", func(d dialect, m *message) { d.unknown(m) }, nil, [5]string{"404 UnknownOperationException",
-			"400 UnknownOperationException", "400 UnknownOperationException", "400 InvalidAction", "400 InvalidAction"}, ""},
-		{"other service", func(_ dialect, m *message) { m.service = "glue" }, nil, [5]string{"404 UnknownServiceException",
-			"404 UnknownServiceException", "404 UnknownServiceException", "404 UnknownServiceException", ""}, "The service 'glue'"},
+			"413 RequestEntityTooLargeException", "413 RequestEntityTooLargeException",
+		}, ""},
+		{"bad body", func(d dialect, m *message) { d.bad(m) }, nil, [5]string{
+			"400 BadRequestException", "400 SerializationException",
+			"400 SerializationException", "400 MalformedQueryString", "400 MalformedQueryString",
+		}, "malformed"},
+		{"unknown operation", func(d dialect, m *message) { d.unknown(m) }, nil, [5]string{
+			"404 UnknownOperationException",
+			"400 UnknownOperationException", "400 UnknownOperationException", "400 InvalidAction", "400 InvalidAction",
+		}, ""},
+		{"other service", func(_ dialect, m *message) { m.service = "glue" }, nil, [5]string{
+			"404 UnknownServiceException",
+			"404 UnknownServiceException", "404 UnknownServiceException", "404 UnknownServiceException", "",
+		}, "The service 'glue'"},
 	}
 	for _, tt := range tests {
 		for i, d := range dialects() {
@@ -258,8 +298,10 @@ func fail(err error) error {
 }
 
 func TestFailuresOfOperationsSayNothingInternal(t *testing.T) {
-	want := map[string]string{"restJson1": "InternalServerErrorException", "awsJson1.1": "InternalFailure", "awsJson1.0": "InternalFailure",
-		"query": "InternalFailure", "ec2": "InternalError"}
+	want := map[string]string{
+		"restJson1": "InternalServerErrorException", "awsJson1.1": "InternalFailure", "awsJson1.0": "InternalFailure",
+		"query": "InternalFailure", "ec2": "InternalError",
+	}
 	for name, err := range map[string]error{"error": errors.New("secret canary"), "panic": errPanic, "nothing": nil} {
 		for _, d := range dialects() {
 			t.Run(name+"/"+d.name, func(t *testing.T) {
@@ -315,7 +357,8 @@ func TestScopeReachesTheOperation(t *testing.T) {
 	w := httptest.NewRecorder()
 	newFrontOf(t, signedAt, s).ServeHTTP(w, dialects()[3].request(t))
 	want := awsapi.Scope{Account: authn.AccountID, Region: "us-east-1", RequestID: w.Header().Get("X-Amzn-Requestid"), Principal: awsapi.Principal{
-		ARN: "arn:aws:iam::000000000000:root", Account: authn.AccountID, UserID: authn.AccountID, AccessKey: echo.Root().AccessKeyID}}
+		ARN: "arn:aws:iam::000000000000:root", Account: authn.AccountID, UserID: authn.AccountID, AccessKey: echo.Root().AccessKeyID,
+	}}
 	if got != want {
 		t.Errorf("scope %+v, want %+v", got, want)
 	}

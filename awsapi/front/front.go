@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -103,27 +104,29 @@ type call struct {
 
 // ServeHTTP answers a request. It never panics but to abort a connection.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{id: uuid.NewString(), start: f.deps.Now(), w: w, r: r, proto: guessProtocol(r),
-		queryMode: r.Header.Get("X-Amzn-Query-Mode") == "true"}
+	c := &call{
+		id: uuid.NewString(), start: f.deps.Now(), w: w, r: r, proto: guessProtocol(r),
+		queryMode: r.Header.Get("X-Amzn-Query-Mode") == "true",
+	}
 	h := w.Header()
 	h.Set("X-Amzn-Requestid", c.id)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if fault := f.checkOrigin(r); fault != nil {
-		f.answerFault(c, fault)
+		f.answerFault(r.Context(), c, fault)
 		return
 	}
 	if r.URL.EscapedPath() == "/health" && r.Method == http.MethodGet && r.Header.Get("Authorization") == "" && r.URL.RawQuery == "" {
 		f.health(w)
 		return
 	}
-	reply, err := f.handle(c)
+	reply, err := f.handle(r.Context(), c)
 	if err != nil {
-		f.answerFault(c, err)
+		f.answerFault(r.Context(), c, err)
 		return
 	}
 	f.send(c, reply)
-	f.logCall(c, reply.Status, nil)
+	f.logCall(r.Context(), c, reply.Status, nil)
 }
 
 func (f *Front) health(w http.ResponseWriter) {
@@ -135,10 +138,21 @@ func (f *Front) health(w http.ResponseWriter) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// handle takes a request through all checks and the operation. Errors that are not faults become internal failures.
-func (f *Front) handle(c *call) (protocol.Reply, error) {
-	signed := &sigv4.Request{Method: c.r.Method, Path: rawPath(c.r), Query: c.r.URL.RawQuery, Host: c.r.Host, Header: c.r.Header,
-		ContentLength: c.r.ContentLength}
+// handle takes a request through all checks and the operation. Errors that are not faults become internal failures; a panic on the way, in an
+// operation or because one returned what its model cannot hold, ends the request and not the process.
+func (f *Front) handle(ctx context.Context, c *call) (reply protocol.Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				panic(p)
+			}
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	signed := &sigv4.Request{
+		Method: c.r.Method, Path: rawPath(c.r), Query: c.r.URL.RawQuery, Host: c.r.Host, Header: c.r.Header,
+		ContentLength: c.r.ContentLength,
+	}
 	claim, err := sigv4.Parse(signed)
 	if err != nil {
 		f.guessService(c)
@@ -151,7 +165,7 @@ func (f *Front) handle(c *call) (protocol.Reply, error) {
 		return protocol.Reply{}, err
 	}
 	signed.Body = c.body
-	if err := f.authenticate(c, signed, claim); err != nil {
+	if err := f.authenticate(ctx, c, signed, claim); err != nil {
 		return protocol.Reply{}, err
 	}
 	in, err := f.input(c)
@@ -161,60 +175,35 @@ func (f *Front) handle(c *call) (protocol.Reply, error) {
 	if vs := f.codec.Validate(in.Interface()); len(vs) > 0 {
 		return protocol.Reply{}, protocol.ValidationFault(c.service.model, vs)
 	}
-	ctx := awsapi.WithScope(c.r.Context(), awsapi.Scope{Account: c.principal.Account, Region: f.cfg.Region, Principal: c.principal, RequestID: c.id})
-	out, err := c.call(ctx, in)
+	ctx = awsapi.WithScope(ctx, awsapi.Scope{Account: c.principal.Account, Region: f.cfg.Region, Principal: c.principal, RequestID: c.id})
+	out, err := c.op.call(ctx, in)
 	if err != nil {
 		return protocol.Reply{}, err
 	}
-	return f.encode(c, out)
-}
-
-// call runs the operation. A panic in it ends the request, not the process.
-func (c *call) call(ctx context.Context, in input) (out any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-				panic(p)
-			}
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return c.op.call(ctx, in)
-}
-
-// encode turns the output into a reply; a panic here means that the operation returned what the model cannot hold.
-func (f *Front) encode(c *call, out any) (reply protocol.Reply, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("encode the answer: panic: %v\n%s", p, debug.Stack())
-		}
-	}()
 	return f.codec.Output(c.proto, c.service.model, &c.op.model, c.id, out), nil
 }
 
 // answerFault sends err in the form that the client expects. Only faults have words for the caller; the text of other errors is logged.
-func (f *Front) answerFault(c *call, err error) {
+func (f *Front) answerFault(ctx context.Context, c *call, err error) {
 	fault := awsapi.AsFault(err)
 	if fault == nil {
 		fault = internalFailure(c)
-		if c.r.Context().Err() == nil {
-			f.log.ErrorContext(c.r.Context(), "api call failed", "api", c.apiName(), "request_id", c.id, "err", err)
+		if ctx.Err() == nil {
+			f.log.ErrorContext(ctx, "api call failed", "api", c.apiName(), "request_id", c.id, "err", err)
 		}
 	}
-	ctx := protocol.FaultContext{Protocol: c.proto, RequestID: c.id, QueryMode: c.queryMode && c.service != nil && c.service.model.QueryErrors}
+	form := protocol.FaultContext{Protocol: c.proto, RequestID: c.id, QueryMode: c.queryMode && c.service != nil && c.service.model.QueryErrors}
 	if c.service != nil {
-		ctx.Namespace = c.service.model.XMLNamespace
+		form.Namespace = c.service.model.XMLNamespace
 	}
-	reply := f.codec.Fault(ctx, fault)
+	reply := f.codec.Fault(form, fault)
 	f.send(c, reply)
-	f.logCall(c, reply.Status, err)
+	f.logCall(ctx, c, reply.Status, err)
 }
 
 func (f *Front) send(c *call, reply protocol.Reply) {
 	h := c.w.Header()
-	for name, values := range reply.Header {
-		h[name] = values
-	}
+	maps.Copy(h, reply.Header)
 	c.w.WriteHeader(reply.Status)
 	if len(reply.Body) > 0 {
 		_, _ = c.w.Write(reply.Body) // a client that went away is not our failure
@@ -222,13 +211,14 @@ func (f *Front) send(c *call, reply protocol.Reply) {
 }
 
 // logCall is the access log.
-func (f *Front) logCall(c *call, status int, err error) {
-	ctx := c.r.Context()
+func (f *Front) logCall(ctx context.Context, c *call, status int, err error) {
 	if !f.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := []any{"api", c.apiName(), "status", status, "request_id", c.id, "principal", c.principal.ARN, "remote", c.r.RemoteAddr,
-		"bytes", len(c.body), "dur", f.deps.Now().Sub(c.start)}
+	attrs := []any{
+		"api", c.apiName(), "status", status, "request_id", c.id, "principal", c.principal.ARN, "remote", c.r.RemoteAddr,
+		"bytes", len(c.body), "dur", f.deps.Now().Sub(c.start),
+	}
 	if err != nil {
 		attrs = append(attrs, "err", err)
 	}

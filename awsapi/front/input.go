@@ -45,6 +45,7 @@ func pickProtocol(m *awsapi.ServiceModel, r *http.Request) awsapi.Protocol {
 		if speaks(awsapi.EC2Query) {
 			return awsapi.EC2Query
 		}
+	default:
 	}
 	if speaks(guess) {
 		return guess
@@ -77,8 +78,9 @@ func (f *Front) input(c *call) (input, error) {
 		return f.jsonInput(c)
 	case awsapi.Query, awsapi.EC2Query:
 		return f.queryInput(c)
+	default:
+		return f.restInput(c)
 	}
-	return f.restInput(c)
 }
 
 // newInput makes the input to decode into. An operation that is not built says so before anything else is found wrong with the request.

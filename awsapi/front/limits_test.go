@@ -127,6 +127,9 @@ func TestServerLimits(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("%v, %v", resp, err)
 		}
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
 		_ = client.Close()
 		<-time.After(time.Second) // the server lingers after refusing
 	})

@@ -32,8 +32,10 @@ func newFront(t *testing.T, r *echo.Recorder, now time.Time) *front.Front {
 
 func newFrontOf(t testing.TB, now time.Time, services ...awsapi.Service) *front.Front {
 	t.Helper()
-	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{Log: slog.New(slog.DiscardHandler), Services: services,
-		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now }})
+	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{
+		Log: slog.New(slog.DiscardHandler), Services: services,
+		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +122,7 @@ func TestRecordedRequestsVerifyRouteAndDecode(t *testing.T) {
 			if !strings.HasPrefix(filepath.Base(path), name) {
 				t.Errorf("routed to %s", name)
 			}
-			want := filepath.Join("testdata/inputs", name+".json")
+			want := filepath.Join("testdata", "inputs", name+".json")
 			if *update && !written[want] {
 				written[want] = true
 				if err := os.WriteFile(want, append(got, '\n'), 0o666); err != nil {
@@ -187,8 +189,10 @@ func TestRecordedRequestsAreRefusedWhenChanged(t *testing.T) {
 	}
 	rec := new(echo.Recorder)
 	var now time.Time
-	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{Log: slog.New(slog.DiscardHandler), Services: echo.Services(rec),
-		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now }})
+	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{
+		Log: slog.New(slog.DiscardHandler), Services: echo.Services(rec),
+		AccessKey: authn.NewKeys(echo.Root()).AccessKey, Now: func() time.Time { return now },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

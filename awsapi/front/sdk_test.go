@@ -31,10 +31,12 @@ func sdkConfig(t *testing.T, h http.Handler) aws.Config {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	root := echo.Root()
-	return aws.Config{Region: echo.Region, BaseEndpoint: &s.URL, RetryMaxAttempts: 1, HTTPClient: s.Client(),
+	return aws.Config{
+		Region: echo.Region, BaseEndpoint: &s.URL, RetryMaxAttempts: 1, HTTPClient: s.Client(),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: root.AccessKeyID, SecretAccessKey: root.SecretAccessKey.Reveal()}, nil
-		})}
+		}),
+	}
 }
 
 // TestGoSDKRoundTripsEveryOperation sets every member of every input in the SDK's structs and compares what reaches the service; then compares
@@ -54,8 +56,7 @@ func TestGoSDKRoundTripsEveryOperation(t *testing.T) {
 		{secretsmanager.NewFromConfig(cfg), new(gensecrets.Service), nil},
 	} {
 		st := reflect.TypeOf(s.service).Elem()
-		for i := range st.NumField() {
-			op := st.Field(i)
+		for op := range st.Fields() {
 			method := reflect.ValueOf(s.client).MethodByName(op.Name)
 			if !method.IsValid() || slices.Contains(s.skip, op.Name) {
 				t.Logf("%s %s is not compared", st.PkgPath(), op.Name)
@@ -67,7 +68,7 @@ func TestGoSDKRoundTripsEveryOperation(t *testing.T) {
 				theirs := reflect.New(method.Type().In(1).Elem())
 				copyMembers(theirs.Elem(), ours.Elem())
 				res := method.Call([]reflect.Value{reflect.ValueOf(t.Context()), theirs})
-				if err, _ := res[1].Interface().(error); err != nil {
+				if err, _ := reflect.TypeAssert[error](res[1]); err != nil {
 					t.Fatal(err)
 				}
 				call := rec.Take()
@@ -123,7 +124,7 @@ func fillValid(v reflect.Value, tag reflect.StructTag, key, prefix string) {
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(k, e)
 	case reflect.String:
-		if e, ok := v.Interface().(interface{ EnumValues() []string }); ok {
+		if e, ok := reflect.TypeAssert[interface{ EnumValues() []string }](v); ok {
 			v.SetString(e.EnumValues()[0])
 			return
 		}
@@ -138,6 +139,8 @@ func fillValid(v reflect.Value, tag reflect.StructTag, key, prefix string) {
 		v.SetFloat(2)
 	case reflect.Bool:
 		v.SetBool(true)
+	default:
+		panic("no value for " + v.Type().String())
 	}
 }
 
@@ -185,8 +188,8 @@ func sameMembers(t *testing.T, path string, theirs, ours reflect.Value) {
 	}
 	switch {
 	case theirs.Type() == reflect.TypeFor[time.Time]():
-		a, _ := theirs.Interface().(time.Time)
-		if b, ok := ours.Interface().(time.Time); !ok || !a.Equal(b) {
+		a, _ := reflect.TypeAssert[time.Time](theirs)
+		if b, ok := reflect.TypeAssert[time.Time](ours); !ok || !a.Equal(b) {
 			t.Errorf("%s: %v there, %v here", path, theirs, ours)
 		}
 	case theirs.Kind() != ours.Kind():

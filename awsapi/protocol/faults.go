@@ -30,13 +30,13 @@ func DecodeFault(svc *awsapi.ServiceModel, err error) *awsapi.Fault {
 	switch svc.Validation {
 	case awsapi.BadRequestWithParameter, awsapi.BadRequest:
 		return badRequest(svc, path, "The request could not be read: "+reason+".")
-	case awsapi.MissingOrInvalid, awsapi.ValidationError:
-		if svc.Validation == awsapi.ValidationError {
-			return awsapi.NewFault(http.StatusBadRequest, "MalformedInput", "The request could not be read: %s.", reason)
-		}
+	case awsapi.ValidationError:
+		return awsapi.NewFault(http.StatusBadRequest, "MalformedInput", "The request could not be read: %s.", reason)
+	case awsapi.MissingOrInvalid:
 		return awsapi.NewFault(http.StatusBadRequest, "InvalidParameterValue", "The request could not be read: %s.", reason)
+	default:
+		return awsapi.NewFault(http.StatusBadRequest, "SerializationException", "The request could not be read: %s.", reason)
 	}
-	return awsapi.NewFault(http.StatusBadRequest, "SerializationException", "The request could not be read: %s.", reason)
 }
 
 func badRequest(svc *awsapi.ServiceModel, path, message string) *awsapi.Fault {
@@ -58,8 +58,9 @@ func ValidationFault(svc *awsapi.ServiceModel, vs []Violation) *awsapi.Fault {
 		return awsapi.NewFault(http.StatusBadRequest, "ValidationError", "%s", detected(vs))
 	case awsapi.InvalidParameterException:
 		return awsapi.NewFault(http.StatusBadRequest, "InvalidParameterException", "%s", detected(vs))
+	default:
+		return awsapi.NewFault(http.StatusBadRequest, "ValidationException", "%s", detected(vs))
 	}
-	return awsapi.NewFault(http.StatusBadRequest, "ValidationException", "%s", detected(vs))
 }
 
 // sentences is for services that have no fixed form: one sentence per violation.

@@ -166,8 +166,9 @@ func (j *jsonDecoder) value(n *node, v reflect.Value, member bool) error {
 			return refuse("a map is expected, not %s", describe(t))
 		}
 		return j.mapping(n, v)
+	default:
+		return jsonScalar(n, v, t)
 	}
-	return jsonScalar(n, v, t)
 }
 
 func (j *jsonDecoder) list(n *node, v reflect.Value) error {
@@ -251,6 +252,8 @@ func jsonScalar(n *node, v reflect.Value, t json.Token) error {
 			return refuse("the value is not base64: %v", err)
 		}
 		v.SetBytes(b)
+	default:
+		return wrong("another value")
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (e *jsonEncoder) value(b []byte, n *node, v reflect.Value) []byte {
 		}
 		return append(b, floatText(v.Float())...)
 	case kindTime:
-		t, _ := v.Interface().(time.Time)
+		t, _ := reflect.TypeAssert[time.Time](v)
 		format := n.rules.timeFormat
 		if format == "" {
 			format = e.timeFormat

@@ -69,8 +69,9 @@ type rules struct {
 
 // plan returns the plan of a struct type. It panics for a type that codegen cannot have written.
 func (c *Codec) plan(t reflect.Type) *structPlan {
-	if p, ok := c.structs.Load(t); ok {
-		return p.(*structPlan)
+	if known, ok := c.structs.Load(t); ok {
+		p, _ := known.(*structPlan)
+		return p
 	}
 	p := &structPlan{byWire: make(map[string]*field, t.NumField()), fields: make([]field, t.NumField())}
 	for i := range t.NumField() {
@@ -81,8 +82,8 @@ func (c *Codec) plan(t reflect.Type) *structPlan {
 		}
 		p.byWire[p.fields[i].wire] = &p.fields[i]
 	}
-	actual, _ := c.structs.LoadOrStore(t, p)
-	return actual.(*structPlan)
+	c.structs.Store(t, p) // two who build it at once build the same
+	return p
 }
 
 // newNode describes a use of type t, whose words are in the tag under key; the keys of what is inside t begin with prefix.
@@ -114,7 +115,7 @@ func newNode(t reflect.Type, tag reflect.StructTag, key, prefix string) *node {
 		n.kind = kindFloat
 	case t.Kind() == reflect.String:
 		n.kind = kindString
-		if e, ok := reflect.Zero(t).Interface().(awsapi.Enum); ok {
+		if e, ok := reflect.TypeAssert[awsapi.Enum](reflect.Zero(t)); ok {
 			n.kind, n.enum = kindEnum, e.EnumValues()
 		}
 	default:

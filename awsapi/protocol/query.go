@@ -134,11 +134,12 @@ func (q *queryDecoder) value(n *node, p *param, v reflect.Value) error {
 		return q.list(n, p, v)
 	case kindMap:
 		return q.mapping(n, p, v)
+	default:
+		if !p.has {
+			return refuse("a value is expected, not a structure")
+		}
+		return setText(n, v, p.value)
 	}
-	if !p.has {
-		return refuse("a value is expected, not a structure")
-	}
-	return setText(n, v, p.value)
 }
 
 // numbered returns the children 1, 2, 3... in order; gaps are tolerated, as the services do.

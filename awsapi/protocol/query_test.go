@@ -33,9 +33,11 @@ func TestQueryListsMapsAndStructures(t *testing.T) {
 	var role sts.AssumeRoleInput
 	err := c.DecodeQuery(params(t, "Action=AssumeRole&Version=2011-06-15&RoleArn=r&DurationSeconds=900&Tags.member.2.Key=k2&Tags.member.2.Value=&"+
 		"Tags.member.1.Key=k1&Tags.member.1.Value=v1&Tags.member.10.Key=k10&Tags.member.10.Value=v&TransitiveTagKeys=&PolicyArns.member.1.arn=a&Unknown=1"), false, &role)
-	want := sts.AssumeRoleInput{RoleArn: new("r"), DurationSeconds: new(int32(900)), TransitiveTagKeys: []string{},
+	want := sts.AssumeRoleInput{
+		RoleArn: new("r"), DurationSeconds: new(int32(900)), TransitiveTagKeys: []string{},
 		Tags:       []sts.Tag{{Key: new("k1"), Value: new("v1")}, {Key: new("k2"), Value: new("")}, {Key: new("k10"), Value: new("v")}},
-		PolicyArns: []sts.PolicyDescriptorType{{Arn: new("a")}}}
+		PolicyArns: []sts.PolicyDescriptorType{{Arn: new("a")}},
+	}
 	if d := cmp.Diff(want, role); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
 	}
@@ -43,8 +45,10 @@ func TestQueryListsMapsAndStructures(t *testing.T) {
 	err = c.DecodeQuery(params(t, "Namespace=n&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1.5&MetricData.member.1.Timestamp=2026-01-02T03:04:05Z&"+
 		"MetricData.member.1.Dimensions.member.1.Name=d&MetricData.member.1.Unit=Count"), false, &m)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	wantM := cloudwatch.PutMetricDataInput{Namespace: new("n"), MetricData: []cloudwatch.MetricDatum{{MetricName: new("m"), Value: new(1.5),
-		Timestamp: &at, Unit: cloudwatch.StandardUnitCount, Dimensions: []cloudwatch.Dimension{{Name: new("d")}}}}}
+	wantM := cloudwatch.PutMetricDataInput{Namespace: new("n"), MetricData: []cloudwatch.MetricDatum{{
+		MetricName: new("m"), Value: new(1.5),
+		Timestamp: &at, Unit: cloudwatch.StandardUnitCount, Dimensions: []cloudwatch.Dimension{{Name: new("d")}},
+	}}}
 	if d := cmp.Diff(wantM, m); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
 	}
@@ -98,30 +102,46 @@ func TestXMLAnswers(t *testing.T) {
 		out     any
 		want    string
 	}{
-		{"ec2 list", new(ec2.Service), "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{{VpcId: new("vpc-1"), IsDefault: new(true),
-			State: ec2.VpcStateAvailable, Tags: []ec2.Tag{{Key: new("a<b"), Value: new("")}}}, {}}},
+		{
+			"ec2 list", new(ec2.Service), "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{{
+				VpcId: new("vpc-1"), IsDefault: new(true),
+				State: ec2.VpcStateAvailable, Tags: []ec2.Tag{{Key: new("a<b"), Value: new("")}},
+			}, {}}},
 			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15"><requestId>ID</requestId>` +
 				`<vpcSet><item><isDefault>true</isDefault><tagSet><item><key>a&lt;b</key><value></value></item></tagSet><vpcId>vpc-1</vpcId>` +
-				`<state>available</state></item><item></item></vpcSet></DescribeVpcsResponse>`},
-		{"ec2 empty list", new(ec2.Service), "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{}},
+				`<state>available</state></item><item></item></vpcSet></DescribeVpcsResponse>`,
+		},
+		{
+			"ec2 empty list", new(ec2.Service), "DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: []ec2.Vpc{}},
 			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15"><requestId>ID</requestId>` +
-				`<vpcSet></vpcSet></DescribeVpcsResponse>`},
-		{"ec2 without output", new(ec2.Service), "CreateTags", &ec2.CreateTagsOutput{},
+				`<vpcSet></vpcSet></DescribeVpcsResponse>`,
+		},
+		{
+			"ec2 without output", new(ec2.Service), "CreateTags", &ec2.CreateTagsOutput{},
 			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<CreateTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15"><requestId>ID</requestId>` +
-				`<return>true</return></CreateTagsResponse>`},
-		{"query without output", new(iam.Service), "DeleteRole", &iam.DeleteRoleOutput{},
-			`<DeleteRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></DeleteRoleResponse>`},
-		{"query list and time", new(iam.Service), "ListRoles", &iam.ListRolesOutput{Roles: []iam.Role{{RoleName: new("r"), CreateDate: &at}}, IsTruncated: new(false)},
+				`<return>true</return></CreateTagsResponse>`,
+		},
+		{
+			"query without output", new(iam.Service), "DeleteRole", &iam.DeleteRoleOutput{},
+			`<DeleteRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></DeleteRoleResponse>`,
+		},
+		{
+			"query list and time", new(iam.Service), "ListRoles", &iam.ListRolesOutput{Roles: []iam.Role{{RoleName: new("r"), CreateDate: &at}}, IsTruncated: new(false)},
 			`<ListRolesResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ListRolesResult><Roles><member><RoleName>r</RoleName>` +
 				`<CreateDate>2026-01-02T03:04:05.678Z</CreateDate></member></Roles><IsTruncated>false</IsTruncated></ListRolesResult>` +
-				`<ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></ListRolesResponse>`},
-		{"query map", new(iam.Service), "GetAccountSummary", &iam.GetAccountSummaryOutput{SummaryMap: map[iam.SummaryKeyType]int32{"Users": 2, "Groups": 1}},
+				`<ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></ListRolesResponse>`,
+		},
+		{
+			"query map", new(iam.Service), "GetAccountSummary", &iam.GetAccountSummaryOutput{SummaryMap: map[iam.SummaryKeyType]int32{"Users": 2, "Groups": 1}},
 			`<GetAccountSummaryResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetAccountSummaryResult><SummaryMap>` +
 				`<entry><key>Groups</key><value>1</value></entry><entry><key>Users</key><value>2</value></entry></SummaryMap></GetAccountSummaryResult>` +
-				`<ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></GetAccountSummaryResponse>`},
-		{"characters XML cannot hold", new(sts.Service), "GetCallerIdentity", &sts.GetCallerIdentityOutput{Arn: new("a\x00\x1b]]>\r\n")},
+				`<ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></GetAccountSummaryResponse>`,
+		},
+		{
+			"characters XML cannot hold", new(sts.Service), "GetCallerIdentity", &sts.GetCallerIdentityOutput{Arn: new("a\x00\x1b]]>\r\n")},
 			`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>a` + "\uFFFD\uFFFD" +
-				`]]&gt;&#xD;&#xA;</Arn></GetCallerIdentityResult><ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></GetCallerIdentityResponse>`},
+				`]]&gt;&#xD;&#xA;</Arn></GetCallerIdentityResult><ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></GetCallerIdentityResponse>`,
+		},
 	}
 	var c Codec
 	for _, tt := range tests {
@@ -178,21 +198,35 @@ func TestConstraintsOfTheModel(t *testing.T) {
 	}{
 		{"good", &sts.AssumeRoleInput{RoleArn: new("arn:aws:iam::000000000000:role/r"), RoleSessionName: new("ok")}, nil},
 		{"missing", &sts.AssumeRoleInput{RoleSessionName: new("ok")}, []Violation{{Path: "RoleArn", Missing: true, Must: "not be null"}}},
-		{"short, and counted in characters", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("é", 19)), RoleSessionName: new("ok")},
-			[]Violation{{Path: "RoleArn", Value: strings.Repeat("é", 19), Must: "have length greater than or equal to 20"}}},
-		{"pattern means all of it", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok\nno")},
-			[]Violation{{Path: "RoleSessionName", Value: "ok\nno", Must: `satisfy regular expression pattern: [\w+=,.@-]*`}}},
-		{"number", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok"), DurationSeconds: new(int32(899))},
-			[]Violation{{Path: "DurationSeconds", Value: "899", Must: "have value greater than or equal to 900"}}},
-		{"element and member of element", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok"),
-			TransitiveTagKeys: []string{"ok", ""}, Tags: []sts.Tag{{}}}, []Violation{
-			{Path: "Tags.1.Key", Missing: true, Must: "not be null"}, {Path: "Tags.1.Value", Missing: true, Must: "not be null"},
+		{
+			"short, and counted in characters", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("é", 19)), RoleSessionName: new("ok")},
+			[]Violation{{Path: "RoleArn", Value: strings.Repeat("é", 19), Must: "have length greater than or equal to 20"}},
+		},
+		{
+			"pattern means all of it", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok\nno")},
+			[]Violation{{Path: "RoleSessionName", Value: "ok\nno", Must: `satisfy regular expression pattern: [\w+=,.@-]*`}},
+		},
+		{
+			"number", &sts.AssumeRoleInput{RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok"), DurationSeconds: new(int32(899))},
+			[]Violation{{Path: "DurationSeconds", Value: "899", Must: "have value greater than or equal to 900"}},
+		},
+		{"element and member of element", &sts.AssumeRoleInput{
+			RoleArn: new(strings.Repeat("a", 20)), RoleSessionName: new("ok"),
+			TransitiveTagKeys: []string{"ok", ""}, Tags: []sts.Tag{{}},
+		}, []Violation{
+			{Path: "Tags.1.Key", Missing: true, Must: "not be null"},
+			{Path: "Tags.1.Value", Missing: true, Must: "not be null"},
 			{Path: "TransitiveTagKeys.2", Must: "have length greater than or equal to 1"},
-			{Path: "TransitiveTagKeys.2", Must: `satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`}}},
-		{"secret", &sts.AssumeRoleWithSAMLInput{RoleArn: new(strings.Repeat("a", 20)), PrincipalArn: new(strings.Repeat("a", 20)), SAMLAssertion: new("abc")},
-			[]Violation{{Path: "SAMLAssertion", Secret: true, Must: "have length greater than or equal to 4"}}},
-		{"enumeration", &ec2.CreateVpcInput{InstanceTenancy: "nowhere"},
-			[]Violation{{Path: "instanceTenancy", Enum: true, Value: "nowhere", Must: "satisfy enum value set: [default, dedicated, host]"}}},
+			{Path: "TransitiveTagKeys.2", Must: `satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`},
+		}},
+		{
+			"secret", &sts.AssumeRoleWithSAMLInput{RoleArn: new(strings.Repeat("a", 20)), PrincipalArn: new(strings.Repeat("a", 20)), SAMLAssertion: new("abc")},
+			[]Violation{{Path: "SAMLAssertion", Secret: true, Must: "have length greater than or equal to 4"}},
+		},
+		{
+			"enumeration", &ec2.CreateVpcInput{InstanceTenancy: "nowhere"},
+			[]Violation{{Path: "instanceTenancy", Enum: true, Value: "nowhere", Must: "satisfy enum value set: [default, dedicated, host]"}},
+		},
 	}
 	var c Codec
 	for _, tt := range tests {
@@ -211,8 +245,8 @@ func TestEveryGeneratedTypeHasAPlan(t *testing.T) {
 	for _, s := range allServices() {
 		st := reflect.TypeOf(s).Elem()
 		seen := map[reflect.Type]bool{}
-		for i := range st.NumField() {
-			f := st.Field(i).Type
+		for field := range st.Fields() {
+			f := field.Type
 			walk(&c, f.In(1).Elem(), seen)
 			walk(&c, f.Out(0).Elem(), seen)
 		}

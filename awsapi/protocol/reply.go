@@ -43,8 +43,9 @@ func contentType(p awsapi.Protocol) string {
 		return "text/xml;charset=UTF-8"
 	case awsapi.RPCv2CBOR:
 		return "application/cbor"
+	default:
+		return "application/json"
 	}
-	return "application/json"
 }
 
 // Output encodes out, a pointer to the operation's generated output struct.
@@ -56,10 +57,9 @@ func (c *Codec) Output(p awsapi.Protocol, svc *awsapi.ServiceModel, op *awsapi.O
 	switch p {
 	case awsapi.Query, awsapi.EC2Query:
 		return newReply(status, contentType(p), c.outputXML(p, svc, op, requestID, out))
-	case awsapi.JSON10, awsapi.JSON11:
+	default:
 		return newReply(status, contentType(p), c.AppendJSON(nil, out, "unixTimestamp"))
 	}
-	return newReply(status, contentType(p), c.AppendJSON(nil, out, "unixTimestamp"))
 }
 
 func (c *Codec) outputXML(p awsapi.Protocol, svc *awsapi.ServiceModel, op *awsapi.OperationModel, requestID string, out any) []byte {

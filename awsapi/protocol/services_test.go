@@ -14,6 +14,8 @@ import (
 )
 
 func allServices() []awsapi.Service {
-	return []awsapi.Service{new(cloudwatch.Service), new(ec2.Service), new(iam.Service), new(kafka.Service), new(kafkaconnect.Service),
-		new(kms.Service), new(logs.Service), new(secretsmanager.Service), new(sts.Service)}
+	return []awsapi.Service{
+		new(cloudwatch.Service), new(ec2.Service), new(iam.Service), new(kafka.Service), new(kafkaconnect.Service),
+		new(kms.Service), new(logs.Service), new(secretsmanager.Service), new(sts.Service),
+	}
 }

@@ -58,7 +58,7 @@ func text(n *node, v reflect.Value, timeFormat string) string {
 	case kindFloat:
 		return floatText(v.Float())
 	case kindTime:
-		t, _ := v.Interface().(time.Time)
+		t, _ := reflect.TypeAssert[time.Time](v)
 		if n.rules.timeFormat != "" {
 			timeFormat = n.rules.timeFormat
 		}
@@ -68,8 +68,9 @@ func text(n *node, v reflect.Value, timeFormat string) string {
 		return formatISO8601(t)
 	case kindBlob:
 		return base64.StdEncoding.EncodeToString(v.Bytes())
+	default:
+		return v.String()
 	}
-	return v.String()
 }
 
 // DecodePath fills the members of in that travel in the path and the query string of a restJson1 request. labels are the path's values by

@@ -88,13 +88,16 @@ func (w *validator) value(path string, n *node, v reflect.Value) {
 		}
 	case kindEnum:
 		if !slices.Contains(n.enum, v.String()) {
-			w.add(Violation{Path: path, Enum: true, Value: short(v.String()),
-				Must: "satisfy enum value set: [" + strings.Join(n.enum, ", ") + "]"})
+			w.add(Violation{
+				Path: path, Enum: true, Value: short(v.String()),
+				Must: "satisfy enum value set: [" + strings.Join(n.enum, ", ") + "]",
+			})
 		}
 	case kindInt:
 		w.bounds(path, n, v, float64(v.Int()))
 	case kindFloat:
 		w.bounds(path, n, v, v.Float())
+	case kindBool, kindTime: // models do not constrain them
 	}
 }
 

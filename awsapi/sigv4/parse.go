@@ -74,7 +74,10 @@ func parseHeader(r *Request, authorization string) (*Claim, error) {
 	}
 	c.SessionToken = r.Header.Get("X-Amz-Security-Token")
 	c.payloadHash = r.Header.Get("X-Amz-Content-Sha256")
-	return c, c.checkPayloadForm(r.Method)
+	if err := c.checkPayloadForm(r.Method); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // setHeaderTime takes X-Amz-Date, or Date when there is no other; the one taken must be signed.
@@ -143,7 +146,10 @@ func parsePresigned(r *Request, query []pair) (*Claim, error) {
 		}
 		c.payloadHash = h
 	}
-	return c, c.checkPayloadForm(r.Method)
+	if err := c.checkPayloadForm(r.Method); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *Claim) setCredential(s string) error {

@@ -24,7 +24,7 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		for name, src := range files {
-			path := filepath.Join("../../gen", s.name, name)
+			path := filepath.Join("..", "..", "gen", s.name, name)
 			want[path] = true
 			got, err := os.ReadFile(path)
 			if err != nil {
@@ -100,8 +100,10 @@ func TestGoPattern(t *testing.T) {
 }
 
 func TestCamel(t *testing.T) {
-	for in, want := range map[string]string{"PER_TOPIC_PER_BROKER": "PerTopicPerBroker", "kafka.m5.large": "KafkaM5Large", "TLS": "Tls",
-		"us-east-1": "UsEast1", "awsExclusive": "AwsExclusive", "": "Empty"} {
+	for in, want := range map[string]string{
+		"PER_TOPIC_PER_BROKER": "PerTopicPerBroker", "kafka.m5.large": "KafkaM5Large", "TLS": "Tls",
+		"us-east-1": "UsEast1", "awsExclusive": "AwsExclusive", "": "Empty",
+	} {
 		if got := camel(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}

@@ -133,7 +133,10 @@ func readModel(dir string) (*model, error) {
 	if err := json.Unmarshal(b, m); err != nil {
 		return nil, fmt.Errorf("%s: %w", files[0], err)
 	}
-	return m, m.check()
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", files[0], err)
+	}
+	return m, nil
 }
 
 // check refuses what the generator would otherwise get wrong in silence.

@@ -60,7 +60,7 @@ func Services(r *Recorder) []awsapi.Service {
 		for i := range v.NumField() {
 			op, t := v.Type().Field(i).Name, v.Field(i).Type()
 			v.Field(i).Set(reflect.MakeFunc(t, func(args []reflect.Value) []reflect.Value {
-				if _, ok := args[0].Interface().(context.Context); !ok {
+				if _, ok := reflect.TypeAssert[context.Context](args[0]); !ok {
 					panic("no context")
 				}
 				r.put(&Call{Service: name, Operation: op, Input: args[1].Interface()})
@@ -102,8 +102,8 @@ func Fill(v reflect.Value, depth int) {
 			v.Set(reflect.ValueOf(Time()))
 			return
 		}
-		for i := range v.NumField() {
-			Fill(v.Field(i), depth+1)
+		for _, field := range v.Fields() {
+			Fill(field, depth+1)
 		}
 	case reflect.Slice:
 		if v.Type() == reflect.TypeFor[[]byte]() {
@@ -121,7 +121,7 @@ func Fill(v reflect.Value, depth int) {
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(k, e)
 	case reflect.String:
-		if e, ok := v.Interface().(awsapi.Enum); ok {
+		if e, ok := reflect.TypeAssert[awsapi.Enum](v); ok {
 			v.SetString(e.EnumValues()[0])
 			return
 		}
@@ -134,5 +134,7 @@ func Fill(v reflect.Value, depth int) {
 		v.SetFloat(float64(float32(math.Pi)))
 	case reflect.Bool:
 		v.SetBool(true)
+	default:
+		panic("echo: no value for " + v.Type().String())
 	}
 }

@@ -50,7 +50,8 @@ func run(client, out, listen string) error {
 	keys := authn.NewKeys(echo.Root())
 	names := &apiNames{}
 	f, err := front.New(front.Config{Region: echo.Region}, front.Deps{
-		Log: slog.New(names), Services: echo.Services(new(echo.Recorder)), AccessKey: keys.AccessKey, Now: time.Now})
+		Log: slog.New(names), Services: echo.Services(new(echo.Recorder)), AccessKey: keys.AccessKey, Now: time.Now,
+	})
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("X-Amz-Signature") {
 		name += "_presigned"
 	}
-	fmt.Println(name, rec.names.err)
+	fmt.Fprintln(os.Stdout, name, rec.names.err)
 	if rec.names.err != "" && !strings.HasPrefix(rec.names.err, "UnsupportedProtocol") {
 		return // a client asking for a refusal, to see whether it can read it
 	}
