@@ -41,8 +41,9 @@ type Coordinator[S State] struct {
 	loads  chan struct{} // bounds concurrent loads
 	decode *batch.Decoder
 
-	mu    sync.Mutex
-	slots map[int32]*slot[S]
+	mu       sync.Mutex
+	slots    map[int32]*slot[S]
+	followed chan struct{} // closed, and replaced, when slots were made those of a newer image
 }
 
 // slot is a partition that this broker leads in one leader epoch.
@@ -71,7 +72,7 @@ const (
 func New[S State](cfg Config, deps Deps[S]) *Coordinator[S] {
 	return &Coordinator[S]{
 		cfg: cfg, deps: deps, timers: NewTimers(), loads: make(chan struct{}, loadsMax),
-		decode: batch.NewDecoder(decodedBytesMax), slots: make(map[int32]*slot[S]),
+		decode: batch.NewDecoder(decodedBytesMax), slots: make(map[int32]*slot[S]), followed: make(chan struct{}),
 	}
 }
 
@@ -136,6 +137,8 @@ func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *im
 		sctx, s.cancel = context.WithCancel(ctx)
 		wg.Go(func() { c.load(sctx, s) })
 	}
+	close(c.followed)
+	c.followed = make(chan struct{})
 	c.mu.Unlock()
 	for _, s := range gone {
 		c.drop(s)
@@ -148,6 +151,8 @@ func led(t *image.Topic, i int32, b metadata.BrokerID) (metadata.PartitionAssign
 	}
 	return t.Partitions[i], true
 }
+
+func isLed(t *image.Topic, i int32, b metadata.BrokerID) bool { _, ok := led(t, i, b); return ok }
 
 // drop stops a slot: its load, if it is still under way, else its shard.
 func (c *Coordinator[S]) drop(s *slot[S]) {
@@ -215,38 +220,46 @@ func (c *Coordinator[S]) Do(ctx context.Context, i int32, fn func(S)) error {
 }
 
 func (c *Coordinator[S]) await(ctx context.Context, i int32) (*slot[S], error) {
-	s := c.slot(i)
-	if s == nil {
-		// The image may be a moment ahead of Run: then it will be there at once, after a load.
-		topic, _ := c.deps.Image.Current().Topic(c.cfg.Topic)
-		if _, ok := led(topic, i, c.cfg.Broker); ok {
-			return nil, kerr.CoordinatorLoadInProgress
-		}
-		return nil, kerr.NotCoordinator
+	c.mu.Lock()
+	s := c.slots[i]
+	c.mu.Unlock()
+	if s != nil && s.serves() {
+		return s, nil
 	}
-	select {
-	case <-s.ready:
-	default:
-		t := time.NewTimer(loadWait)
-		defer t.Stop()
+	timeout := time.NewTimer(loadWait)
+	defer timeout.Stop()
+	for {
+		c.mu.Lock()
+		s, followed := c.slots[i], c.followed
+		c.mu.Unlock()
+		var ready chan struct{}
+		if s != nil {
+			ready = s.ready
+		} else if topic, _ := c.deps.Image.Current().Topic(c.cfg.Topic); !isLed(topic, i, c.cfg.Broker) {
+			return nil, kerr.NotCoordinator
+		} // else the image is a moment ahead of Run
 		select {
-		case <-s.ready:
-		case <-t.C:
+		case <-ready:
+			if s.shard == nil {
+				return nil, kerr.NotCoordinator
+			}
+			return s, nil
+		case <-followed:
+		case <-timeout.C:
 			return nil, kerr.CoordinatorLoadInProgress
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	if s.shard == nil {
-		return nil, kerr.NotCoordinator
-	}
-	return s, nil
 }
 
-func (c *Coordinator[S]) slot(i int32) *slot[S] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.slots[i]
+func (s *slot[S]) serves() bool {
+	select {
+	case <-s.ready:
+		return s.shard != nil
+	default:
+		return false
+	}
 }
 
 // Each calls fn for every shard that serves, in order of partitions, one lock at a time. It waits a moment for those that load, and

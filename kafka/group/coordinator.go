@@ -97,11 +97,32 @@ func partitionFor(id string, partitions int) int32 {
 
 // do calls fn with the state of the group's shard.
 func (c *Coordinator) do(ctx context.Context, id string, fn func(*state)) error {
-	t, ok := c.deps.Image.Current().Topic(image.ConsumerOffsets)
-	if !ok || len(t.Partitions) == 0 {
-		return kerr.NotCoordinator
+	img := c.deps.Image.Current()
+	t, ok := img.Topic(image.ConsumerOffsets)
+	if !ok {
+		if t, ok = c.awaitTopic(ctx, img); !ok {
+			return kerr.NotCoordinator
+		}
 	}
 	return c.shards.Do(ctx, partitionFor(id, len(t.Partitions)), fn)
+}
+
+// topicWait is how long a request waits for __consumer_offsets to show in this broker's image. The broker that created it has told the
+// client to come here, perhaps a moment before we know.
+const topicWait = 200 * time.Millisecond
+
+func (c *Coordinator) awaitTopic(ctx context.Context, img *image.Image) (*image.Topic, bool) {
+	ctx, cancel := context.WithTimeout(ctx, topicWait)
+	defer cancel()
+	for {
+		var err error
+		if img, err = c.deps.Image.Await(ctx, img.Revision+1); err != nil {
+			return nil, false
+		}
+		if t, ok := img.Topic(image.ConsumerOffsets); ok {
+			return t, true
+		}
+	}
 }
 
 // Join handles JoinGroup. It waits for the end of the join phase.

@@ -33,8 +33,8 @@ type Offset struct {
 func (s *state) commit(c Commit, reply func([]error, error)) {
 	g := s.groups[c.Group]
 	if g == nil {
-		if c.Generation >= 0 || c.Member != "" || c.Instance != "" {
-			reply(nil, commitWithoutGroup(c))
+		if c.Generation >= 0 {
+			reply(nil, kerr.IllegalGeneration)
 			return
 		}
 		g = newGroup(s, c.Group)
@@ -76,14 +76,6 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 		}
 		reply(errs, nil)
 	})
-}
-
-// commitWithoutGroup is Kafka's answer to a member of a group that does not exist.
-func commitWithoutGroup(c Commit) error {
-	if c.Generation < 0 {
-		return kerr.UnknownMemberID
-	}
-	return kerr.IllegalGeneration
 }
 
 // mayCommit checks that the commit comes from a member of the current generation, or from outside while the group has no members (G1).

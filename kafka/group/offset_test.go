@@ -25,7 +25,7 @@ func TestCommitIsChecked(t *testing.T) {
 			return b.commit(Commit{Group: "g", Generation: generation, Member: member, Offsets: offsets(5, 0)}).within(t, time.Second)
 		}
 		b.wantErr(commit(3, "x"), kerr.IllegalGeneration) // no such group
-		b.wantErr(commit(-1, ""), nil)
+		b.wantErr(commit(-1, "x"), nil)                   // generation -1 is from outside
 		ids := b.form(2)
 		b.wantErr(commit(1, ids[0]), nil)
 		b.wantErr(commit(0, ids[0]), kerr.IllegalGeneration)
