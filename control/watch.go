@@ -72,20 +72,20 @@ func (c *Controller) watchSessionsOnce(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	prefix := metadata.ClusterPrefix("")
-	prefix = strings.TrimSuffix(prefix, "/")     // ClusterPrefix of no cluster ends in two slashes
-	_, rev, err := c.store.List(ctx, prefix+"?") // no such key: only the revision is wanted
-	if err != nil {
-		return false
-	}
-	c.enqueueAll() // whatever happened before rev is seen by looking
-	for b := range c.store.Watch(ctx, prefix, rev+1) {
+	prefix = strings.TrimSuffix(prefix, "/") // ClusterPrefix of no cluster ends in two slashes
+	watched := false
+	for b := range c.store.Watch(ctx, prefix, 0) {
+		if !watched && b.Err == nil {
+			watched = true
+			c.enqueueAll() // whatever happened before is seen by looking
+		}
 		for _, e := range b.Events {
 			if cluster, ok := sessionCluster(prefix, e.Key); ok {
 				c.enqueue(cluster)
 			}
 		}
 	}
-	return true
+	return watched
 }
 
 // sessionCluster returns the cluster's uuid if key is a broker's session.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"slices"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -59,7 +60,7 @@ func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	case e.Level >= zapcore.ErrorLevel:
 		level = slog.LevelError
 	}
-	all := append(c.fields[:len(c.fields):len(c.fields)], fields...)
+	all := slices.Concat(c.fields, fields)
 	attrs := make([]slog.Attr, 0, len(all)+1)
 	attrs = append(attrs, slog.String("detail", e.Message))
 	for k, v := range attributes(all) {
