@@ -123,7 +123,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	}
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{
-		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets),
+		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets), Registerer: deps.Registerer,
 		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
 	})
 	b.count.init()

@@ -82,7 +82,7 @@ var brokerConfigs = []Config{
 	{Name: "offsets.topic.compression.codec", Type: Int, Default: "0", Only: []string{"0"}, Why: "offsets are stored uncompressed", Doc: "Codec of the offsets topic."},
 	{Name: "offsets.topic.num.partitions", Type: Int, Default: "50", Bounds: atLeast(1), Doc: "Partitions of the offsets topic, when it is created."},
 	{Name: "offsets.topic.replication.factor", Type: Short, Default: "3", Bounds: atLeast(1), Doc: "Replication factor of the offsets topic; at most the number of brokers is used."},
-	{Name: "offsets.topic.segment.bytes", Type: Int, Default: "104857600", Bounds: atLeast(1), Doc: "segment.bytes of the offsets topic, when it is created."},
+	{Name: "offsets.topic.segment.bytes", Type: Int, Default: "104857600", Bounds: atLeast(1048576), Doc: "segment.bytes of the offsets topic, when it is created."},
 	{Name: "producer.id.expiration.ms", Type: Int, Default: "86400000", Bounds: atLeast(1), Mode: ClusterWide, Effect: "Stored; producer state does not expire yet.", Doc: "How long an idle producer's sequences are remembered."},
 	{Name: "queued.max.requests", Type: Int, Default: "500", Bounds: atLeast(1), Effect: Storage, Doc: "Requests that may wait for a thread."},
 	{Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Bounds: atLeast(0), Effect: Replication, Doc: "Bytes a follower fetches for a partition."},

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/coordinator"
@@ -28,6 +29,7 @@ type Deps struct {
 	// CreateTopic creates __consumer_offsets, with at most as many replicas as there are brokers, and returns when this broker's image shows
 	// it; that it exists already is no error.
 	CreateTopic func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error
+	Registerer  prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Coordinator serves the groups whose partition of __consumer_offsets this broker leads. Its methods block until the answer is known
@@ -35,15 +37,16 @@ type Deps struct {
 type Coordinator struct {
 	settings Settings
 	deps     Deps
+	metrics  *metrics
 	shards   *coordinator.Coordinator[*state]
 }
 
 // New returns a Coordinator that serves nothing until Run.
 func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
-	c := &Coordinator{settings: settings, deps: deps}
+	c := &Coordinator{settings: settings, deps: deps, metrics: newMetrics(deps.Registerer)}
 	c.shards = coordinator.New(coordinator.Config{Topic: image.ConsumerOffsets, Broker: broker}, coordinator.Deps[*state]{
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
-		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.topicID, deps.Log) },
+		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.topicID, c.metrics, deps.Log) },
 	})
 	return c
 }

@@ -25,7 +25,9 @@ func (s *state) sweep() {
 		done := func(err error) {
 			if err != nil {
 				s.log.Warn("expired offsets not removed", "group", g.id, "err", err)
+				return
 			}
+			s.metrics.expired.Add(float64(len(gone)))
 		}
 		if g.idle() && len(gone) == len(g.offsets) {
 			g.bury(done)

@@ -234,6 +234,7 @@ func (g *group) arm(m *member, d time.Duration) {
 			g.arm(m, left)
 			return
 		}
+		g.state.metrics.expelled.Inc()
 		g.state.log.Info("group member expired", "group", g.id, "member", m.id)
 		g.expel(m)
 	})

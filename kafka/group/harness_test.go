@@ -142,7 +142,7 @@ func (b *bench) open(timers *coordinator.Timers) {
 	settings := testSettings
 	b.shard = coordinator.NewShard(0, b.log, timers)
 	b.topics = map[string]metadata.TopicID{"t": testTopic}
-	b.state = newState(b.shard, &settings, func(name string) (metadata.TopicID, bool) { id, ok := b.topics[name]; return id, ok }, slog.New(slog.NewTextHandler(b.t.Output(), nil)))
+	b.state = newState(b.shard, &settings, func(name string) (metadata.TopicID, bool) { id, ok := b.topics[name]; return id, ok }, newMetrics(nil), slog.New(slog.NewTextHandler(b.t.Output(), nil)))
 	if err := b.shard.Load(b.t.Context(), b.state, batch.NewDecoder(1<<20)); err != nil {
 		b.t.Fatal(err)
 	}

@@ -71,7 +71,10 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 	switch {
 	case g.status == Dead:
 		fail(kerr.CoordinatorNotAvailable)
-	case g.full(j.Member), len(g.pending) >= pendingMax && j.Member == "":
+	case j.Member == "" && len(g.pending) >= pendingMax:
+		s.metrics.idsRefused.Inc()
+		reply(JoinResult{Err: kerr.GroupMaxSizeReached, Generation: -1})
+	case g.full(j.Member):
 		if m := g.members[j.Member]; m != nil {
 			g.expel(m)
 		}

@@ -71,6 +71,7 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 			reply(nil, commitError(err))
 			return
 		}
+		s.metrics.commits.Add(float64(len(taken)))
 		for _, i := range taken {
 			g.offsets[topicPartition{c.Offsets[i].Topic, c.Offsets[i].Partition}] = committed[i]
 		}

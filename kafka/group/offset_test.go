@@ -216,7 +216,7 @@ func TestPartitionFor(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, discard())
+	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, newMetrics(nil), discard())
 	g := newGroup(s, "g")
 	g.add(&member{id: "m", instance: "i", protocols: []Protocol{{Name: "range", Metadata: []byte("x")}}})
 	r := g.groupRecord(map[string][]byte{"m": []byte("y")})
@@ -225,7 +225,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(r.Key, r.Value)
 	f.Add(r.Key, []byte(nil))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, discard())
+		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, newMetrics(nil), discard())
 		_ = s.Replay(key, value) // must not panic or take memory by what a length says
 	})
 }

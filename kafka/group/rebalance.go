@@ -75,6 +75,7 @@ func (g *group) completeJoin() {
 	}
 	g.rebalance = rebalance{}
 	g.generation++
+	g.state.metrics.rebalances.Inc()
 	clear(g.pendingSync)
 	if len(g.members) == 0 {
 		g.protocolName = ""

@@ -11,6 +11,7 @@ import (
 type state struct {
 	shard    *coordinator.Shard
 	settings *Settings
+	metrics  *metrics
 	log      *slog.Logger
 	topics   func(name string) (metadata.TopicID, bool) // those that exist now
 	groups   map[string]*group
@@ -18,8 +19,10 @@ type state struct {
 
 var _ coordinator.State = (*state)(nil)
 
-func newState(shard *coordinator.Shard, settings *Settings, topics func(string) (metadata.TopicID, bool), log *slog.Logger) *state {
-	return &state{shard: shard, settings: settings, topics: topics, log: log.With("partition", shard.Index()), groups: make(map[string]*group)}
+func newState(shard *coordinator.Shard, settings *Settings, topics func(string) (metadata.TopicID, bool), m *metrics, log *slog.Logger) *state {
+	return &state{
+		shard: shard, settings: settings, topics: topics, metrics: m, log: log.With("partition", shard.Index()), groups: make(map[string]*group),
+	}
 }
 
 // Loaded implements coordinator.State: members get a whole session to show that they are still there.
