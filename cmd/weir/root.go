@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(usage)
 	root.AddCommand(newUp(), newEnv(), newStatus(), newVersion(), newBroker())
 	cmd, err := root.ExecuteContextC(ctx)
 	return report(cmd, err, stderr)

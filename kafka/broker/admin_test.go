@@ -217,13 +217,11 @@ func TestConfigRefusals(t *testing.T) {
 	r, _, ctx := newAdmin(t, nil)
 	cl := r.client()
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	for _, res := range []kmsg.DescribeConfigsRequestResource{
+	req.Resources = []kmsg.DescribeConfigsRequestResource{
 		{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"},
 		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "3"},
 		{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "none"},
 		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: ""},
-	} {
-		req.Resources = append(req.Resources, res)
 	}
 	resp, err := cl.Broker(1).RetriableRequest(ctx, req)
 	if err != nil {

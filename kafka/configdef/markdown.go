@@ -2,6 +2,7 @@ package configdef
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -62,7 +63,7 @@ func (c *Config) values() string {
 		if f == nil {
 			return ""
 		}
-		return fmt.Sprintf("%v", int64(*f))
+		return strconv.FormatInt(int64(*f), 10)
 	}
 	switch b := c.Bounds; {
 	case b.Or != nil:

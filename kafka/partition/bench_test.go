@@ -20,6 +20,7 @@ func (l *nullLog) Append(_ context.Context, es []wal.Entry) error {
 	}
 	return nil
 }
+
 func (l *nullLog) Read(context.Context, wal.Position) iter.Seq2[wal.Entry, error] {
 	return func(func(wal.Entry, error) bool) {}
 }

@@ -75,9 +75,7 @@ func serve(c net.Conn, got chan<- []byte) {
 		switch req := req.(type) {
 		case *kmsg.ApiVersionsRequest:
 			resp := resp.(*kmsg.ApiVersionsResponse)
-			for _, k := range []kmsg.ApiVersionsResponseApiKey{{ApiKey: 0, MaxVersion: 9}, {ApiKey: 3, MaxVersion: 8}, {ApiKey: 18, MaxVersion: 3}} {
-				resp.ApiKeys = append(resp.ApiKeys, k)
-			}
+			resp.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: 0, MaxVersion: 9}, {ApiKey: 3, MaxVersion: 8}, {ApiKey: 18, MaxVersion: 3}}
 		case *kmsg.MetadataRequest:
 			resp := resp.(*kmsg.MetadataResponse)
 			resp.Brokers = []kmsg.MetadataResponseBroker{{NodeID: 1, Host: "broker", Port: 9092}}
@@ -151,7 +149,7 @@ func TestClientBatchesAreValidAndReadBack(t *testing.T) {
 			for i := HeaderBytes; i < len(b); i += 29 {
 				bad := bytes.Clone(b)
 				bad[i] ^= 0xff
-				for _, err := range d.Records(bad[:]) {
+				for _, err := range d.Records(bad) {
 					if err != nil {
 						break
 					}

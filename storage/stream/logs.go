@@ -41,7 +41,7 @@ func (l *Logs) Number(log wal.Log, seq uint64) uint32 {
 	if n := len(files); n > 0 && files[n-1] == f {
 		return uint32(n - 1)
 	}
-	grown := append(files, f) // readers of the shorter slice never look at what lies behind it
+	grown := append(files, f) //nolint:gocritic // readers of the shorter slice never look at what lies behind it
 	l.files.Store(&grown)
 	return uint32(len(grown) - 1)
 }

@@ -29,6 +29,7 @@ func (l *gateLog) Append(_ context.Context, es []wal.Entry) error {
 	l.started <- slices.Clone(es)
 	return <-l.result
 }
+
 func (l *gateLog) Read(context.Context, wal.Position) iter.Seq2[wal.Entry, error] {
 	return func(func(wal.Entry, error) bool) {}
 }

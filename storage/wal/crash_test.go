@@ -336,8 +336,10 @@ func (s *story) entries(base int, large bool) []Entry {
 			}
 			payload = payload[:size:size]
 		}
-		e := Entry{Type: Data, Partition: Partition{Topic: [16]byte{byte(s.rng.IntN(5))}, Index: int32(s.rng.IntN(3))},
-			LeaderEpoch: 1, BaseOffset: int64(base), AppendMs: int64(s.rng.Uint32()), Payload: payload}
+		e := Entry{
+			Type: Data, Partition: Partition{Topic: [16]byte{byte(s.rng.IntN(5))}, Index: int32(s.rng.IntN(3))},
+			LeaderEpoch: 1, BaseOffset: int64(base), AppendMs: int64(s.rng.Uint32()), Payload: payload,
+		}
 		if s.rng.IntN(8) == 0 {
 			e.Type = LogStart
 		}

@@ -175,8 +175,10 @@ func table(kafka, weir []round) string {
 	}{
 		{"start, empty state, to the first acknowledged record", func(r round) float64 { return float64(r.first) }, duration},
 		{"CPU time until then, all processes", func(r round) float64 { return float64(r.firstCPU) }, duration},
-		{fmt.Sprintf("restart with %d topics of %d partitions, to the next acknowledged record", topics+1, partitions),
-			func(r round) float64 { return float64(r.restart) }, duration},
+		{
+			fmt.Sprintf("restart with %d topics of %d partitions, to the next acknowledged record", topics+1, partitions),
+			func(r round) float64 { return float64(r.restart) }, duration,
+		},
 		{"clean stop", func(r round) float64 { return float64(r.stop) }, duration},
 		{"memory of one idle broker (PSS)", func(r round) float64 { return float64(r.broker.pssBytes) }, size},
 		{"memory of one idle broker (RSS)", func(r round) float64 { return float64(r.broker.rssBytes) }, size},
