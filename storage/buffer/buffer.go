@@ -96,6 +96,7 @@ func (b *Buffer) Cap() int { return len(b.mem) }
 // Retain adds a reference. The caller must hold one; retaining a buffer without references panics.
 func (b *Buffer) Retain() {
 	if b.refs.Add(1) <= 1 {
+		b.refs.Add(-1) // it stays released: a Release that follows must panic too
 		panic("buffer: Retain of a released buffer")
 	}
 }
