@@ -27,11 +27,13 @@ func (a Address) String() string { return net.JoinHostPort(a.IP, strconv.Itoa(in
 // other than Linux have 127.0.0.1 only), brokers get distinct ports of 127.0.0.1.
 //
 // Several nodes may run on a computer, which know nothing of each other. A node reserves each of its addresses with a UDP socket on it:
-// the broker's TCP listener comes and goes with its process, and two nodes that start at once must not choose the same block.
+// the broker's TCP listener comes and goes with its process, and two nodes that start at once must not choose the same block. Claims
+// (claims.go) do the same for nodes that do not run at the same time.
 type addresses struct {
 	free   func(Address) bool               // can be listened on now
 	hold   func(Address) (io.Closer, error) // reserves it among nodes
 	usable func() bool                      // 127.0.1.1 can be bound at all
+	claims *claims
 
 	mu    sync.Mutex
 	given map[brokerKey]Address
@@ -44,9 +46,10 @@ type brokerKey struct {
 	broker  metadata.BrokerID
 }
 
-func newAddresses() *addresses {
+func newAddresses(data string) *addresses {
 	return &addresses{
-		free: canBind, hold: reserve, usable: hasLoopbackBlock,
+		claims: newClaims(data),
+		free:   canBind, hold: reserveUDP, usable: hasLoopbackBlock,
 		given: make(map[brokerKey]Address), held: make(map[brokerKey]io.Closer),
 	}
 }
@@ -73,7 +76,42 @@ func (a *addresses) release(k brokerKey) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dropLocked(k)
+	addr, ok := a.given[k]
 	delete(a.given, k)
+	if !ok {
+		return
+	}
+	for other, at := range a.given {
+		if other.cluster == k.cluster && place(at) == place(addr) {
+			return
+		}
+	}
+	a.claims.drop(place(addr), k.cluster)
+}
+
+// place is what is claimed among nodes: a block, or an address and port where there are no blocks.
+func place(a Address) string {
+	if block := blockOf(a); block > 0 {
+		return fmt.Sprintf("127.%d.%d", block>>8, block&255)
+	}
+	return fmt.Sprintf("%s-%d", a.IP, a.Port)
+}
+
+// reserve reserves the address of a broker whose process runs already.
+func (a *addresses) reserve(k brokerKey) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	addr, ok := a.given[k]
+	if !ok || a.held[k] != nil {
+		return nil
+	}
+	a.claims.take(place(addr), k.cluster)
+	c, err := a.hold(addr)
+	if err != nil {
+		return inUse(addr, err)
+	}
+	a.held[k] = c
+	return nil
 }
 
 func (a *addresses) dropLocked(k brokerKey) {
@@ -99,6 +137,7 @@ func (a *addresses) give(k brokerKey, size int) (Address, error) {
 	defer a.mu.Unlock()
 	addr, kept := a.given[k]
 	if kept {
+		a.claims.take(place(addr), k.cluster) // whoever has it: the address is the broker's for life
 		return addr, a.takeLocked(k, addr)
 	}
 	for range holdTries {
@@ -132,19 +171,23 @@ func (a *addresses) takeLocked(k brokerKey, addr Address) error {
 	return nil
 }
 
+// errInUse means that an address is another's at the moment.
+var errInUse = errors.New("is in use")
+
 func inUse(addr Address, cause error) error {
-	if owner := PortOwner(addr); owner != "" {
-		return fmt.Errorf("its address %s is in use by %s", addr, owner)
-	}
+	by := ""
 	if cause != nil {
-		return fmt.Errorf("its address %s is in use by another node: %w", addr, cause)
+		by = " by another weir"
 	}
-	return fmt.Errorf("its address %s is in use", addr)
+	if owner := PortOwner(addr); owner != "" {
+		by = " by " + owner
+	}
+	return fmt.Errorf("its address %s %w%s", addr, errInUse, by)
 }
 
 func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
 	if !a.usable() {
-		return a.choosePortLocked()
+		return a.choosePortLocked(k)
 	}
 	if k.broker < 1 || k.broker > brokersMax {
 		return Address{}, fmt.Errorf("broker %d: a cluster's brokers on one machine are numbered 1 to %d", k.broker, brokersMax)
@@ -161,8 +204,9 @@ func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
 		}
 	}
 	for block := 1; block < blocks; block++ {
-		if !taken[block] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) {
-			return inBlock(block, k.broker), nil
+		mine := inBlock(block, k.broker)
+		if !taken[block] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) && a.claims.take(place(mine), k.cluster) {
+			return mine, nil
 		}
 	}
 	return Address{}, errors.New("no block of addresses in 127.0.0.0/8 is free")
@@ -183,14 +227,14 @@ func (a *addresses) blockFree(block, size int) bool {
 	return true
 }
 
-func (a *addresses) choosePortLocked() (Address, error) {
+func (a *addresses) choosePortLocked(k brokerKey) (Address, error) {
 	taken := make(map[Address]bool)
 	for _, addr := range a.given {
 		taken[addr] = true
 	}
 	for i := range portsMax {
 		addr := Address{IP: "127.0.0.1", Port: int32(portsFrom + i*portsStep)}
-		if !taken[addr] && a.free(addr) {
+		if !taken[addr] && a.free(addr) && a.claims.take(place(addr), k.cluster) {
 			return addr, nil
 		}
 	}
@@ -210,8 +254,8 @@ func blockOf(a Address) int {
 	return int(ip[1])<<8 | int(ip[2])
 }
 
-// reserve takes the UDP port of the same number. Nothing is received on it.
-func reserve(a Address) (io.Closer, error) {
+// reserveUDP takes the UDP port of the same number. Nothing is received on it.
+func reserveUDP(a Address) (io.Closer, error) {
 	return net.ListenPacket("udp4", a.String())
 }
 

@@ -73,7 +73,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		cfg:          cfg,
 		store:        deps.Store,
 		log:          deps.Log,
-		addresses:    newAddresses(),
+		addresses:    newAddresses(cfg.Dir),
 		findLeftover: findLeftover,
 		killed:       make(chan struct{}),
 		registered:   make(chan struct{}),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,8 +48,9 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
 	taken := map[Address]bool{{"127.0.1.2", 9092}: true} // another program has one address of the first block
-	a := newAddresses()
+	a := newAddresses(t.TempDir())
 	a.free = func(addr Address) bool { return !taken[addr] }
 	a.usable = func() bool { return true }
 	a.hold = noHold
@@ -69,7 +72,7 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
-	a = newAddresses()
+	a = newAddresses(t.TempDir())
 	a.free = func(addr Address) bool { return !taken[addr] }
 	a.usable = func() bool { return false }
 	a.hold = noHold
@@ -85,7 +88,7 @@ func TestTwoNodesChooseDifferentBlocks(t *testing.T) {
 	if !hasLoopbackBlock() {
 		t.Skip("this system has no addresses in 127.0.1.0/24")
 	}
-	a, b := newAddresses(), newAddresses()
+	a, b := newAddresses(t.TempDir()), newAddresses(t.TempDir())
 	defer a.close()
 	defer b.close()
 	one, err := a.give(brokerKey{"c", 1}, 3)
@@ -102,6 +105,36 @@ func TestTwoNodesChooseDifferentBlocks(t *testing.T) {
 	b.keep(brokerKey{"e", 1}, one)
 	if _, err := b.give(brokerKey{"e", 1}, 3); err == nil {
 		t.Error("an address was given that another node has reserved")
+	}
+}
+
+func TestClaimsOutliveTheirNode(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ours, other := t.TempDir(), t.TempDir()
+	mine, theirs := newClaims(ours), newClaims(other)
+	if !theirs.take("127.0.1", "c") || mine.take("127.0.1", "c") || !theirs.take("127.0.1", "c") {
+		t.Error("a claim does not keep others out, or keeps its owner out")
+	}
+	if mine.drop("127.0.1", "c"); mine.take("127.0.1", "c") {
+		t.Error("a claim was dropped by another")
+	}
+	// A cluster that is gone does not need its block any more.
+	long := time.Now().Add(-2 * youngClaim)
+	if err := os.Chtimes(filepath.Join(theirs.dir, "127.0.1"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if !mine.take("127.0.1", "c") {
+		t.Error("a claim outlives its cluster")
+	}
+	mine.drop("127.0.1", "c")
+	if !theirs.take("127.0.1", "d") {
+		t.Error("a claim that was dropped is kept")
+	}
+	if err := os.RemoveAll(other); err != nil {
+		t.Fatal(err)
+	}
+	if !mine.take("127.0.1", "c") {
+		t.Error("a claim outlives its data directory")
 	}
 }
 
@@ -123,6 +156,7 @@ func fakeProcess(pid int, end exit, after time.Duration) *process {
 }
 
 func TestCrashLoopSlowsDownAndGoesOn(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
 		store := metadata.NewMem()
 		defer store.Close()

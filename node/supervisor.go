@@ -147,6 +147,9 @@ func (s *supervisor) findLeftover() {
 		return
 	}
 	s.log.Info("adopted a running broker process", "pid", p.pid)
+	if err := s.n.addresses.reserve(s.key); err != nil {
+		s.log.Warn("the address of an adopted broker is not reserved", "err", err)
+	}
 	s.served = true
 	s.status.Restart = s.spec.Restart
 	s.report(resource.BrokerRunning)
@@ -233,7 +236,11 @@ func (s *supervisor) pauseAfter(served bool, reason string) {
 // startOnce starts the broker, or sets a pause.
 func (s *supervisor) startOnce(ctx context.Context) {
 	if err := s.prepare(ctx); err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, errInUse):
+			s.awaitAddress(err)
+		default:
 			s.log.Warn("broker cannot be started", "err", err)
 			s.pauseAfter(false, err.Error())
 		}
@@ -250,6 +257,18 @@ func (s *supervisor) startOnce(ctx context.Context) {
 	s.status.Restart = s.spec.Restart
 	s.log.Info("broker started", "pid", p.pid, "address", s.status.Address)
 	s.report(resource.BrokerStarting)
+}
+
+// addressPause is how often an address that another has is looked at. That costs nothing, and no process was started for it.
+const addressPause = 500 * time.Millisecond
+
+func (s *supervisor) awaitAddress(err error) {
+	s.pause = addressPause
+	if s.status.LastExit != err.Error() || s.status.State != resource.BrokerBackOff {
+		s.log.Warn("broker cannot be started yet", "err", err)
+		s.status.LastExit = err.Error()
+		s.report(resource.BrokerBackOff)
+	}
 }
 
 // prepare does what must be true before a process starts: it has an address that is on record and free, and directories.
