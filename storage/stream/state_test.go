@@ -160,8 +160,11 @@ func TestExtents(t *testing.T) {
 		var x Extents
 		var model []Extent
 		base := int64(0)
-		for range n {
-			e := Extent{Base: base, LastDelta: uint32(rng.IntN(5)), MaxTimestamp: int64(rng.IntN(1000))}
+		for i := range n {
+			e := Extent{
+				Base: base, LastDelta: uint32(rng.IntN(5)), MaxTimestamp: int64(rng.IntN(1000)) - 1,
+				File: uint32(i / 50), Off: rng.Uint32(), Len: rng.Uint32(),
+			}
 			base = e.Last() + 1
 			x.add(e)
 			model = append(model, e)
@@ -215,6 +218,41 @@ func TestExtents(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A partition that takes small appends for hours keeps little for each.
+func TestExtentsAreSmall(t *testing.T) {
+	var x Extents
+	off := uint32(4096)
+	const n = 100 * extentsPerBlock
+	for i := range int64(n) {
+		if off > 100<<20 {
+			off = 4096
+		}
+		x.add(Extent{Base: i, MaxTimestamp: 1_700_000_000_000 + i, File: uint32(i / 10_000), Off: off, Len: 1100})
+		off += 1100 + 4096
+	}
+	size := 0
+	for i := range x.blocks {
+		size += len(x.blocks[i].packed) + cap(x.blocks[i].plain)*32
+	}
+	if size > 12*n {
+		t.Errorf("%d extents take %d bytes", n, size)
+	}
+}
+
+func BenchmarkExtentsFrom(b *testing.B) {
+	var x Extents
+	for i := range int64(1 << 20) {
+		x.add(Extent{Base: i, MaxTimestamp: i, Off: uint32(i * 1200), Len: 1100})
+	}
+	at := int64(0)
+	for b.Loop() {
+		for e := range x.From(at) {
+			at = (e.Base + 7919) % (1 << 20)
+			break
+		}
+	}
 }
 
 // Whatever an entry holds, Apply answers; what it takes continues the offsets.
