@@ -128,6 +128,7 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 	if err := o.openAll(k, state, revision); err != nil {
 		return nil, err
 	}
+	o.log.Info("partitions taken", "partitions", len(o.leaders.Keys()), "stream", string(o.streamID()), "dur", o.now().Sub(o.started))
 	return o, nil
 }
 

@@ -20,6 +20,9 @@
 //     Nothing of a failed commit was written (the log's contract) or visible, so its offsets are given out again.
 //   - Any other error of the log is final: everything queued fails, Enqueue fails from then on, and Run returns the error. The
 //     process must exit; its successor replays what really became durable.
+//   - Sequence numbers and expiry of producers take their time from the entries, never from a clock, so that a replay gives the same state.
+//   - The account of the tail cache charges a whole buffer to the first entry that lies in it, since the smallest slice keeps all of it alive.
+//   - Extents are packed 128 at a time; finding one unpacks its block. Only reads that miss the tail cache do that.
 //   - Extents name their file by a number of Logs, in the order in which recovery and the committer first saw the files. Numbers mean
 //     nothing in another process.
 package stream
