@@ -23,6 +23,12 @@ import (
 	"weir/aws/sts"
 	"weir/awsapi"
 	"weir/awsapi/front"
+	"weir/awsapi/gen/cloudwatch"
+	"weir/awsapi/gen/iam"
+	"weir/awsapi/gen/kafkaconnect"
+	"weir/awsapi/gen/kms"
+	"weir/awsapi/gen/logs"
+	"weir/awsapi/gen/secretsmanager"
 	"weir/control"
 	"weir/control/resource"
 	"weir/metadata"
@@ -304,12 +310,18 @@ func (u *Up) newFront(log *slog.Logger, store metadata.Store, root authn.Root) (
 	})
 }
 
-// services are the AWS services that are served.
+// services are the AWS services that are served. The empty ones are known and answer that none of their operations is built yet.
 func services(store metadata.Store) []awsapi.Service {
 	return []awsapi.Service{
 		awskafka.New(store),
 		ec2.New(store),
 		sts.New(),
+		&cloudwatch.Service{},
+		&iam.Service{},
+		&kafkaconnect.Service{},
+		&kms.Service{},
+		&logs.Service{},
+		&secretsmanager.Service{},
 	}
 }
 
