@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -41,9 +42,15 @@ func RunBroker(ctx context.Context, config string) (err error) {
 		return err
 	}
 	defer logs.Close()
-	log := slog.New(slog.NewTextHandler(logs, nil)).With("cluster", h.ClusterName)
+	level := slog.LevelInfo
+	if h.LogLevel != "" {
+		if err := level.UnmarshalText([]byte(h.LogLevel)); err != nil {
+			return fmt.Errorf("log level of the broker: %w", err)
+		}
+	}
+	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})).With("cluster", h.ClusterName)
 	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid())
-	err = runBroker(ctx, h, log)
+	err = ended(ctx, runBroker(ctx, h, log))
 	if err != nil {
 		log.Error("broker ends", "broker", h.Broker, "err", err)
 	} else {

@@ -297,6 +297,7 @@ func (u *Up) newNode(dir *dataDir, log *slog.Logger, gr *ground) (*node.Node, er
 		Metadata:    []string{gr.etcd.Endpoint()},
 		VCPU:        runtime.NumCPU(),
 		MemoryBytes: machineMemory(),
+		LogLevel:    u.cfg.LogLevel,
 	}, node.Deps{Store: gr.etcd.Store(), Log: log})
 }
 

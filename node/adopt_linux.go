@@ -65,16 +65,30 @@ func open(id Identity, config string) (*process, error) {
 		return nil, errNotRunning
 	}
 	p := adoptedProcess(id.PID)
-	p.terminate = func() error { return unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0) }
-	p.kill = func() error { return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }
+	p.terminate = func() error { return sendSignal(handle, unix.SIGTERM) }
+	p.kill = func() error { return sendSignal(handle, unix.SIGKILL) }
 	go func() { // ends with the process, which the supervisor waits for
 		defer close(p.done)
 		p.end = exit{code: -1, reason: "ended; how is unknown, as it was started by an earlier run"}
 		if err := waitFor(handle); err != nil {
 			p.end.reason = "lost sight of it: " + err.Error()
 		}
+		_ = handle.Close()
 	}()
 	return p, nil
+}
+
+// sendSignal signals the process of the handle, whatever has its id by now. A closed handle is one of a process that ended.
+func sendSignal(handle *os.File, sig unix.Signal) error {
+	conn, err := handle.SyscallConn()
+	if err != nil {
+		return os.ErrProcessDone
+	}
+	var sent error
+	if err := conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
+		return os.ErrProcessDone
+	}
+	return sent
 }
 
 // isProcess compares what is known of the process with the process that has its id now.

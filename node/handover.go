@@ -25,6 +25,7 @@ type Handover struct {
 	Metadata    []string            `json:"metadata"`  // etcd endpoints
 	MemoryBytes int64               `json:"memoryBytes"`
 	Properties  map[string]string   `json:"properties"`
+	LogLevel    string              `json:"logLevel,omitempty"`
 	Restart     int64               `json:"restart"`  // BrokerSpec.Restart that this process is for
 	Build       string              `json:"build"`    // of the program that should run
 	NotifyFD    uintptr             `json:"notifyFD"` // NotifyReady writes here
@@ -34,7 +35,6 @@ type Handover struct {
 const (
 	ExitClaimed      = 80 // another process runs this broker
 	ExitAddressInUse = 81
-	ExitFenced       = 82 // its stream was sealed by a successor
 )
 
 // BrokerDir is where a broker keeps everything, below the data directory.

@@ -27,6 +27,7 @@ type Config struct {
 	// VCPU and MemoryBytes are what the machine has; zero VCPU means that of the Go runtime.
 	VCPU        int
 	MemoryBytes int64
+	LogLevel    string // of brokers
 	// StopTimeout is how long a broker may take to stop before it is killed; zero means 30 s.
 	StopTimeout time.Duration
 }

@@ -310,6 +310,7 @@ func (s *supervisor) handover() Handover {
 		Metadata:    s.n.cfg.Metadata,
 		MemoryBytes: s.spec.MemoryBytes,
 		Properties:  s.spec.Properties,
+		LogLevel:    s.n.cfg.LogLevel,
 		Restart:     s.spec.Restart,
 		Build:       s.n.cfg.Build,
 		NotifyFD:    notifyFD,
