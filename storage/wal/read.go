@@ -45,9 +45,9 @@ func (l *File) read(ctx context.Context, from Position, fn func(*Entry) bool) er
 
 	var pos uint64 // where the file before ended
 	for first := true; ; first = false {
-		end := s.end // of a file that is not the last it does not change
-		if s == last {
-			end = lastEnd
+		end := lastEnd // as of the lock: that of the last file grows with each append
+		if s != last {
+			end = s.end
 		}
 		sc, more, err := l.readSpan(ctx, s, end, s == last, from, fn)
 		if err != nil || !more {
