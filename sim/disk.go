@@ -436,13 +436,13 @@ func (l *lock) Close() error {
 }
 
 // Free implements disk.FS.
-func (d *Disk) Free() (int64, error) {
+func (d *Disk) Space() (free, total int64, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.capacity == 0 {
-		return 1 << 40, nil
+		return 1 << 40, 1 << 40, nil
 	}
-	return max(d.capacity-d.used, 0), nil
+	return max(d.capacity-d.used, 0), d.capacity, nil
 }
 
 // CheckLocal implements disk.FS.

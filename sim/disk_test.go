@@ -202,7 +202,7 @@ func TestFullDisk(t *testing.T) {
 	if n, err := f.WriteAt(make([]byte, 3*SectorBytes), 2*SectorBytes); n != 2*SectorBytes || !errors.Is(err, disk.ErrNoSpace) {
 		t.Errorf("WriteAt = %d, %v", n, err)
 	}
-	if n, err := d.Free(); n != 0 || err != nil {
+	if n, _, err := d.Space(); n != 0 || err != nil {
 		t.Errorf("Free = %d, %v", n, err)
 	}
 	put(t, f, 0, make([]byte, 4*SectorBytes)) // overwriting needs no space

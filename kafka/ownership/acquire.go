@@ -58,6 +58,7 @@ type Owner struct {
 	now         func() time.Time
 
 	disk    disk.FS
+	reserve int64 // bytes of the file system that the log leaves free
 	lock    io.Closer
 	older   []*wal.File // of earlier incarnations, read only
 	own     *wal.File

@@ -22,6 +22,12 @@ const (
 	poolDir  = walDir + "/free" // files of dropped logs, to be used again
 )
 
+// Of the file system, this much is left to others: a twentieth, and not more than it takes to act.
+const (
+	reserveShare    = 20
+	reserveBytesMax = 2 << 30
+)
+
 func (o *Owner) streamID() metadata.StreamID {
 	return metadata.NewStreamID(o.cfg.Broker, o.incarnation)
 }
@@ -34,6 +40,11 @@ func (o *Owner) lockLogs() (err error) {
 	if err := o.disk.SyncDir("."); err != nil {
 		return fmt.Errorf("make the log's directory: %w", err)
 	}
+	_, total, err := o.disk.Space()
+	if err != nil {
+		return fmt.Errorf("look at the log's file system: %w", err)
+	}
+	o.reserve = min(total/reserveShare, reserveBytesMax)
 	if o.lock, err = o.disk.Lock(lockName); err != nil {
 		return fmt.Errorf("lock the log: %w", err)
 	}
@@ -43,6 +54,7 @@ func (o *Owner) lockLogs() (err error) {
 func (o *Owner) walConfig(id metadata.StreamID) (dir string, cfg wal.Config) {
 	cfg = o.cfg.WAL
 	cfg.Stream, cfg.Pool, cfg.Log = string(id), poolDir, o.log
+	cfg.ReserveBytes = o.reserve
 	return path.Join(walDir, string(id)), cfg
 }
 

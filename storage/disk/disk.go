@@ -31,8 +31,8 @@ type FS interface {
 	// Lock takes an exclusive advisory lock on the file, creating it, and returns ErrLocked at once if another process holds it.
 	// The lock ends with Close or with the process.
 	Lock(name string) (io.Closer, error)
-	// Free returns the bytes that can still be written to the file system.
-	Free() (int64, error)
+	// Space returns how many bytes can still be written to the file system, and how many it holds in all.
+	Space() (free, total int64, err error)
 	// CheckLocal returns ErrNetwork if the directory lies on a network file system.
 	CheckLocal() error
 }

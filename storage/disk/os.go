@@ -107,12 +107,12 @@ func (o *osFS) Lock(name string) (io.Closer, error) {
 	return f, nil
 }
 
-func (o *osFS) Free() (int64, error) {
-	n, err := free(o.root)
+func (o *osFS) Space() (free, total int64, err error) {
+	free, total, err = space(o.root)
 	if err != nil {
-		return 0, &fs.PathError{Op: "statfs", Path: o.root, Err: err}
+		return 0, 0, &fs.PathError{Op: "statfs", Path: o.root, Err: err}
 	}
-	return n, nil
+	return free, total, nil
 }
 
 func (o *osFS) CheckLocal() error {

@@ -65,12 +65,13 @@ func (f *osFile) datasync() error {
 	}
 }
 
-func free(root string) (int64, error) {
+func space(root string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(root, &st); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // Bsize is 32 bits wide on some architectures
+	size := int64(st.Bsize) //nolint:unconvert // 32 bits wide on some architectures
+	return int64(st.Bavail) * size, int64(st.Blocks) * size, nil
 }
 
 // networkKind names the network file system that root is on, "" for a local one.

@@ -23,6 +23,6 @@ func (f *osFile) writev(bufs [][]byte, off int64) (int, error) {
 func (f *osFile) datasync() error { return f.f.Sync() }
 
 // free is not known here: writes report a full disk themselves.
-func free(string) (int64, error) { return math.MaxInt64, nil }
+func space(string) (free, total int64, err error) { return math.MaxInt64, math.MaxInt64, nil }
 
 func networkKind(string) (string, error) { return "", nil }

@@ -99,7 +99,7 @@ func TestDirectoryOperations(t *testing.T) {
 	if _, err := d.Open("a/y", os.O_RDONLY, 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("open of a removed file: %v", err)
 	}
-	if n, err := d.Free(); err != nil || n <= 0 {
+	if n, total, err := d.Space(); err != nil || n <= 0 || total < n {
 		t.Errorf("Free = %d, %v", n, err)
 	}
 	if err := d.CheckLocal(); err != nil {

@@ -18,6 +18,8 @@
 //     torn frame is overwritten rather than left in front of it.
 //   - A bad frame is read three times before it counts as torn: a bit that flipped on the way from the disk must not cost acknowledged
 //     bytes.
+//   - Appends stop before the disk is full (Config.ReserveBytes), because the metadata live on the same disk, and a control plane that
+//     cannot write ends. What lies between two looks at the free space is a sixteenth of the reserve.
 //   - A frame that failed for lack of space is overwritten by the next one at the same place, never followed by it.
 //   - Files that were used before hold old frames. Each file has a random salt in the seed of all its checksums, so they are noise.
 //   - Sizes of files grow fourfold from a small first one, and the next file is made only when half of the current one is used: an idle

@@ -203,3 +203,29 @@ func TestRefusedFrameDoesNotComeBack(t *testing.T) {
 		closeLog(t, r)
 	}
 }
+
+func TestAppendsLeaveTheReserve(t *testing.T) {
+	d := sim.NewDisk(1)
+	d.SetCapacity(1 << 20)
+	cfg := smallFiles()
+	cfg.ReserveBytes = 256 << 10
+	l := create(t, d, cfg)
+	defer closeLog(t, l)
+	var err error
+	for range 1000 {
+		if err = l.Append(t.Context(), []Entry{data(1, 1, 0, string(make([]byte, 4000)))}); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrFull) {
+		t.Fatalf("Append = %v, want ErrFull", err)
+	}
+	free, _, err := d.Space()
+	if least := cfg.ReserveBytes - cfg.ReserveBytes/8; err != nil || free < least {
+		t.Errorf("%d bytes are left (%v), want %d at least", free, err, least)
+	}
+	d.SetCapacity(2 << 20)
+	if err := l.Append(t.Context(), []Entry{data(1, 1, 0, "x")}); err != nil {
+		t.Errorf("Append after space came back: %v", err)
+	}
+}

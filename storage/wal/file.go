@@ -26,6 +26,9 @@ type Config struct {
 	PoolFiles      int           // files to keep in Pool; 4
 	Salt           func() uint32 // random numbers, from crypto/rand
 	Log            *slog.Logger  // nowhere
+	// ReserveBytes is how much of the file system appends leave free: below it they fail with ErrFull. Sealing and new streams may use it.
+	// 0 is none.
+	ReserveBytes int64
 	// AtLeast makes Recover refuse a log that ends before this position (reliability design, F6): one that the caller knows to have been
 	// durable, because it wrote it down elsewhere.
 	AtLeast Position
@@ -82,6 +85,7 @@ type File struct {
 	bufs      [][]byte             // what to write
 	zeros     []byte               // blockBytes
 	cut       bool                 // a frame without space was taken back, but that is not durable
+	unchecked int64                // bytes that may be written until free space is looked at again
 
 	making chan struct{} // holds a token while nobody makes or drops files
 	hurry  atomic.Bool   // Append waits for the token: stop filling
@@ -194,6 +198,9 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("wal: append to %s: %w", l.dir, err)
 	}
+	if err := l.checkSpace(); err != nil {
+		return fmt.Errorf("wal: append to %s: %w", l.dir, err)
+	}
 	off := max(cur.end, blockBytes) // only Append changes end
 	size, binds, err := l.encode(es, cur, off)
 	if err != nil {
@@ -217,6 +224,7 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 		return err
 	}
 	l.pos += uint64(size)
+	l.unchecked -= size
 	l.mu.Lock()
 	if cur.end == 0 {
 		cur.since = time.Now()
@@ -230,6 +238,25 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 		default:
 		}
 	}
+	return nil
+}
+
+// spaceChecks is how often free space is looked at while a whole reserve is written, so that appends overrun it by little.
+const spaceChecks = 16
+
+// checkSpace keeps the reserve, which what shares the file system needs to go on: the metadata, sealing, the next start.
+func (l *File) checkSpace() error {
+	if l.cfg.ReserveBytes == 0 || l.unchecked > 0 {
+		return nil
+	}
+	free, _, err := l.fs.Space()
+	switch {
+	case err != nil:
+		return l.fail(err)
+	case free < l.cfg.ReserveBytes:
+		return fmt.Errorf("%w: %d bytes are free, fewer than the %d that are kept", ErrFull, free, l.cfg.ReserveBytes)
+	}
+	l.unchecked = l.cfg.ReserveBytes / spaceChecks
 	return nil
 }
 

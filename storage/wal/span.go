@@ -175,7 +175,7 @@ func (l *File) tryMakeSpan(seq uint64, fill bool) (_ *span, err error) {
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, &undoneError{err}
 	}
-	if fill && !pooled && !l.fast() {
+	if fill && !pooled && !l.fast() && l.spares(size) {
 		if err := l.fill(f, size); err != nil {
 			return nil, &undoneError{err}
 		}
@@ -191,6 +191,12 @@ func (l *File) tryMakeSpan(seq uint64, fill bool) (_ *span, err error) {
 		return nil, err
 	}
 	return &span{f: f, name: name, seq: seq, of: newSalted(h.salt), room: size - blockBytes}, nil
+}
+
+// spares tells whether the reserve stays whole when size more bytes are taken.
+func (l *File) spares(size int64) bool {
+	free, _, err := l.fs.Space()
+	return err == nil && free-size >= l.cfg.ReserveBytes
 }
 
 // fill writes zeros, so that frames will overwrite blocks that the file has already. It stops when Append needs the file.
