@@ -86,6 +86,7 @@ type File struct {
 	zeros     []byte               // blockBytes
 	cut       bool                 // a frame without space was taken back, but that is not durable
 	unchecked int64                // bytes that may be written until free space is looked at again
+	full      bool                 // the last look found too little
 
 	making chan struct{} // holds a token while nobody makes or drops files
 	hurry  atomic.Bool   // Append waits for the token: stop filling
@@ -254,7 +255,15 @@ func (l *File) checkSpace() error {
 	case err != nil:
 		return l.fail(err)
 	case free < l.cfg.ReserveBytes:
+		if !l.full {
+			l.full = true
+			l.cfg.Log.Warn("disk is nearly full: appends are refused until there is room", "free_bytes", free, "reserve_bytes", l.cfg.ReserveBytes)
+		}
 		return fmt.Errorf("%w: %d bytes are free, fewer than the %d that are kept", ErrFull, free, l.cfg.ReserveBytes)
+	}
+	if l.full {
+		l.full = false
+		l.cfg.Log.Info("disk has room again: appends are taken", "free_bytes", free)
 	}
 	l.unchecked = l.cfg.ReserveBytes / spaceChecks
 	return nil
