@@ -53,7 +53,7 @@ func StartKafka(t testing.TB) *Kafka {
 // NewKafka formats an empty directory for a node that Start starts.
 func NewKafka(t testing.TB) *Kafka {
 	t.Helper()
-	k := &Kafka{dir: shortDir(t), mark: newMark(t)}
+	k := &Kafka{dir: ShortDir(t), mark: newMark(t)}
 	port, controller := FreePort(t, "127.0.0.1"), FreePort(t, "127.0.0.1")
 	k.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	properties := fmt.Sprintf(`process.roles=broker,controller

@@ -19,8 +19,9 @@ import (
 
 // Options say how `weir up` is started; the zero value is a demo cluster of three brokers.
 type Options struct {
-	NoDemo  bool // --demo=false
-	Brokers int  // --brokers; 0 leaves the default
+	NoDemo  bool   // --demo=false
+	Brokers int    // --brokers; 0 leaves the default
+	Dir     string // where the data directory is made; "" is a temporary folder. Its path must be short.
 }
 
 // Weir is one `weir up` with its data directory.
@@ -60,10 +61,13 @@ func StartWeir(t testing.TB, o Options) *Weir {
 // NewWeir makes an empty data directory for a `weir up` that Start starts. The test's end stops it and checks that nothing is left.
 func NewWeir(t testing.TB, o Options) *Weir {
 	t.Helper()
+	if o.Dir == "" {
+		o.Dir = ShortDir(t)
+	}
 	w := &Weir{
 		options: o,
 		binary:  Binary(t),
-		Data:    filepath.Join(shortDir(t), "data"),
+		Data:    filepath.Join(o.Dir, "data"),
 		API:     net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t, "127.0.0.1"))),
 		mark:    newMark(t),
 	}
@@ -285,8 +289,8 @@ func (w *Weir) StatusJSON(t testing.TB) map[string]any {
 	return v
 }
 
-// shortDir is a temporary folder with a short name: a data directory holds Unix sockets, whose names have a limit of about 100 bytes.
-func shortDir(t testing.TB) string {
+// ShortDir is a temporary folder with a short name: a data directory holds Unix sockets, whose names have a limit of about 100 bytes.
+func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "weir-") //nolint:usetesting // t.TempDir's names are too long
 	if err != nil {
