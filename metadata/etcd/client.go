@@ -29,6 +29,9 @@ const requestBytesMax = 10 << 20
 // Store is a metadata.Store on etcd.
 type Store struct {
 	c *clientv3.Client
+	// dead is closed when the server in this process failed. It may hold locks for ever then: calls of it end without regard to their
+	// contexts only when they are left behind. Nil for a server elsewhere.
+	dead <-chan struct{}
 
 	ctx      context.Context // ends with Close, and with it every watch
 	cancel   context.CancelFunc
@@ -59,13 +62,38 @@ func Dial(endpoints []string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd client of %s: %w", strings.Join(endpoints, ","), err)
 	}
-	return newStore(c), nil
+	return newStore(c, nil), nil
 }
 
-func newStore(c *clientv3.Client) *Store {
-	s := &Store{c: c}
+func newStore(c *clientv3.Client, dead <-chan struct{}) *Store {
+	s := &Store{c: c, dead: dead}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
+}
+
+var errDead = fmt.Errorf("%w: it cannot keep its data", metadata.ErrUnavailable)
+
+// await returns what fn returns, or errDead if the server fails first.
+func await[T any](s *Store, fn func() (T, error)) (T, error) {
+	if s.dead == nil {
+		return fn()
+	}
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { // ends with the call, or with the process if the server is dead
+		v, err := fn()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-s.dead:
+		var none T
+		return none, errDead
+	}
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -80,6 +108,8 @@ func mapError(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errDead):
+		return err
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", metadata.ErrUnavailable, ctx.Err())
 	case errors.Is(err, rpctypes.ErrCompacted):
@@ -93,7 +123,8 @@ func mapError(ctx context.Context, err error) error {
 		code = e.Code()
 	}
 	switch {
-	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled,
+	// Unknown is what a server says of itself that is stopping.
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.Canceled, code == codes.Unknown,
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", metadata.ErrUnavailable, err)
 	}
@@ -114,7 +145,7 @@ func fromEtcd(kv *mvccpb.KeyValue) metadata.KV {
 func (s *Store) Get(ctx context.Context, key string) (metadata.KV, bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	resp, err := s.c.Get(ctx, key)
+	resp, err := await(s, func() (*clientv3.GetResponse, error) { return s.c.Get(ctx, key) })
 	if err != nil {
 		return metadata.KV{}, false, mapError(ctx, err)
 	}
@@ -128,7 +159,7 @@ func (s *Store) Get(ctx context.Context, key string) (metadata.KV, bool, error) 
 func (s *Store) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	resp, err := s.c.Get(ctx, prefix, clientv3.WithPrefix())
+	resp, err := await(s, func() (*clientv3.GetResponse, error) { return s.c.Get(ctx, prefix, clientv3.WithPrefix()) })
 	if err != nil {
 		return nil, 0, mapError(ctx, err)
 	}
@@ -161,7 +192,7 @@ func (s *Store) Commit(ctx context.Context, t metadata.Txn) (metadata.Revision, 
 			ops[i] = clientv3.OpPut(op.Key, string(op.Value), clientv3.WithLease(clientv3.LeaseID(op.Lease)))
 		}
 	}
-	resp, err := s.c.Txn(ctx).If(conds...).Then(ops...).Commit()
+	resp, err := await(s, func() (*clientv3.TxnResponse, error) { return s.c.Txn(ctx).If(conds...).Then(ops...).Commit() })
 	if err != nil {
 		return 0, mapError(ctx, err)
 	}
@@ -175,7 +206,8 @@ func (s *Store) Commit(ctx context.Context, t metadata.Txn) (metadata.Revision, 
 func (s *Store) Grant(ctx context.Context, ttl time.Duration) (metadata.LeaseID, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	resp, err := s.c.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
+	seconds := int64((ttl + time.Second - 1) / time.Second)
+	resp, err := await(s, func() (*clientv3.LeaseGrantResponse, error) { return s.c.Grant(ctx, seconds) })
 	if err != nil {
 		return 0, mapError(ctx, err)
 	}
@@ -186,7 +218,7 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (metadata.LeaseID,
 func (s *Store) KeepAlive(ctx context.Context, id metadata.LeaseID) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	_, err := s.c.KeepAliveOnce(ctx, clientv3.LeaseID(id))
+	_, err := await(s, func() (*clientv3.LeaseKeepAliveResponse, error) { return s.c.KeepAliveOnce(ctx, clientv3.LeaseID(id)) })
 	return mapError(ctx, err)
 }
 
@@ -194,7 +226,7 @@ func (s *Store) KeepAlive(ctx context.Context, id metadata.LeaseID) error {
 func (s *Store) Revoke(ctx context.Context, id metadata.LeaseID) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	_, err := s.c.Revoke(ctx, clientv3.LeaseID(id))
+	_, err := await(s, func() (*clientv3.LeaseRevokeResponse, error) { return s.c.Revoke(ctx, clientv3.LeaseID(id)) })
 	return mapError(ctx, err)
 }
 
@@ -209,7 +241,8 @@ func (s *Store) Close() error {
 	}
 	s.cancel()
 	s.watchers.Wait()
-	if err := s.c.Close(); err != nil && !errors.Is(err, context.Canceled) {
+	_, err := await(s, func() (struct{}, error) { return struct{}{}, s.c.Close() })
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errDead) {
 		return fmt.Errorf("metadata: close the etcd client: %w", err)
 	}
 	return nil

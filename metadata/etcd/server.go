@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/types"
@@ -53,6 +54,8 @@ type Server struct {
 	grpc   *grpc.Server
 	store  *Store
 	failed chan error
+	reason atomic.Pointer[string] // first failure
+	dead   chan struct{}          // closed after reason is set
 	served sync.WaitGroup
 }
 
@@ -77,7 +80,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("etcd: make the data directory: %w", err)
 	}
-	s := &Server{cfg: cfg, failed: make(chan error, 1)}
+	s := &Server{cfg: cfg, failed: make(chan error, 1), dead: make(chan struct{})}
 	listener, err := listen(cfg.Socket)
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.etcd.Start()
 	s.grpc = v3rpc.Server(s.etcd, nil, nil, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
-	s.store = newStore(v3client.New(s.etcd))
+	s.store = newStore(v3client.New(s.etcd), s.dead)
 	s.served.Go(func() { _ = s.grpc.Serve(listener) }) // it ends with Close only, and its error says just that
 	timeout := cfg.ReadyTimeout
 	if timeout == 0 {
@@ -202,6 +205,9 @@ func (s *Server) serverConfig() (config.ServerConfig, error) {
 }
 
 func (s *Server) fail(msg string) {
+	if s.reason.CompareAndSwap(nil, &msg) {
+		close(s.dead)
+	}
 	select {
 	case s.failed <- errors.New(msg):
 	default:
@@ -233,7 +239,11 @@ func (s *Server) Close() error {
 	select {
 	case <-stopped:
 	case <-time.After(closeTimeout):
-		err = errors.Join(err, errors.New("etcd: the server did not stop in time"))
+		late := errors.New("etcd: the server did not stop in time")
+		if reason := s.reason.Load(); reason != nil {
+			late = fmt.Errorf("etcd: the server could not keep its data: %s", *reason)
+		}
+		err = errors.Join(err, late)
 	}
 	return err
 }

@@ -77,6 +77,7 @@ func (s *Store) watch(ctx context.Context, out chan<- metadata.Batch, prefix str
 		}
 		select {
 		case out <- b:
+		case <-s.dead:
 		case <-wctx.Done():
 		}
 	}
