@@ -97,6 +97,9 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 		f.buf = a.Buffer
 	}
 	if err := p.enqueueLocked(f); err != nil {
+		if _, flies := p.pending[f.seq.producer]; !flies {
+			p.refuseLocked(f.seq)
+		}
 		if f.buf != nil {
 			f.buf.Release()
 		}

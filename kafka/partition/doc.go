@@ -24,7 +24,8 @@
 //   - The tail cache holds the buffers that producers' requests were read into. A buffer with batches for many partitions stays until the
 //     last of them is evicted; eviction is in log order over all partitions, so these go together.
 //   - A producer id that the partition does not know may begin at any sequence number, as in Kafka since KIP-360: its state may have expired.
-//     UNKNOWN_PRODUCER_ID is therefore never answered.
+//     UNKNOWN_PRODUCER_ID is therefore never answered. But if its first append failed here, only the retry of that one may be its first: what it
+//     had sent behind it would otherwise overtake it.
 //   - Timestamps of compressed batches are what their headers claim. A look-up by time that finds a batch which cannot be decoded
 //     answers with the batch's first offset: it never skips data, and a poisoned batch cannot break the look-up.
 package partition

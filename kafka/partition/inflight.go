@@ -74,6 +74,7 @@ func (f *inflight) Failed(cause error) {
 		// The first of the partition to fail, so it is the oldest in flight. All that follow have offsets behind the gap.
 		for g := p.first; g != nil; g = g.next {
 			g.cancelled = true
+			p.refuseLocked(g.seq)
 		}
 		p.first, p.last = nil, nil
 		clear(p.pending)

@@ -43,6 +43,7 @@ type Partition struct {
 	adopted     bool  // ADOPT of our epoch is durable or in flight
 	first, last *inflight
 	pending     map[int64]pendingProducer
+	refused     map[int64]sequence // by producer that is not known: the first of its appends that failed, until one is durable
 }
 
 // Key names the partition.

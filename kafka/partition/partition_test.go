@@ -293,6 +293,30 @@ func TestFullDiskLosesNothingAndLeavesNoGap(t *testing.T) {
 	}
 }
 
+// A producer that nothing is known of yet has its first batch refused, and its second was already on the way: the second must not become
+// the first (P1).
+func TestNothingOvertakesARefusedFirstBatch(t *testing.T) {
+	log := &memLog{}
+	r, _ := start(t, stream.Config{}, log)
+	p := r.open(key(0), 0, nil)
+	log.setFault(func([]wal.Entry) error { return wal.ErrFull })
+	if _, err := appendNow(p, idempotent(7, 0, 0, 2)); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Fatal(err)
+	}
+	log.setFault(nil)
+	if _, err := appendNow(p, idempotent(7, 0, 2, 1)); !errors.Is(err, kerr.OutOfOrderSequenceNumber) {
+		t.Errorf("the second batch after the first was refused: %v, want %v", err, kerr.OutOfOrderSequenceNumber)
+	}
+	r.mustAppend(p, idempotent(8, 0, 5, 1)) // another one that is not known
+	r.mustAppend(p, idempotent(7, 0, 0, 2))
+	if a := r.mustAppend(p, idempotent(7, 0, 2, 1)); a.BaseOffset != 3 {
+		t.Errorf("the second batch after the first: %+v", a)
+	}
+	if len(p.refused) != 0 {
+		t.Errorf("still refused: %v", p.refused)
+	}
+}
+
 // ADOPT may fail as any write; it then comes before the next data.
 func TestAdoptIsWrittenAgainAfterAFullDisk(t *testing.T) {
 	log := &memLog{}

@@ -37,6 +37,10 @@ func (p *Partition) checkSequenceLocked(s sequence) (durable *stream.ProducerBat
 	known := p.state.Producers.Get(s.producer)
 	pending, flies := p.pending[s.producer]
 	if known == nil && !flies {
+		if r, ok := p.refused[s.producer]; ok && s.epoch == r.epoch && s.first != r.first {
+			return nil, nil, fmt.Errorf("partition %v: producer %d epoch %d: sequence %d, its first was refused with sequence %d: %w",
+				p.key, s.producer, s.epoch, s.first, r.first, kerr.OutOfOrderSequenceNumber)
+		}
 		return nil, nil, nil // never seen, or long ago: any sequence may be its first
 	}
 	var epoch int16
@@ -91,10 +95,29 @@ func (p *Partition) settleLocked(s sequence) {
 	if !s.idempotent {
 		return
 	}
+	delete(p.refused, s.producer)
 	pending := p.pending[s.producer]
 	if pending.count--; pending.count == 0 {
 		delete(p.pending, s.producer)
 		return
 	}
 	p.pending[s.producer] = pending
+}
+
+// refusedMax bounds the producers that are remembered as refused; a disk that refuses more of them at once has other troubles.
+const refusedMax = 1000
+
+// refuseLocked notes that an append failed. If nothing else is known of its producer, only a retry may be the producer's first: the batches
+// that it had sent behind the failed one may still arrive, and must not overtake it.
+func (p *Partition) refuseLocked(s sequence) {
+	if !s.idempotent || p.state.Producers.Get(s.producer) != nil {
+		return
+	}
+	if r, ok := p.refused[s.producer]; ok && r.epoch == s.epoch {
+		return // the older one counts
+	}
+	if p.refused == nil || len(p.refused) >= refusedMax {
+		p.refused = make(map[int64]sequence)
+	}
+	p.refused[s.producer] = s
 }
