@@ -51,8 +51,23 @@ func (s *Store) watch(ctx context.Context, out chan<- metadata.Batch, prefix str
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	announce := from == 0
-	// Watch itself blocks until etcd answers.
-	for resp := range s.c.Watch(wctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(from)), clientv3.WithCreatedNotify()) {
+	changes, err := await(s, func() (clientv3.WatchChan, error) { // blocks until etcd answers
+		return s.c.Watch(wctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(int64(from)), clientv3.WithCreatedNotify()), nil
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		var resp clientv3.WatchResponse
+		var ok bool
+		select {
+		case resp, ok = <-changes:
+		case <-s.dead:
+			return errDead
+		}
+		if !ok {
+			break
+		}
 		if err := resp.Err(); err != nil {
 			return mapError(ctx, err)
 		}
