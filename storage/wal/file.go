@@ -100,6 +100,8 @@ type File struct {
 	next   *span   // made ahead
 	failed error
 	closed bool
+	// trimFailed ends trimming until the next recovery: dropping a file behind one that stayed would leave a gap in the numbers.
+	trimFailed error
 }
 
 var _ Log = (*File)(nil)

@@ -79,10 +79,15 @@ func (l *File) recover(ctx context.Context) error {
 	if err := l.seal(tail, sc); err != nil {
 		return err
 	}
-	// What the writer made ahead has no frames.
-	for _, s := range l.spans[tail+1:] {
-		if err := l.drop(s); err != nil {
-			l.cfg.Log.Warn("leaving an unused journal file", "err", err)
+	// What the writer made ahead has no frames. The newest goes first, and none after one that stays: a gap in the numbers would look like a
+	// lost file to the next recovery.
+	for i := len(l.spans) - 1; i > tail; i-- {
+		if err := l.drop(l.spans[i]); err != nil {
+			for _, s := range l.spans[tail+1 : i] {
+				err = errors.Join(err, s.f.Close())
+			}
+			l.cfg.Log.Warn("leaving unused journal files", "err", err)
+			break
 		}
 	}
 	l.spans = l.spans[:tail+1]

@@ -315,7 +315,8 @@ func (l *File) sweepPool() error {
 	}
 	for _, e := range es {
 		if !strings.HasSuffix(e.Name(), poolFile) {
-			if err := l.fs.Remove(path.Join(l.cfg.Pool, e.Name())); err != nil {
+			// One that is gone has gone all the way: another log of this process was just dropping it.
+			if err := l.fs.Remove(path.Join(l.cfg.Pool, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("wal: clean %s: %w", l.cfg.Pool, err)
 			}
 		}
@@ -348,6 +349,10 @@ func (l *File) trimOne(ctx context.Context, before Position) (bool, error) {
 	}
 	defer func() { l.making <- struct{}{} }()
 	l.mu.Lock()
+	if l.trimFailed != nil {
+		l.mu.Unlock()
+		return false, l.trimFailed
+	}
 	if len(l.spans) < 2 || l.spans[0].seq >= before.Seq || l.spans[0].readers > 0 {
 		l.mu.Unlock()
 		return false, nil
@@ -355,7 +360,13 @@ func (l *File) trimOne(ctx context.Context, before Position) (bool, error) {
 	s := l.spans[0]
 	l.spans = l.spans[1:]
 	l.mu.Unlock()
-	return true, l.drop(s)
+	if err := l.drop(s); err != nil {
+		l.mu.Lock()
+		l.trimFailed = err
+		l.mu.Unlock()
+		return false, err
+	}
+	return true, nil
 }
 
 // makeDir makes dir, and its name and those of its parents durable.
