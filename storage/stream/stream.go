@@ -157,7 +157,8 @@ func (s *Stream) Run(ctx context.Context) error {
 	var g group
 	appendCtx := context.WithoutCancel(ctx) // a commit in flight is finished, whatever happens
 	for {
-		if ctx.Err() != nil {
+		ending := ctx.Err() != nil // asked once: it may become so at any moment
+		if ending {
 			s.stop(ErrStopped)
 		}
 		if s.take(&g) {
@@ -167,8 +168,8 @@ func (s *Stream) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped before the queue was found empty, so it stays empty
+		if ending {
+			return nil // stopped before the queue was found empty, so it stays empty
 		}
 		select {
 		case <-s.wake:
