@@ -169,7 +169,7 @@ func (s *Stream) Run(ctx context.Context) error {
 			continue
 		}
 		if ending {
-			return nil // stopped before the queue was found empty, so it stays empty
+			return nil //nolint:nilerr // stopped before the queue was found empty, so it stays empty
 		}
 		select {
 		case <-s.wake:

@@ -107,7 +107,7 @@ var logs = filepath.Join("build", "test")
 // lint runs the linters at their pinned versions, then the house rules.
 func lint(ctx context.Context, r *report) error {
 	r.command(ctx, "go vet", "go", "vet", "./...")
-	r.command(ctx, "golangci-lint", "go", "tool", "-modfile=tools/golangci-lint/go.mod", "golangci-lint", "run", "./...")
+	r.command(ctx, "golangci-lint", "go", "tool", "-modfile=tools/golangci-lint/go.mod", "golangci-lint", "run", "--allow-parallel-runners", "./...")
 	return r.goTest(ctx, nil, "./internal/lint")
 }
 
