@@ -435,7 +435,7 @@ func (l *lock) Close() error {
 	return nil
 }
 
-// Free implements disk.FS.
+// Space implements disk.FS.
 func (d *Disk) Space() (free, total int64, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
