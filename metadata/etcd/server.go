@@ -59,10 +59,10 @@ type Server struct {
 	served sync.WaitGroup
 }
 
-// A single member elects itself after one or two election timeouts: it loses no election to anybody, and an idle machine is not
-// woken more often than needed.
+// A single member elects itself one or two ticks after it opened its files, and loses no election to anybody. Every start waits for that:
+// ticks of 20 ms made the demo cluster ACTIVE after 99 ms (median of 10) instead of 77; they would spare an idle machine 0.4 % of a core.
 const (
-	tickMillis    = 20
+	tickMillis    = 10
 	electionTicks = 2
 )
 
