@@ -33,7 +33,7 @@ race: ## run the packages' tests with the race detector, COUNT=N times
 	$(GO) test -race -count=$(or $(COUNT),1) $$($(GO) list ./... | grep -v -e /test/ -e /internal/)
 
 .PHONY: fuzz
-fuzz: ## fuzz every target for FUZZTIME (5s)
+fuzz: ## fuzz every target for FUZZTIME (50000x)
 	@$(SUITE) fuzz
 
 .PHONY: sim
