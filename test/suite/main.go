@@ -59,10 +59,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	total := runAll(ctx, chosen)
+	interrupted := ctx.Err() != nil // asked before stop, which ends ctx too
 	stop()
 	// The last line is read by programs: keep its form.
 	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if total.failed > 0 || ctx.Err() != nil {
+	if total.failed > 0 || interrupted {
 		os.Exit(1)
 	}
 }
