@@ -172,6 +172,36 @@ func TestDecodeChargesWhatElementsTake(t *testing.T) {
 	}
 }
 
+// FuzzFrame reads the outside of a request from any bytes: the size keeps its bounds, and what the header yields lies in the frame.
+func FuzzFrame(f *testing.F) {
+	requests(f, func(_ testing.TB, key, version int16) {
+		req, _ := NewRequest(key, version)
+		f.Add(kmsg.NewRequestFormatter(kmsg.FormatterClientID("fuzz")).AppendRequest(nil, req, 7), req.IsFlexible())
+	})
+	f.Add([]byte{0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0}, false)
+	f.Fuzz(func(t *testing.T, b []byte, flexible bool) {
+		if len(b) < 4 {
+			return
+		}
+		const most = 1 << 20
+		n, err := Size([4]byte(b), most)
+		if err == nil && (n < MinFrame || n > most) || err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatalf("Size = %d, %v", n, err)
+		}
+		if b = b[4:]; len(b) < MinFrame {
+			return
+		}
+		ParseStart(b)
+		client, body, err := ParseRest(b[MinFrame:], flexible)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
+		}
+		if len(client)+len(body) > len(b)-MinFrame {
+			t.Errorf("client id of %d bytes and body of %d from %d", len(client), len(body), len(b)-MinFrame)
+		}
+	})
+}
+
 // FuzzRequest holds the decoder to its bound for every request and version: no panic, and memory in proportion to the limit.
 func FuzzRequest(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 4))
