@@ -150,8 +150,11 @@ func (c *survival) dir(d *dir, seen map[*inode]bool, used *int64) {
 		case *dir:
 			c.dir(n, seen, used)
 		case *inode:
-			if !seen[n] {
+			if seen[n] {
+				n.links++
+			} else {
 				seen[n] = true
+				n.links = 0
 				c.inode(n)
 				*used += n.used()
 			}
@@ -355,6 +358,34 @@ func (d *Disk) Rename(oldName, newName string) error {
 	return d.endLocked(fault)
 }
 
+// Link implements disk.FS.
+func (d *Disk) Link(oldName, newName string) error {
+	fault, err := d.begin(Link, newName, d.now())
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, _, n, err := d.lookupLocked("link", oldName)
+	if err != nil {
+		return err
+	}
+	ino, isFile := n.(*inode)
+	if !isFile {
+		return &fs.PathError{Op: "link", Path: oldName, Err: fs.ErrNotExist}
+	}
+	to, newBase, existing, err := d.lookupLocked("link", newName)
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		return &fs.PathError{Op: "link", Path: newName, Err: fs.ErrExist}
+	}
+	ino.links++
+	to.set(newBase, ino)
+	return d.endLocked(fault)
+}
+
 // Remove implements disk.FS.
 func (d *Disk) Remove(name string) error {
 	fault, err := d.begin(Remove, name, d.now())
@@ -371,7 +402,9 @@ func (d *Disk) Remove(name string) error {
 	case nil:
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	case *inode:
-		d.used -= n.used()
+		if n.links--; n.links < 0 {
+			d.used -= n.used()
+		}
 	case *dir:
 		if len(n.entries) > 0 {
 			return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}

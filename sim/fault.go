@@ -20,10 +20,11 @@ const (
 	Rename
 	Remove
 	SyncDir
+	Link
 )
 
 func (k Kind) String() string {
-	names := [...]string{"open", "read", "write", "truncate", "sync", "mkdir", "list", "rename", "remove", "syncdir"}
+	names := [...]string{"open", "read", "write", "truncate", "sync", "mkdir", "list", "rename", "remove", "syncdir", "link"}
 	if int(k) < len(names) {
 		return names[k]
 	}

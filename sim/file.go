@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -20,6 +21,7 @@ type inode struct {
 	changed map[int64][][]byte // since the last sync: versions of a sector, in turn
 	sizes   []int64            // since the last sync
 	has     []bool             // sectors that take space
+	links   int                // names beyond the first
 }
 
 func newInode() *inode { return &inode{changed: map[int64][][]byte{}} }
@@ -223,6 +225,18 @@ func (f *file) WritevAt(bufs [][]byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// WriteDirect implements disk.File. What goes past the page cache is no safer before a sync: the medium has a cache of its own.
+func (f *file) WriteDirect(p []byte, off int64) error {
+	_, err := f.WriteAt(p, off)
+	return err
+}
+
+// SendTo implements disk.File.
+func (f *file) SendTo(syscall.RawConn, int64, int64) (int64, error) { return 0, errors.ErrUnsupported }
+
+// Advise implements disk.File.
+func (f *file) Advise(int64, int64, disk.Advice) {}
 
 func (f *file) Datasync() error {
 	fault, err := f.d.begin(Sync, f.name, f.life)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 )
 
 var (
@@ -26,6 +27,8 @@ type FS interface {
 	MkdirAll(name string, perm fs.FileMode) error
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
 	Rename(oldName, newName string) error
+	// Link gives a file a second name, and fails with fs.ErrExist if newName exists: of several at once, one wins.
+	Link(oldName, newName string) error
 	Remove(name string) error
 	SyncDir(name string) error
 	// Lock takes an exclusive advisory lock on the file, creating it, and returns ErrLocked at once if another process holds it.
@@ -37,6 +40,18 @@ type FS interface {
 	CheckLocal() error
 }
 
+// DirectAlign is what WriteDirect needs starts and lengths to be multiples of.
+const DirectAlign = 4096
+
+// Advice says what becomes of a range of a file.
+type Advice uint8
+
+// The advices.
+const (
+	WillNeed Advice = iota // read it ahead
+	DontNeed               // drop it from the page cache
+)
+
 // File is an open file. Reads and writes at offsets may run concurrently; Close must come after them.
 type File interface {
 	io.ReaderAt
@@ -44,6 +59,14 @@ type File interface {
 	// WritevAt writes the buffers one after another at off, with one system call where the system can.
 	// It does not modify or keep bufs.
 	WritevAt(bufs [][]byte, off int64) (int, error)
+	// WriteDirect writes p past the page cache where the file system can, and like WriteAt where not. The start of p, its length and off
+	// must be multiples of DirectAlign. What is written is durable only after Datasync.
+	WriteDirect(p []byte, off int64) error
+	// SendTo copies n bytes from off to the connection without bringing them to user space, and returns how many it sent. It fails with
+	// errors.ErrUnsupported, having sent nothing, where that is impossible: the caller then reads and writes.
+	SendTo(c syscall.RawConn, off, n int64) (int64, error)
+	// Advise tells the system what will be done with the n bytes from off on. It is a hint: nothing fails.
+	Advise(off, n int64, a Advice)
 	// Datasync makes the written bytes, and the size if it changed, durable. After an error the state of the file is unknown:
 	// the caller must not call it again (reliability design, F2).
 	Datasync() error

@@ -72,6 +72,18 @@ func (o *osFS) Rename(oldName, newName string) error {
 	return mapped(os.Rename(from, to))
 }
 
+func (o *osFS) Link(oldName, newName string) error {
+	from, err := o.path("link", oldName)
+	if err != nil {
+		return err
+	}
+	to, err := o.path("link", newName)
+	if err != nil {
+		return err
+	}
+	return mapped(os.Link(from, to))
+}
+
 func (o *osFS) Remove(name string) error {
 	p, err := o.path("remove", name)
 	if err != nil {
@@ -130,6 +142,7 @@ type osFile struct {
 	f       *os.File
 	fd      uintptr // of f; valid until Close
 	vectors *sync.Pool
+	direct  direct
 }
 
 var _ File = (*osFile)(nil)
@@ -166,7 +179,14 @@ func (f *osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
-func (f *osFile) Close() error { return mapped(f.f.Close()) }
+func (f *osFile) WriteDirect(p []byte, off int64) error {
+	if err := f.writeDirect(p, off); err != nil {
+		return mapped(&fs.PathError{Op: "pwrite", Path: f.f.Name(), Err: err})
+	}
+	return nil
+}
+
+func (f *osFile) Close() error { return mapped(errors.Join(f.direct.close(), f.f.Close())) }
 
 // mapped puts ErrNoSpace beside the system's errors that mean it.
 func mapped(err error) error {

@@ -3,7 +3,9 @@ package disk
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,5 +194,93 @@ func BenchmarkWritevDatasync(b *testing.B) {
 		if err := f.Datasync(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestLinkGivesAFileASecondNameOnce(t *testing.T) {
+	fsys := OS(t.TempDir())
+	f, err := fsys.Open("a", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := fsys.Link("a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := fsys.Link("a", "b"); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("second link: %v", err)
+	}
+}
+
+func TestWriteDirectIsReadBack(t *testing.T) {
+	fsys := OS(t.TempDir())
+	f, err := fsys.Open("a", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := AlignedBuffer(3 * DirectAlign)
+	for i := range want {
+		want[i] = byte(i * 7)
+	}
+	if err := f.WriteDirect(want, DirectAlign); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("buffered"), 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if _, err := f.ReadAt(got, DirectAlign); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read back: %v", err)
+	}
+}
+
+func TestSendToReachesTheOtherEnd(t *testing.T) {
+	fsys := OS(t.TempDir())
+	f, err := fsys.Open("a", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB: more than the socket takes at once
+	if _, err := f.WriteAt(want, 0); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got := make(chan []byte, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			got <- nil
+			return
+		}
+		defer c.Close()
+		all, _ := io.ReadAll(c)
+		got <- all
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := f.SendTo(raw, 5, int64(len(want)-5))
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this system has no sendfile that we use")
+	}
+	if err != nil || n != int64(len(want)-5) {
+		t.Fatalf("sent %d: %v", n, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(<-got, want[5:]) {
+		t.Fatal("other bytes arrived")
 	}
 }

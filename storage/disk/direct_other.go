@@ -1,0 +1,28 @@
+//go:build !linux
+
+package disk
+
+import (
+	"errors"
+	"syscall"
+)
+
+type direct struct{}
+
+func (d *direct) close() error { return nil }
+
+// AlignedBuffer returns n bytes.
+func AlignedBuffer(n int) []byte { return make([]byte, n) }
+
+func (f *osFile) writeDirect(p []byte, off int64) error {
+	_, err := f.f.WriteAt(p, off)
+	return err
+}
+
+// SendTo is not built for this system.
+func (f *osFile) SendTo(syscall.RawConn, int64, int64) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
+
+// Advise does nothing on this system.
+func (f *osFile) Advise(int64, int64, Advice) {}
