@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"weir/storage/batch"
+	"weir/storage/segment"
 	"weir/storage/wal"
 )
 
@@ -22,7 +23,10 @@ type PartitionState struct {
 	End       int64        // one past the last durable record: the high watermark
 	Epochs    []EpochStart // ascending in both
 	Producers Producers
-	Extents   Extents
+	Pieces    []segment.Piece // where [LogStart, Flushed()) lies
+	Extents   Extents         // where [Flushed(), End) lies, in the journal
+	Applied   Mark            // the last entry of the partition; what a replay finds at or before it is part of the state already
+	Changes   uint64          // counts what changed the state, so that a checkpoint finds what is new to it
 }
 
 // Epoch is the newest leader epoch that the partition saw, -1 if none.
@@ -80,7 +84,7 @@ func (p *PartitionState) Apply(e *wal.Entry, number uint32) error {
 			return p.refuse(e, "log start %d is outside of [%d, %d]", e.BaseOffset, p.LogStart, p.End)
 		}
 		p.LogStart = e.BaseOffset
-		p.Extents.trimBefore(e.BaseOffset)
+		p.dropBefore(e.BaseOffset)
 		return nil
 	default:
 		return p.refuse(e, "has no meaning for a partition")
