@@ -190,6 +190,7 @@ type stream struct {
 	maybe   [][]Entry
 	trimmed uint64 // files before may be gone
 	end     Position
+	trusted Position // of a checkpoint; nothing after it is trimmed
 }
 
 type sealed struct {
@@ -284,6 +285,9 @@ func (s *story) write(ctx context.Context, st *stream) {
 		case 1:
 			if len(st.acked) > 0 {
 				at := st.acked[s.rng.IntN(len(st.acked))].At
+				if at.Compare(st.trusted) > 0 {
+					st.trusted = l.End()
+				}
 				st.trimmed = max(st.trimmed, at.Seq)
 				if err := l.Trim(ctx, at); err != nil {
 					s.logf("trim: %v", err)
@@ -392,6 +396,9 @@ func (s *story) recover(ctx context.Context, st *stream) (*sealed, error) {
 	s.recoveries++
 	cfg := s.config(st.name)
 	cfg.AtLeast = st.end
+	if s.rng.IntN(2) == 0 {
+		cfg.Trusted = st.trusted
+	}
 	l, err := Recover(ctx, s.wrap(s.disk), "wal/"+st.name, cfg)
 	if errors.Is(err, fs.ErrNotExist) && len(st.acked) == 0 {
 		return nil, nil
@@ -425,6 +432,9 @@ func (s *story) again(ctx context.Context, done *sealed) error {
 func (s *story) check(ctx context.Context, st *stream, l *File) (*sealed, error) {
 	got, err := contents(ctx, l)
 	if err != nil {
+		return nil, err
+	}
+	if err := readsFrom(ctx, l, st.trusted, got); err != nil {
 		return nil, err
 	}
 	done := &sealed{stream: *st, content: got, at: l.End()}
@@ -510,6 +520,29 @@ func contents(ctx context.Context, l *File) ([]Entry, error) {
 		}
 	}
 	return out, nil
+}
+
+// readsFrom checks that Read from a position gives the end of all that there is.
+func readsFrom(ctx context.Context, l *File, from Position, all []Entry) error {
+	for len(all) > 0 && all[0].At.Compare(from) < 0 {
+		all = all[1:]
+	}
+	for e, err := range l.Read(ctx, from) {
+		if err != nil {
+			return fmt.Errorf("read from %v: %w", from, err)
+		}
+		if len(all) == 0 {
+			return fmt.Errorf("read from %v: too much: %+v", from, e)
+		}
+		if err := same(&all[0], &e); err != nil {
+			return fmt.Errorf("read from %v: %w", from, err)
+		}
+		all = all[1:]
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("read from %v: %d entries are missing", from, len(all))
+	}
+	return nil
 }
 
 func same(want, got *Entry) error {

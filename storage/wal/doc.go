@@ -21,6 +21,9 @@
 //   - Appends stop before the disk is full (Config.ReserveBytes), because the metadata live on the same disk, and a control plane that
 //     cannot write ends. What lies between two looks at the free space is a sixteenth of the reserve.
 //   - A frame that failed for lack of space is overwritten by the next one at the same place, never followed by it.
+//   - A position that a checkpoint was published for (Config.Trusted) is an end that the log once had. What lies before it was durable then, so recovery
+//     does not look at it again, except for frames that bind partitions to handles, which all that follows in the file depends on; whoever reads
+//     a batch there checks the batch's own checksum.
 //   - Files that were used before hold old frames. Each file has a random salt in the seed of all its checksums, so they are noise.
 //   - Sizes of files grow fourfold from a small first one, and the next file is made only when half of the current one is used: an idle
 //     broker writes 1 MiB at start and no more. A file is zero-filled ahead only for a slow writer, who gains by it (the sync of an

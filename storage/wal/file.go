@@ -32,6 +32,9 @@ type Config struct {
 	// AtLeast makes Recover refuse a log that ends before this position (reliability design, F6): one that the caller knows to have been
 	// durable, because it wrote it down elsewhere.
 	AtLeast Position
+	// Trusted is a position that the caller has a published checkpoint for; it is an end that the log had once (File.End). Recover refuses a log that
+	// does not begin in its file or before, or ends before it, and does not check the frames before it again.
+	Trusted Position
 
 	fillBelow int64 // zero-fill files for a writer of fewer bytes a second; 32 MiB
 }
@@ -114,6 +117,7 @@ type span struct {
 	of   salted
 
 	room int64 // frames but SEAL must end here
+	made int64 // size of the file when it was made or opened
 
 	// Guarded by File.mu.
 	since   time.Time // when the first frame was written
@@ -386,6 +390,9 @@ func (l *File) End() Position {
 		return Position{}
 	}
 	s := l.spans[len(l.spans)-1]
+	if s.end == 0 && len(l.spans) > 1 {
+		s = l.spans[len(l.spans)-2] // a recovery ignores a file without frames
+	}
 	end := max(s.end, blockBytes)
 	if l.sealed {
 		end -= blockBytes // the seal's frame

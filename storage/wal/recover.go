@@ -17,7 +17,8 @@ import (
 // between too, finds the same entries and the same End.
 //
 // A torn last frame was never acknowledged and is cut off. Anything else that cannot be read is ErrCorrupt, naming file and position; of files
-// before the last one only the headers are read here, and Read finds what is wrong with the rest. ErrNewer means that nothing was written.
+// before the last one only the headers are read here, and Read finds what is wrong with the rest. Files may have been dropped by Trim: cfg.Trusted
+// says from where on the log must be whole. ErrNewer means that nothing was written.
 // cfg.Stream, if set, must be the stream's name.
 func Recover(ctx context.Context, fsys disk.FS, dir string, cfg Config) (*File, error) {
 	if err := cfg.setDefaults(); err != nil {
@@ -69,6 +70,9 @@ func (l *File) recover(ctx context.Context) error {
 	if len(l.spans) == 0 { // the writer died in Create
 		return l.checkEnd(Position{})
 	}
+	if first, t := l.spans[0].seq, l.cfg.Trusted; t.Seq != 0 && first > t.Seq {
+		return fmt.Errorf("wal: %s begins with file %d, but is needed from %v on: %w", l.dir, first, t, ErrCorrupt)
+	}
 	tail, sc, err := l.findTail(ctx)
 	if err != nil {
 		return err
@@ -111,6 +115,9 @@ func (l *File) openSpan(n named) (*span, error) {
 	if err == nil && l.cfg.Stream != "" && h.stream != l.cfg.Stream {
 		err = fmt.Errorf("it belongs to stream %q, not %q: %w", h.stream, l.cfg.Stream, ErrCorrupt)
 	}
+	if err == nil {
+		s.made, err = f.Size()
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("wal: recover %s: %w", n.name, err), f.Close())
 	}
@@ -139,14 +146,18 @@ func (s *span) readHeader() (h fileHeader, err error) {
 func (l *File) findTail(ctx context.Context) (int, *tailScan, error) {
 	for i := len(l.spans) - 1; ; i-- {
 		s := l.spans[i]
-		size, err := s.f.Size()
-		if err != nil {
-			return 0, nil, fmt.Errorf("wal: recover %s: %w", s.name, err)
-		}
-		t := &tailScan{scan: scanOf(s, size)}
+		t := &tailScan{scan: scanOf(s, s.made)}
+		hopping := s.seq == l.cfg.Trusted.Seq
 		for {
 			if err := ctx.Err(); err != nil {
 				return 0, nil, fmt.Errorf("wal: recover %s: %w", l.dir, err)
+			}
+			if hopping {
+				var err error
+				if hopping, err = t.hop(int64(l.cfg.Trusted.Off)); err != nil {
+					return 0, nil, err
+				}
+				continue
 			}
 			more, err := t.step()
 			if err != nil {
@@ -222,7 +233,7 @@ func (l *File) seal(tail int, t *tailScan) error {
 }
 
 func (l *File) writeSeal(w disk.File, s *span, t *tailScan) error {
-	if t.known {
+	if len(t.last) > 0 { // else it lies before what is trusted, or there is none
 		size := padded(int64(len(t.last)))
 		if _, err := w.WriteAt(t.last, t.off-size); err != nil {
 			return err
@@ -248,8 +259,10 @@ func (l *File) writeSeal(w disk.File, s *span, t *tailScan) error {
 
 // checkEnd compares the end with what the caller knows.
 func (l *File) checkEnd(end Position) error {
-	if end.Compare(l.cfg.AtLeast) < 0 {
-		return fmt.Errorf("wal: %s ends at %v, but was durable up to %v: %w", l.dir, end, l.cfg.AtLeast, ErrCorrupt)
+	for _, known := range []Position{l.cfg.AtLeast, l.cfg.Trusted} {
+		if end.Compare(known) < 0 {
+			return fmt.Errorf("wal: %s ends at %v, but was durable up to %v: %w", l.dir, end, known, ErrCorrupt)
+		}
 	}
 	return nil
 }

@@ -29,11 +29,12 @@ type scan struct {
 	win      []byte // bytes of the file from winOff on
 	winOff   int64
 	winBytes []byte // memory of win
+	ahead    int64  // what is read at least
 }
 
 // scanOf returns a scan of the frames of s that end at limit or before.
 func scanOf(s *span, limit int64) *scan {
-	return &scan{f: s.f, name: s.name, seq: s.seq, of: s.of, limit: limit, off: blockBytes}
+	return &scan{f: s.f, name: s.name, seq: s.seq, of: s.of, limit: limit, off: blockBytes, ahead: readAhead}
 }
 
 // next reads the frame at s.off. ok is false if there is none: the end, a torn frame, or damage. After ok the scan stands on the following frame;
@@ -55,6 +56,70 @@ func (s *scan) next() (h frameHeader, body []byte, ok bool, err error) {
 	s.off += h.size()
 	s.pos, s.known = h.pos+uint64(h.size()), true
 	return h, body, true, nil
+}
+
+// hop passes the frame at s.off if all its entries lie before upTo, and reads no more of it than that needs: the headers, and the whole frame
+// only where it binds partitions, because all that follows in the file depends on it. What it passes over is not checked against its checksum. It
+// returns false, and stays, if there is no such frame.
+func (s *scan) hop(upTo int64) (bool, error) {
+	s.ahead = readAhead
+	defer func() { s.ahead = readAhead }()
+	start := s.off
+	b, err := s.bytes(start, frameHeaderBytes)
+	if err != nil || b == nil {
+		return false, err
+	}
+	h, ok := decodeFrameHeader(b, s.of)
+	end := start + frameHeaderBytes + int64(h.bodyLen)
+	if !ok || s.known && h.pos != s.pos || end >= upTo || end > s.limit {
+		return false, nil
+	}
+	at := start + frameHeaderBytes
+	for range h.records {
+		if b, err = s.bytes(at, min(recordBytes, end-at)); err != nil {
+			return false, err
+		}
+		if len(b) < recordBytes {
+			return false, fmt.Errorf("wal: %s: frame at %d: record header at %d is cut: %w", s.name, start, at, ErrCorrupt)
+		}
+		if Type(b[0]) == bind {
+			return s.hopBind()
+		}
+		n := int64(binary.LittleEndian.Uint16(b[2:])) + int64(binary.LittleEndian.Uint32(b[12:]))
+		if n < recordBytes || n > end-at {
+			return false, fmt.Errorf("wal: %s: frame at %d: record of %d bytes at %d: %w", s.name, start, n, at, ErrCorrupt)
+		}
+		at += n
+		if s.ahead = readAhead; n > hopFrom {
+			s.ahead = blockBytes
+		}
+	}
+	if at != end {
+		return false, fmt.Errorf("wal: %s: frame at %d: %d bytes after the last record: %w", s.name, start, end-at, ErrCorrupt)
+	}
+	s.off = start + h.size()
+	s.pos, s.known = h.pos+uint64(h.size()), true
+	return true, nil
+}
+
+// hopFrom is how large a record is for which it pays to read only the header of the next: the cost of two calls to the system.
+const hopFrom = 32 << 10
+
+// hopBind reads the frame at s.off for its binds.
+func (s *scan) hopBind() (bool, error) {
+	s.ahead = readAhead
+	at := Position{Seq: s.seq, Off: uint32(s.off + frameHeaderBytes)}
+	h, body, ok, err := s.next()
+	if err == nil && !ok {
+		err = fmt.Errorf("wal: %s: bad frame at %d: %w", s.name, s.off, ErrCorrupt)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := parseRecords(body, h.records, at, &s.bound, func(*Entry) bool { return true }); err != nil {
+		return false, fmt.Errorf("wal: %s: frame at %d: %w", s.name, s.off-h.size(), err)
+	}
+	return true, nil
 }
 
 func (s *scan) read() (h frameHeader, body []byte, ok bool, err error) {
@@ -80,7 +145,7 @@ func (s *scan) bytes(off, n int64) ([]byte, error) {
 		return nil, nil
 	}
 	if s.win == nil || off < s.winOff || off+n > s.winOff+int64(len(s.win)) {
-		want := min(max(n, readAhead), s.limit-off)
+		want := min(max(n, s.ahead), s.limit-off)
 		if int64(cap(s.winBytes)) < want {
 			s.winBytes = make([]byte, want)
 		}

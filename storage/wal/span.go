@@ -183,6 +183,10 @@ func (l *File) tryMakeSpan(seq uint64, fill bool) (_ *span, err error) {
 	if err := f.Datasync(); err != nil {
 		return nil, &undoneError{err}
 	}
+	made, err := f.Size()
+	if err != nil {
+		return nil, &undoneError{err}
+	}
 	name := path.Join(l.dir, spanName(seq))
 	if err := l.fs.Rename(temp, name); err != nil {
 		return nil, &undoneError{err}
@@ -190,7 +194,7 @@ func (l *File) tryMakeSpan(seq uint64, fill bool) (_ *span, err error) {
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return nil, err
 	}
-	return &span{f: f, name: name, seq: seq, of: newSalted(h.salt), room: size - blockBytes}, nil
+	return &span{f: f, name: name, seq: seq, of: newSalted(h.salt), room: size - blockBytes, made: made}, nil
 }
 
 // spares tells whether the reserve stays whole when size more bytes are taken.
@@ -324,7 +328,8 @@ func (l *File) sweepPool() error {
 	return nil
 }
 
-// Trim drops whole files before the position's, oldest first. It stops at a file that is being read; a later call takes it.
+// Trim drops whole files before the position's, oldest first, of a sealed log too. It stops at a file that is being read; a later call takes it.
+// The last file stays: it is the one that is written to, or has the seal.
 func (l *File) Trim(ctx context.Context, before Position) error {
 	if err := l.enter(); err != nil {
 		return err

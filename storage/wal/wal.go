@@ -66,6 +66,8 @@ var (
 	ErrFailed = errors.New("wal: the disk failed")
 	// ErrNewer means that the log was written by a newer version, in a way that this one must not guess at.
 	ErrNewer = errors.New("wal: written by a newer version")
+	// ErrTrimmed means that what is to be read was dropped by Trim: whoever still knew of it must look again where it is now.
+	ErrTrimmed = errors.New("wal: dropped")
 	// ErrClosed means that the log was used after Close.
 	ErrClosed = errors.New("wal: closed")
 )
