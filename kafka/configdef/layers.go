@@ -158,6 +158,16 @@ func (l Layers) TopicInt(name string) int64 {
 	return n
 }
 
+// TopicFloat is the value of a topic config of type double. What cannot be read counts as not set.
+func (l Layers) TopicFloat(name string) float64 {
+	f, err := strconv.ParseFloat(l.TopicString(name), 64)
+	if err != nil {
+		c, _ := Topic(name)
+		f, _ = strconv.ParseFloat(c.Default, 64)
+	}
+	return f
+}
+
 // BrokerString is the value of a broker config; "" if it has none. An unknown name is a bug and panics.
 func (l Layers) BrokerString(name string) string {
 	c, ok := Broker(name)

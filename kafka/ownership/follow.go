@@ -2,7 +2,6 @@ package ownership
 
 import (
 	"maps"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -78,13 +77,8 @@ func (o *Owner) name() string { return strconv.Itoa(int(o.cfg.Broker)) }
 // logConfig resolves what a partition's log needs to know. Called with follow.mu held, or before Run.
 func (o *Owner) logConfig(topic map[string]string) *partition.LogConfig {
 	l := configdef.Layers{Topic: topic, Broker: o.follow.dynamic[0], ClusterDefault: o.follow.dynamic[1], Static: o.cfg.Properties}
-	return &partition.LogConfig{
-		MaxMessageBytes:   int(l.TopicInt("max.message.bytes")),
-		LogAppendTime:     l.TopicString("message.timestamp.type") == "LogAppendTime",
-		TimestampBeforeMs: l.TopicInt("message.timestamp.before.max.ms"),
-		TimestampAfterMs:  l.TopicInt("message.timestamp.after.max.ms"),
-		Compacted:         slices.Contains(configdef.SplitList(l.TopicString("cleanup.policy")), "compact"),
-	}
+	c := partition.ConfigFrom(l)
+	return &c
 }
 
 // changed brings the open partitions in step with img. It is called in the order of images, and does no I/O.

@@ -49,7 +49,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 	nowMs := p.leaders.cfg.Now().UnixMilli()
 	rules := batch.Rules{
 		FromCoordinator: a.Origin == FromCoordinator, OneBatch: a.Origin == FromClient, NoZstd: a.NoZstd,
-		KeyRequired: cfg.Compacted, MaxBatchBytes: cfg.MaxMessageBytes,
+		KeyRequired: cfg.Policy.Compact, MaxBatchBytes: cfg.MaxMessageBytes,
 	}
 	if a.Origin == FromClient {
 		rules.MinTimestamp, rules.MaxTimestamp = cfg.window(nowMs)

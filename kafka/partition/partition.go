@@ -44,6 +44,7 @@ type Partition struct {
 	first, last *inflight
 	pending     map[int64]pendingProducer
 	refused     map[int64]sequence // by producer that is not known: the first of its appends that failed, until one is durable
+	cut         *cut               // the newest move of the log start in flight
 }
 
 // Key names the partition.

@@ -399,7 +399,7 @@ func TestAppendKeepsTheTopicsRules(t *testing.T) {
 		t.Errorf("stored header %+v", hs[0])
 	}
 	compacted := cfg
-	compacted.Compacted = true
+	compacted.Policy.Compact = true
 	p.Configure(&compacted)
 	if _, err := appendNow(p, records(1, now, "v")); !errors.Is(err, kerr.InvalidRecord) {
 		t.Errorf("no key in a compacted topic: %v", err)
