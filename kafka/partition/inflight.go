@@ -35,11 +35,7 @@ func (f *inflight) Cancelled() bool { return f.cancelled }
 func (f *inflight) Committed(c *stream.Commit, e *wal.Entry) error {
 	p := f.p
 	p.mu.Lock()
-	var number uint32
-	if e.Type == wal.Data {
-		number = c.File(e.At.Seq)
-	}
-	if err := p.state.Apply(e, number); err != nil {
+	if err := p.state.Apply(e, c.File(e.At.Seq)); err != nil {
 		p.mu.Unlock()
 		f.answer(Appended{}, fmt.Errorf("partition %v: %w: %w", p.key, kerr.KafkaStorageError, err))
 		return err

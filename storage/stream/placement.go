@@ -9,12 +9,6 @@ import (
 	"weir/storage/segment"
 )
 
-// Mark is a place in the journals of a broker: the number of a file in Logs and an offset in it. Marks of older streams come first.
-type Mark struct{ File, Off uint32 }
-
-// Before reports whether m lies before n.
-func (m Mark) Before(n Mark) bool { return m.File < n.File || m.File == n.File && m.Off < n.Off }
-
 // ErrMoved means that what was to be replaced is not there any more: retention, or another edit, was faster. Nothing was changed.
 var ErrMoved = errors.New("stream: the data to be replaced have moved")
 

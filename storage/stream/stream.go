@@ -109,12 +109,16 @@ type Stream struct {
 	tail tail // committer only
 
 	commits, written, writtenBytes, cached atomic.Int64
+
+	settled atomic.Uint64 // Mark; see there
 }
 
 // New returns a stream over log, which must be new, and starts nothing. Extents of its entries are numbered by logs.
 func New(cfg Config, log wal.Log, logs *Logs) *Stream {
 	cfg.setDefaults()
-	return &Stream{cfg: cfg, log: log, logs: logs, wake: make(chan struct{}, 1), tail: tail{budget: cfg.TailBytesMax}}
+	s := &Stream{cfg: cfg, log: log, logs: logs, wake: make(chan struct{}, 1), tail: tail{budget: cfg.TailBytesMax}}
+	s.settled.Store(Mark{File: logs.Number(log, firstSeq)}.pack())
+	return s
 }
 
 // Enqueue adds w to the queue, or returns ErrBusy or an error that wraps ErrStopped; then nothing more happens to w. It does not
@@ -260,6 +264,7 @@ func (s *Stream) commit(ctx context.Context, g *group) error {
 			return err
 		}
 	}
+	s.settle(&g.entries[len(g.entries)-1])
 	for _, w := range c.wake {
 		w.Wake()
 	}
