@@ -91,9 +91,11 @@ func SegmentPrefix(p wal.Partition) string { return fmt.Sprintf("s/%x/%d/", p.To
 // SegmentKey is the name of a segment in the blob store.
 func SegmentKey(p wal.Partition, id ID) string { return SegmentPrefix(p) + id.String() }
 
-// Entry is one entry of a chunk's index: a block of whole batches, at least BlockBytes long but for the last.
+// Entry is one entry of a chunk's index: a block of whole batches. A batch of BlockBytes or more is a block of its own; other blocks are as long,
+// but for the last and those before such a batch.
 type Entry struct {
 	Base         int64  // offset at which the block begins: that of its first batch
+	Last         int64  // offset of its last batch's last record
 	Pos          uint64 // in the container
 	Len          uint32
 	MaxTimestamp int64 // largest timestamp of the chunk up to and including the block
