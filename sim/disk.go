@@ -313,15 +313,23 @@ func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	var out []fs.DirEntry
 	for _, name := range slices.Sorted(maps.Keys(in.entries)) {
-		_, isDir := in.entries[name].(*dir)
-		out = append(out, entry{name, isDir})
+		e := entry{name: name}
+		switch n := in.entries[name].(type) {
+		case *dir:
+			e.isDir = true
+		case *inode:
+			e.size = int64(len(n.data))
+		}
+		out = append(out, e)
 	}
 	return out, nil
 }
 
+// entry is a name in a directory, and what it stood for when the directory was read.
 type entry struct {
 	name  string
 	isDir bool
+	size  int64
 }
 
 func (e entry) Name() string { return e.name }
@@ -332,7 +340,11 @@ func (e entry) Type() fs.FileMode {
 	}
 	return 0
 }
-func (e entry) Info() (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
+func (e entry) Info() (fs.FileInfo, error) { return e, nil }
+func (e entry) Size() int64                { return e.size }
+func (e entry) Mode() fs.FileMode          { return e.Type() }
+func (e entry) ModTime() time.Time         { return time.Time{} } // not kept
+func (e entry) Sys() any                   { return nil }
 
 // Rename implements disk.FS.
 func (d *Disk) Rename(oldName, newName string) error {
