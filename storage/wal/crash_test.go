@@ -128,6 +128,11 @@ func (d flipStored) Open(name string, flag int, perm fs.FileMode) (disk.File, er
 
 type flipping struct{ disk.File }
 
+func (f flipping) WriteDirect(p []byte, off int64) error {
+	_, err := f.WritevAt([][]byte{p}, off)
+	return err
+}
+
 func (f flipping) WritevAt(bufs [][]byte, off int64) (int, error) {
 	all := bytes.Join(bufs, nil)
 	if off%7 == 0 {
@@ -180,6 +185,7 @@ func (s *story) config(name string) Config {
 	return Config{
 		Stream: name, FirstFileBytes: 16 << 10, FileBytes: 64 << 10, Pool: "wal/pool", PoolFiles: 1 + s.rng.IntN(3),
 		Salt: s.salt, fillBelow: 1 << 62,
+		directFrom: []int64{0, 4 << 10, 8 << 10}[s.rng.IntN(3)], stageBytes: []int64{0, 8 << 10, 40 << 10}[s.rng.IntN(3)],
 	}
 }
 

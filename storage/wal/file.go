@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"path"
@@ -36,7 +35,9 @@ type Config struct {
 	// does not begin in its file or before, or ends before it, and does not check the frames before it again.
 	Trusted Position
 
-	fillBelow int64 // zero-fill files for a writer of fewer bytes a second; 32 MiB
+	fillBelow  int64 // zero-fill files for a writer of fewer bytes a second; 32 MiB
+	directFrom int64 // frames of as many bytes go past the page cache; 64 KiB
+	stageBytes int64 // memory to put them together in, of which larger ones take several turns; 4.5 MiB
 }
 
 func (c *Config) setDefaults() error {
@@ -58,6 +59,12 @@ func (c *Config) setDefaults() error {
 	}
 	if c.fillBelow == 0 {
 		c.fillBelow = 32 << 20
+	}
+	if c.directFrom == 0 {
+		c.directFrom = 64 << 10
+	}
+	if c.stageBytes == 0 {
+		c.stageBytes = 4608 << 10
 	}
 	if c.Salt == nil {
 		c.Salt = func() uint32 {
@@ -86,6 +93,8 @@ type File struct {
 	pos       uint64               // of the next frame
 	headers   []byte               // all headers of a frame
 	bufs      [][]byte             // what to write
+	frame     frameHeader          // of it
+	stage     []byte               // aligned, for direct writes; nil until one is made
 	zeros     []byte               // blockBytes
 	cut       bool                 // a frame without space was taken back, but that is not durable
 	unchecked int64                // bytes that may be written until free space is looked at again
@@ -275,8 +284,8 @@ func (l *File) checkSpace() error {
 	return nil
 }
 
-// encode fills l.bufs with the frame of es for offset off of cur, and sets the entries' positions. It returns the frame's size and how many
-// partitions it bound: unbind must take them back if the frame is not written.
+// encode fills l.bufs with the frame of es for offset off of cur, but for its header, and sets the entries' positions. It returns the frame's size
+// and how many partitions it bound: unbind must take them back if the frame is not written.
 func (l *File) encode(es []Entry, cur *span, off int64) (size int64, binds uint32, err error) {
 	// No append below may move the headers, because bufs holds slices of them.
 	if most := frameHeaderBytes + len(es)*(2*recordBytes+bindBytes); cap(l.headers) < most {
@@ -317,17 +326,12 @@ func (l *File) encode(es []Entry, cur *span, off int64) (size int64, binds uint3
 	if start < len(hs) {
 		bufs = append(bufs, hs[start:])
 	}
-	crc := crc32.Update(cur.of.seed, castagnoli, bufs[0][frameHeaderBytes:])
-	for _, b := range bufs[1:] {
-		crc = crc32.Update(crc, castagnoli, b)
-	}
-	h := frameHeader{pos: l.pos, bodyLen: uint32(len(hs) - frameHeaderBytes + payloads), records: uint32(len(es)) + binds, bodyCRC: crc}
-	h.encode(hs, cur.of)
-	if pad := h.size() - frameHeaderBytes - int64(h.bodyLen); pad > 0 {
+	l.frame = frameHeader{pos: l.pos, bodyLen: uint32(len(hs) - frameHeaderBytes + payloads), records: uint32(len(es)) + binds}
+	if pad := l.frame.size() - frameHeaderBytes - int64(l.frame.bodyLen); pad > 0 {
 		bufs = append(bufs, l.zeros[:pad])
 	}
 	l.bufs = bufs
-	return h.size(), binds, nil
+	return l.frame.size(), binds, nil
 }
 
 // unbind takes back the last binds handles, which es bound.
@@ -342,33 +346,6 @@ func (l *File) unbind(es []Entry, binds uint32) {
 			delete(l.handles, es[i].Partition)
 		}
 	}
-}
-
-// write makes l.bufs durable.
-func (l *File) write(cur *span, off, size int64) error {
-	n, err := cur.f.WritevAt(l.bufs, off)
-	if err == nil && int64(n) != size {
-		err = io.ErrShortWrite
-	}
-	if err != nil && errors.Is(err, disk.ErrNoSpace) {
-		// What was written lies where the next frame will be. Until then it must not pass for a frame.
-		if n > 0 {
-			l.cut = true
-			if _, zeroErr := cur.f.WriteAt(l.zeros[:min(n, blockBytes)], off); zeroErr != nil {
-				return l.fail(fmt.Errorf("take back a cut frame in %s: %w", cur.name, errors.Join(zeroErr, err)))
-			}
-		}
-		return fmt.Errorf("wal: append to %s: %w: %w", cur.name, ErrFull, err)
-	}
-	if err != nil {
-		return l.fail(fmt.Errorf("append to %s: %w", cur.name, err))
-	}
-	if err := cur.f.Datasync(); err != nil {
-		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
-	}
-	l.cut = false
-	clear(l.bufs)
-	return nil
 }
 
 // fail makes err, wrapped in ErrFailed, the answer to this and all further appends.

@@ -363,6 +363,7 @@ func TestUnknownRecordTypes(t *testing.T) {
 		if _, _, err := l.encode([]Entry{{Type: Noop}, data(1, 1, 1, "b")}, l.spans[0], 2*blockBytes); err != nil {
 			t.Fatal(err)
 		}
+		l.finish(l.spans[0].of)
 		frame := slices.Concat(l.bufs...)
 		frame[frameHeaderBytes], frame[frameHeaderBytes+1] = 77, flags
 		reseal(frame, l.spans[0].of, l.pos)

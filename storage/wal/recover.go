@@ -247,6 +247,7 @@ func (l *File) writeSeal(w disk.File, s *span, t *tailScan) error {
 	if err != nil {
 		return err
 	}
+	l.finish(s.of)
 	if _, err := w.WritevAt(l.bufs, t.off); err != nil {
 		return err
 	}
