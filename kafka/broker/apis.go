@@ -50,6 +50,7 @@ func table() []api {
 		{key: 18, min: 0, max: 5, handle: (*Broker).apiVersions},
 		{key: 19, min: 2, max: 7, handle: (*Broker).createTopics},
 		{key: 20, min: 1, max: 6, handle: (*Broker).deleteTopics},
+		{key: 21, min: 0, max: 2, handle: (*Broker).deleteRecords},
 		{key: 22, min: 0, max: 5, handle: (*Broker).initProducerID},
 		{key: 23, min: 2, max: 4, handle: (*Broker).offsetForLeaderEpoch},
 		{key: 32, min: 1, max: 4, handle: (*Broker).describeConfigs},

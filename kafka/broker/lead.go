@@ -23,6 +23,7 @@ type led interface {
 	OnAdvance(fn func()) (stop func())
 	OffsetForTimestamp(ctx context.Context, ts int64) (partition.TimestampOffset, bool, error)
 	MaxTimestamp(ctx context.Context) (partition.TimestampOffset, bool, error)
+	DeleteRecords(offset int64) (wait func(context.Context) (lowWatermark int64, err error))
 	EpochEnd(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, int64)
 	EpochAt(offset int64) metadata.LeaderEpoch
 }

@@ -54,7 +54,9 @@ func ConfigFrom(l configdef.Layers) LogConfig {
 const millisMax = math.MaxInt64 / int64(time.Millisecond)
 
 // millis is ms as a Duration, the longest there is if it is more than that.
-func millis(ms int64) time.Duration { return time.Duration(min(max(ms, 0), millisMax)) * time.Millisecond }
+func millis(ms int64) time.Duration {
+	return time.Duration(min(max(ms, 0), millisMax)) * time.Millisecond
+}
 
 // limit is millis for a time without a limit, which is negative.
 func limit(ms int64) time.Duration {

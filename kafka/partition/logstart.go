@@ -56,8 +56,8 @@ func (c *cut) settle(err error) {
 }
 
 // SetLogStart makes offset the first readable one: it queues a LOGSTART entry and returns when that is durable, and with it what all reads see. An
-// offset at or before the present start does nothing. It fails with kerr.OffsetOutOfRange beyond the high watermark, and if the log takes no entries, wrapped.
-// If ctx ends first, the log start may move all the same.
+// offset at or before the present start does nothing. It fails with kerr.OffsetOutOfRange beyond the high watermark, and if the log takes no entries,
+// wrapped. If ctx ends first, the log start may move all the same.
 func (p *Partition) SetLogStart(ctx context.Context, offset int64) error {
 	p.mu.Lock()
 	c, err := p.cutLocked(offset)
@@ -65,11 +65,15 @@ func (p *Partition) SetLogStart(ctx context.Context, offset int64) error {
 	if c == nil {
 		return err
 	}
+	return c.wait(ctx)
+}
+
+func (c *cut) wait(ctx context.Context) error {
 	select {
 	case <-c.settled:
 		return c.err
 	case <-ctx.Done():
-		return fmt.Errorf("partition %v: move the log start to %d: %w", p.key, offset, context.Cause(ctx))
+		return fmt.Errorf("partition %v: move the log start to %d: %w", c.p.key, c.entry.BaseOffset, context.Cause(ctx))
 	}
 }
 
@@ -104,21 +108,34 @@ func (p *Partition) cutLocked(offset int64) (*cut, error) {
 // ToHighWatermark as the offset of DeleteRecords deletes everything that is readable.
 const ToHighWatermark = -1
 
-// DeleteRecords deletes the records before offset (KIP-107) and returns the log start, once that is durable. Errors are kerr.OffsetOutOfRange for an
-// offset that is negative or beyond the high watermark, kerr.PolicyViolation if the topic is compacted and not deleted from, and those of SetLogStart.
-func (p *Partition) DeleteRecords(ctx context.Context, offset int64) (lowWatermark int64, err error) {
+// DeleteRecords begins to delete the records before offset (KIP-107). What it returns waits until that is durable and tells the log start, -1 with an
+// error: kerr.OffsetOutOfRange for an offset that is negative or beyond the high watermark, kerr.PolicyViolation if the topic is compacted
+// and not deleted from, and those of SetLogStart.
+func (p *Partition) DeleteRecords(offset int64) (wait func(context.Context) (lowWatermark int64, err error)) {
+	c, err := p.deleteRecords(offset)
+	return func(ctx context.Context) (int64, error) {
+		if c != nil {
+			err = c.wait(ctx)
+		}
+		if err != nil {
+			return -1, err
+		}
+		return p.Offsets().LogStart, nil
+	}
+}
+
+func (p *Partition) deleteRecords(offset int64) (*cut, error) {
 	policy := &p.config.Load().Policy
 	if policy.Compact && !policy.Delete {
-		return -1, fmt.Errorf("partition %v: its records cannot be deleted: cleanup.policy is compact: %w", p.key, kerr.PolicyViolation)
+		return nil, fmt.Errorf("partition %v: its records cannot be deleted: cleanup.policy is compact: %w", p.key, kerr.PolicyViolation)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if offset == ToHighWatermark {
-		offset = p.Offsets().HighWatermark
+		offset = p.state.End
 	}
 	if offset < 0 {
-		return -1, fmt.Errorf("partition %v: the offset %d is not valid: %w", p.key, offset, kerr.OffsetOutOfRange)
+		return nil, fmt.Errorf("partition %v: the offset %d is not valid: %w", p.key, offset, kerr.OffsetOutOfRange)
 	}
-	if err := p.SetLogStart(ctx, offset); err != nil {
-		return -1, err
-	}
-	return p.Offsets().LogStart, nil
+	return p.cutLocked(offset)
 }

@@ -160,7 +160,7 @@ func TestDeleteRecords(t *testing.T) {
 		{4, 4, nil}, {2, 4, nil}, {0, 4, nil}, {-2, -1, kerr.OffsetOutOfRange}, {11, -1, kerr.OffsetOutOfRange}, {ToHighWatermark, 10, nil}, {10, 10, nil},
 	}
 	for _, s := range steps {
-		low, err := p.DeleteRecords(t.Context(), s.offset)
+		low, err := p.DeleteRecords(s.offset)(t.Context())
 		if low != s.low || !errors.Is(err, s.err) {
 			t.Errorf("%d: got %d, %v; want %d, %v", s.offset, low, err, s.low, s.err)
 		}
@@ -173,7 +173,7 @@ func TestDeleteRecords(t *testing.T) {
 		c := DefaultLogConfig()
 		c.Policy.Delete, c.Policy.Compact = s.delete, s.compact
 		p.Configure(&c)
-		if _, err := p.DeleteRecords(t.Context(), ToHighWatermark); !errors.Is(err, s.err) {
+		if _, err := p.DeleteRecords(ToHighWatermark)(t.Context()); !errors.Is(err, s.err) {
 			t.Errorf("delete %v, compact %v: %v", s.delete, s.compact, err)
 		}
 	}
