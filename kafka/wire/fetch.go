@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net"
 	"slices"
+
+	"weir/storage/buffer"
 )
 
 // The fetch response, versions 4 to 18, written by hand: kmsg would copy all record batches into one slice.
@@ -35,8 +37,9 @@ type FetchPartition struct {
 	LogStart      int64
 	Committed     bool // read_committed: the list of aborted transactions is there even if empty
 	Aborted       []FetchAborted
-	Segments      [][]byte // whole record batches; they are written, never copied
-	LeaderID      int32    // v12, with LeaderEpoch: -1 unless the client should go there
+	Segments      [][]byte       // whole record batches; they are written, never copied. One that is nil lies in a file: it is the next of Files
+	Files         []buffer.Range // as many as Segments has nils
+	LeaderID      int32          // v12, with LeaderEpoch: -1 unless the client should go there
 	LeaderEpoch   int32
 }
 
@@ -58,8 +61,19 @@ func (r *FetchResponse) headSize() int {
 	return n
 }
 
+// Files returns the ranges for which AppendFrame leaves a nil among the buffers, in order.
+func (r *FetchResponse) Files() []buffer.Range {
+	var files []buffer.Range
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			files = append(files, r.Topics[i].Partitions[j].Files...)
+		}
+	}
+	return files
+}
+
 // AppendFrame appends the whole frame to bufs, as buffers to write in order: pieces of one allocation, and between them the segments
-// themselves.
+// themselves. A nil among them stands for the next of Files.
 func (r *FetchResponse) AppendFrame(bufs net.Buffers, correlationID int32) net.Buffers {
 	e := fetchEncoder{encoder: encoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}}
 	e.dst = appendHeader(e.dst, 1, correlationID, e.flexible)
@@ -141,6 +155,9 @@ func (e *fetchEncoder) partition(p *FetchPartition) {
 	n := 0
 	for _, s := range p.Segments {
 		n += len(s)
+	}
+	for i := range p.Files {
+		n += int(p.Files[i].Len)
 	}
 	e.count(n)
 	if n > 0 {
