@@ -60,9 +60,15 @@ crash: ## the same with N kills of a broker and a tenth of that of weir up
 examples: tools ## run the examples with their public data sets
 	@$(SUITE) examples
 
+# CASE=blast64,single measures these only, by default on Weir (SYSTEM=weir,kafka,kafka-flush), and writes nothing. See test/bench/doc.go.
 .PHONY: bench
-bench: tools ## measure start, restart and memory beside Apache Kafka; writes docs/benchmarks.md
-	WEIR_BENCH_ROUNDS=$(or $(ROUNDS),5) WEIR_BENCH_WRITE=$(CURDIR)/docs/benchmarks.md $(GO) test -count=1 -v -timeout=30m -run TestBesideKafka ./test/bench
+bench: ## measure beside Apache Kafka and write docs/benchmarks.md: SET=standard or full, or only CASE=..., SYSTEM=...
+	@test/tools/install java
+ifdef CASE
+	$(GO) test -count=1 -v -timeout=60m -run=TestBench ./test/bench -case=$(CASE) -system=$(SYSTEM) -rounds=$(or $(ROUNDS),0) -seconds=$(or $(LENGTH),0) -perf=$(PERF)
+else
+	$(GO) test -count=1 -v -timeout=90m -run=TestBench ./test/bench -set=$(or $(SET),standard) -system=$(SYSTEM) -rounds=$(or $(ROUNDS),0) -write=$(CURDIR)/docs/benchmarks.md
+endif
 
 .PHONY: generate
 generate: ## write generated files anew

@@ -3,251 +3,243 @@ package bench
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"regexp"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weir/test/bench/load"
 	"weir/test/cluster"
 )
 
-// round is what one round of one system showed.
-type round struct {
-	first    time.Duration // process start to first acknowledged record, empty state
-	firstCPU time.Duration // CPU time of all processes until then
-	restart  time.Duration // the same with topics and records present, after a clean stop
-	stop     time.Duration
-	broker   usage // one idle broker
-	tree     usage // all idle processes
-}
-
-const (
-	topics          = 10
-	partitions      = 6
-	recordsPerTopic = 2000
-	// settle is how long a started system is left alone before its memory is measured.
-	settle = 8 * time.Second
+// What is measured; see the package comment.
+var (
+	set      = flag.String("set", "", "standard or full: the cases to run, beside Apache Kafka")
+	only     = flag.String("case", "", "comma-separated cases to run instead; -case list names them")
+	on       = flag.String("system", "", "comma-separated systems to run on: "+strings.Join(allSystems, ", "))
+	rounds   = flag.Int("rounds", 0, "how often each system takes its turn")
+	write    = flag.String("write", "", "file that the tables are written to")
+	perfFile = flag.String("perf", "", "record a profile of the broker with perf into this file while a case is measured")
+	seconds  = flag.Float64("seconds", 0, "measure loads for this long instead")
 )
 
-// TestBesideKafka measures both systems in turns: A B A B.
-func TestBesideKafka(t *testing.T) {
-	rounds, err := strconv.Atoi(os.Getenv("WEIR_BENCH_ROUNDS"))
-	if err != nil || rounds < 1 {
-		t.Skip("a benchmark: run make bench")
-	}
-	load := loadAverage()
-	var kafka, weir []round
-	for n := range rounds {
-		t.Run(fmt.Sprintf("kafka/%d", n), func(t *testing.T) {
-			kafka = append(kafka, measureRound(t, kafkaSystem{cluster.NewKafka(t)}))
-		})
-		t.Run(fmt.Sprintf("weir/%d", n), func(t *testing.T) {
-			weir = append(weir, measureRound(t, weirSystem{cluster.NewWeir(t, cluster.Options{})}))
-		})
-	}
-	if t.Failed() || len(kafka) != rounds || len(weir) != rounds { // -run may have chosen one system
-		return
-	}
-	text := table(kafka, weir) + "\n" + machine(t, rounds, load)
-	t.Log("\n" + text)
-	if path := os.Getenv("WEIR_BENCH_WRITE"); path != "" {
-		if err := os.WriteFile(path, []byte("# Benchmarks\n\nWritten by `make bench`.\n\n## Start and idle memory beside Apache Kafka\n\n"+text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+var allSystems = []string{onKafka, onFlush, onWeir}
+
+// results are the figures of one system's turn, by name.
+type results map[string]float64
+
+// turn is one system's turn in the benchmark: it is started on an empty directory, goes through the cases and is stopped.
+type turn struct {
+	t      *testing.T
+	ctx    context.Context
+	name   string // of the system
+	system system
+	full   bool
+	single bool // not in a set: nothing but the cases asked for
+	admin  *kgo.Client
+	seeds  string // bootstrap
+	topics int    // made so far
+	got    results
 }
 
-func measureRound(t *testing.T, s system) round {
-	t.Helper()
-	var r round
-	begin := time.Now()
-	s.start(t)
-	cl := firstRecord(t, s, "first", true)
-	r.first = time.Since(begin)
-	u, err := measureAll(s.tree())
+func TestBench(t *testing.T) {
+	if *set == "" && *only == "" {
+		t.Skip("a benchmark: run make bench")
+	}
+	chosen, err := choose(*set, *only)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.firstCPU = u.cpu
-	fill(t, cl)
-	cl.Close()
-
-	<-time.After(settle)
-	if r.tree, err = measureAll(s.tree()); err != nil {
-		t.Fatal(err)
+	systems, n := allSystems, *rounds
+	switch {
+	case *on != "":
+		systems = strings.Split(*on, ",")
+	case *only != "":
+		systems = []string{onWeir}
 	}
-	var each []usage
-	for _, pid := range s.brokers() {
-		u, err := measure(pid)
-		if err != nil {
+	if n == 0 {
+		n = 1
+		if *only == "" {
+			n = 2
+		}
+	}
+	report := newReport(t, n)
+	for round := range n {
+		for _, name := range systems {
+			t.Run(fmt.Sprintf("%s/%d", name, round), func(t *testing.T) {
+				begin := time.Now()
+				report.add(name, runTurn(t, name, round, chosen))
+				report.took(name, time.Since(begin))
+			})
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	text := report.markdown(systems)
+	t.Log("\n" + text)
+	if *write != "" {
+		if err := os.WriteFile(*write, []byte("# Benchmarks\n\nWritten by `make bench`.\n\n"+text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		each = append(each, u)
 	}
-	slices.SortFunc(each, func(a, b usage) int { return int(a.pssBytes - b.pssBytes) })
-	r.broker = each[len(each)/2]
-
-	begin = time.Now()
-	s.stop(t)
-	r.stop = time.Since(begin)
-	begin = time.Now()
-	s.start(t)
-	cl = firstRecord(t, s, "first", false)
-	r.restart = time.Since(begin)
-	cl.Close()
-	s.stop(t)
-	t.Logf("first record %v (%v CPU), restart %v, broker %s, all %s", r.first.Round(time.Millisecond), r.firstCPU,
-		r.restart.Round(time.Millisecond), mib(r.broker.pssBytes), mib(r.tree.pssBytes))
-	return r
 }
 
-// firstRecord waits until a record is acknowledged, trying without pause from the moment on that brokers accept connections.
-func firstRecord(t *testing.T, s system, topic string, create bool) *kgo.Client {
+func runTurn(t *testing.T, name string, round int, chosen []benchCase) results {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	syscall.Sync() // what an earlier turn left dirty is not this one's to write
+	b := &turn{t: t, ctx: t.Context(), name: name, system: newSystem(t, name), full: *set == "full", single: *only != "", got: results{}}
+	b.start()
+	defer func() { b.admin.Close() }()
+	for _, c := range chosen {
+		if !c.runs(b, round) {
+			continue
+		}
+		begin := time.Now()
+		before := len(b.got)
+		c.run(b)
+		if t.Failed() {
+			t.FailNow()
+		}
+		b.got["took."+c.name] = time.Since(begin).Seconds()
+		t.Logf("%s: %s (%d figures, %v)", c.name, b.got.of(c.name), len(b.got)-before, time.Since(begin).Round(100*time.Millisecond))
+	}
+	b.system.stop(t)
+	return b.got
+}
+
+// of prints the figures of one case.
+func (r results) of(name string) string {
+	var parts []string
+	for k, v := range r {
+		if figure, ok := strings.CutPrefix(k, name+"."); ok {
+			parts = append(parts, fmt.Sprintf("%s %.4g", figure, v))
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// start starts the system on its empty directory and measures the way to the first acknowledged record.
+func (b *turn) start() {
+	begin := time.Now()
+	b.system.start(b.t)
+	b.firstRecord("first", true)
+	b.got["start.s"] = time.Since(begin).Seconds()
+	b.got["start.cpu"] = b.usage().cpu.Seconds()
+}
+
+// firstRecord waits until a record is acknowledged, trying without pause from the moment on that a broker accepts connections.
+func (b *turn) firstRecord(topic string, create bool) {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Minute)
 	defer cancel()
-	bootstrap := s.bootstrap(t)
-	for !cluster.Listening(ctx, strings.Split(bootstrap, ",")[0]) {
+	b.seeds = b.system.bootstrap(b.t)
+	for !cluster.Listening(ctx, strings.Split(b.seeds, ",")[0]) {
 		if ctx.Err() != nil {
-			t.Fatal("no broker accepts connections")
+			b.t.Fatal("no broker accepts connections")
 		}
 		<-time.After(2 * time.Millisecond)
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.DefaultProduceTopic(topic),
+	var err error
+	b.admin, err = kgo.NewClient(kgo.SeedBrokers(strings.Split(b.seeds, ",")...), kgo.DefaultProduceTopic(topic),
 		kgo.ProducerLinger(0), kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }),
 		kgo.MetadataMinAge(10*time.Millisecond), kgo.UnknownTopicRetries(-1))
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	for create {
-		_, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, 1, nil, topic)
+		_, err := kadm.NewClient(b.admin).CreateTopic(ctx, 1, 1, nil, topic)
 		if err == nil {
 			break
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("create the topic: %v", err)
+			b.t.Fatalf("create the topic: %v", err)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	if err := cl.ProduceSync(ctx, kgo.StringRecord("first")).FirstErr(); err != nil {
-		t.Fatal(err)
+	if err := b.admin.ProduceSync(ctx, kgo.StringRecord("first")).FirstErr(); err != nil {
+		b.t.Fatal(err)
 	}
-	return cl
 }
 
-// fill makes the topics that the restart finds.
-func fill(t *testing.T, cl *kgo.Client) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var names []string
-	for n := range topics {
-		names = append(names, fmt.Sprintf("topic-%d", n))
+// usage is that of all processes of the system.
+func (b *turn) usage() usage {
+	u, err := measureAll(b.system.tree())
+	if err != nil {
+		b.t.Fatal(err)
 	}
-	responses, err := kadm.NewClient(cl).CreateTopics(ctx, partitions, 1, nil, names...)
+	return u
+}
+
+// measure returns the CPU time that the system takes while f runs, and how long that was.
+func (b *turn) measure(f func()) (cpu, wall time.Duration) {
+	stop := b.profile()
+	before, begin := b.usage(), time.Now()
+	f()
+	wall, cpu = time.Since(begin), b.usage().cpu-before.cpu
+	stop()
+	return cpu, wall
+}
+
+// profile starts perf on the broker if that was asked for.
+func (b *turn) profile() (stop func()) {
+	if *perfFile == "" {
+		return func() {}
+	}
+	p := cluster.Spawn(b.t, nil, "perf", "record", "-q", "-g", "-F", "499", "-o", *perfFile, "-p", fmt.Sprint(b.system.brokers()[0]))
+	<-time.After(300 * time.Millisecond) // it attaches meanwhile
+	return func() {
+		p.Signal(os.Interrupt)
+		<-p.Exited()
+		b.t.Logf("profile: perf report -i %s --no-children\n%s", *perfFile, p.Stderr())
+	}
+}
+
+// quiet has everything written that is dirty and waits until the system does next to nothing, for at most limit.
+func (b *turn) quiet(limit time.Duration) {
+	syscall.Sync()
+	const look = 250 * time.Millisecond
+	last := b.usage().cpu
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
+		<-time.After(look)
+		now := b.usage().cpu
+		if now-last <= look/12 { // two ticks, or 0.08 cores
+			return
+		}
+		last = now
+	}
+}
+
+// topic makes a topic of this turn's own.
+func (b *turn) topic(partitions int) (string, []load.Target) {
+	b.topics++
+	name := fmt.Sprintf("bench-%d", b.topics)
+	targets, err := load.CreateTopic(b.ctx, b.admin, name, partitions)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return name, targets
+}
+
+// drop deletes topics.
+func (b *turn) drop(names ...string) {
+	responses, err := kadm.NewClient(b.admin).DeleteTopics(b.ctx, names...)
 	if err := errors.Join(err, responses.Error()); err != nil {
-		t.Fatal(err)
-	}
-	var records []*kgo.Record
-	for n := range topics * recordsPerTopic {
-		records = append(records, &kgo.Record{Topic: names[n%topics], Value: make([]byte, 500)})
-	}
-	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		t.Fatal(err)
+		b.t.Fatalf("delete topics: %v", err)
 	}
 }
 
-// table prints the medians of both and how many times Kafka takes what Weir takes.
-func table(kafka, weir []round) string {
-	rows := []struct {
-		name  string
-		value func(round) float64
-		show  func(float64) string
-	}{
-		{"start, empty state, to the first acknowledged record", func(r round) float64 { return float64(r.first) }, duration},
-		{"CPU time until then, all processes", func(r round) float64 { return float64(r.firstCPU) }, duration},
-		{
-			fmt.Sprintf("restart with %d topics of %d partitions, to the next acknowledged record", topics+1, partitions),
-			func(r round) float64 { return float64(r.restart) }, duration,
-		},
-		{"clean stop", func(r round) float64 { return float64(r.stop) }, duration},
-		{"memory of one idle broker (PSS)", func(r round) float64 { return float64(r.broker.pssBytes) }, size},
-		{"memory of one idle broker (RSS)", func(r round) float64 { return float64(r.broker.rssBytes) }, size},
-		{"memory of all processes, idle (PSS; Weir: 3 brokers, control plane, etcd)", func(r round) float64 { return float64(r.tree.pssBytes) }, size},
+// length is how long a load is measured: by default, or as -seconds says.
+func length(byDefault time.Duration) time.Duration {
+	if *seconds > 0 {
+		return time.Duration(*seconds * float64(time.Second))
 	}
-	var b strings.Builder
-	b.WriteString("| figure | Apache Kafka | Weir | Kafka / Weir |\n|---|---|---|---|\n")
-	for _, row := range rows {
-		k, w := spread(kafka, row.value), spread(weir, row.value)
-		fmt.Fprintf(&b, "| %s | %s [%s..%s] | %s [%s..%s] | %.1f |\n", row.name, row.show(k.median), row.show(k.least), row.show(k.most),
-			row.show(w.median), row.show(w.least), row.show(w.most), k.median/max(w.median, 1))
-	}
-	return b.String()
-}
-
-type distribution struct{ least, median, most float64 }
-
-func spread(rounds []round, value func(round) float64) distribution {
-	var all []float64
-	for _, r := range rounds {
-		all = append(all, value(r))
-	}
-	slices.Sort(all)
-	n := len(all)
-	return distribution{all[0], (all[(n-1)/2] + all[n/2]) / 2, all[n-1]}
-}
-
-func duration(d float64) string {
-	if d < float64(time.Second) {
-		return fmt.Sprintf("%.0f ms", d/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%.2f s", d/float64(time.Second))
-}
-
-func size(b float64) string { return mib(int64(b)) }
-
-func mib(b int64) string { return fmt.Sprintf("%.1f MiB", float64(b)/(1<<20)) }
-
-// machine says what the figures were measured on.
-func machine(t *testing.T, rounds int, load string) string {
-	t.Helper()
-	model := "unknown processor"
-	if cpuinfo, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if m := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(cpuinfo); m != nil {
-			model = string(m[1])
-		}
-	}
-	java, err := exec.CommandContext(t.Context(), "java", "-version").CombinedOutput()
-	if err != nil {
-		t.Fatal(err)
-	}
-	version, _, _ := strings.Cut(string(java), "\n")
-	kafka := "of test/tools/kafka/pom.xml"
-	if pom, err := os.ReadFile(cluster.Root() + "/test/tools/kafka/pom.xml"); err == nil {
-		if m := regexp.MustCompile(`kafka_2\.13</artifactId>\s*<version>(.*)</version>`).FindSubmatch(pom); m != nil {
-			kafka = string(m[1])
-		}
-	}
-	return fmt.Sprintf(`Medians [least..most] of %d rounds in turns on %s, %d cores (%s), %s, %s; load average before: %s.
-Apache Kafka %s from its Maven packages: one node in KRaft's combined mode, the settings and JVM flags of its distribution, formatted beforehand.
-Weir: the built binary, `+"`weir up`"+` with its demo cluster of three brokers. Both acknowledge to the same client (franz-go, acks=all);
-Weir after fdatasync, Kafka from the page cache. The first record includes creating its topic.
-`, rounds, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, runtime.Version(), version, load, kafka)
-}
-
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(b))[:1], " ")
+	return byDefault
 }

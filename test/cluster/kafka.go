@@ -50,8 +50,8 @@ func StartKafka(t testing.TB) *Kafka {
 	return k
 }
 
-// NewKafka formats an empty directory for a node that Start starts.
-func NewKafka(t testing.TB) *Kafka {
+// NewKafka formats an empty directory for a node that Start starts. Settings are lines of server.properties beyond the distribution's.
+func NewKafka(t testing.TB, settings ...string) *Kafka {
 	t.Helper()
 	k := &Kafka{dir: ShortDir(t), mark: newMark(t)}
 	port, controller := FreePort(t, "127.0.0.1"), FreePort(t, "127.0.0.1")
@@ -82,6 +82,9 @@ log.segment.bytes=1073741824
 log.retention.check.interval.ms=300000
 auto.create.topics.enable=false
 `, port, controller, filepath.Join(k.dir, "data"))
+	for _, line := range settings {
+		properties += line + "\n"
+	}
 	if err := os.WriteFile(k.config(), []byte(properties), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +94,9 @@ auto.create.topics.enable=false
 }
 
 func (k *Kafka) config() string { return filepath.Join(k.dir, "server.properties") }
+
+// Dir is the folder of the node's files.
+func (k *Kafka) Dir() string { return k.dir }
 
 // Start starts the node and returns at once.
 func (k *Kafka) Start(t testing.TB) {
