@@ -36,13 +36,14 @@ type Disk struct {
 	ops      int
 	capacity int64 // 0: without end
 	used     int64 // bytes of sectors that files have
+	handles  map[*file]struct{}
 }
 
 var _ disk.FS = (*Disk)(nil)
 
 // NewDisk returns an empty disk. The seed decides which bits Flip faults flip; Crash has a seed of its own.
 func NewDisk(seed uint64) *Disk {
-	return &Disk{rng: newRand(seed), root: newDir(), locks: map[string]*lock{}}
+	return &Disk{rng: newRand(seed), root: newDir(), locks: map[string]*lock{}, handles: map[*file]struct{}{}}
 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x5eed)) }
@@ -83,6 +84,18 @@ func (d *Disk) Used() int64 {
 	return d.used
 }
 
+// Handles returns the names of the files that this life of the process has open, sorted.
+func (d *Disk) Handles() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for f := range d.handles {
+		names = append(names, f.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Kill ends the process that uses the disk: what it opened is closed, its locks are free, and what it wrote stays in the page cache.
 func (d *Disk) Kill() {
 	d.mu.Lock()
@@ -112,6 +125,7 @@ func (d *Disk) reviveLocked() {
 	d.life++
 	d.crashed = false
 	clear(d.locks)
+	clear(d.handles)
 }
 
 // survival decides what a crash leaves.
@@ -163,7 +177,8 @@ func (c *survival) dir(d *dir, seen map[*inode]bool, used *int64) {
 }
 
 // begin is called first in each operation. It returns the fault to play, and an error if there is no operation at all.
-func (d *Disk) begin(kind Kind, name string, life int) (Fault, error) {
+func (d *Disk) begin(op Op, life int) (Fault, error) {
+	kind, name := op.Kind, op.Name
 	d.mu.Lock()
 	if life != d.life {
 		d.mu.Unlock()
@@ -176,10 +191,16 @@ func (d *Disk) begin(kind Kind, name string, life int) (Fault, error) {
 	var f Fault
 	d.ops++
 	if d.plan != nil {
-		f = d.plan(Op{Kind: kind, Name: name, N: d.ops})
+		op.N = d.ops
+		f = d.plan(op)
 	}
-	if f.Kind == CrashBefore {
+	switch f.Kind {
+	case CrashBefore:
 		d.crashed = true
+	case Missing:
+		if kind != Open && kind != Read && kind != List {
+			f.Kind = None
+		}
 	}
 	d.mu.Unlock()
 	if f.Stall > 0 {
@@ -188,6 +209,8 @@ func (d *Disk) begin(kind Kind, name string, life int) (Fault, error) {
 	switch f.Kind {
 	case CrashBefore:
 		return f, ErrCrashed
+	case Missing:
+		return f, &fs.PathError{Op: kind.String(), Path: name, Err: fs.ErrNotExist}
 	case Fail:
 		return f, &fs.PathError{Op: kind.String(), Path: name, Err: syscall.EIO}
 	case NoSpace:
@@ -234,7 +257,7 @@ func (d *Disk) lookupLocked(op, name string) (parent *dir, base string, n node, 
 
 // Open implements disk.FS.
 func (d *Disk) Open(name string, flag int, _ fs.FileMode) (disk.File, error) {
-	fault, err := d.begin(Open, name, d.now())
+	fault, err := d.begin(Op{Kind: Open, Name: name}, d.now())
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +282,11 @@ func (d *Disk) Open(name string, flag int, _ fs.FileMode) (disk.File, error) {
 		d.used -= ino.truncate(0)
 	}
 	f := &file{d: d, ino: ino, name: name, life: d.life, writable: flag&(os.O_WRONLY|os.O_RDWR) != 0}
-	return f, d.endLocked(fault)
+	if err := d.endLocked(fault); err != nil {
+		return nil, err
+	}
+	d.handles[f] = struct{}{}
+	return f, nil
 }
 
 func (d *Disk) now() int {
@@ -276,7 +303,7 @@ func (d *Disk) MkdirAll(name string, perm fs.FileMode) error {
 	if err := d.MkdirAll(path.Dir(name), perm); err != nil {
 		return err
 	}
-	fault, err := d.begin(Mkdir, name, d.now())
+	fault, err := d.begin(Op{Kind: Mkdir, Name: name}, d.now())
 	if err != nil {
 		return err
 	}
@@ -298,7 +325,7 @@ func (d *Disk) MkdirAll(name string, perm fs.FileMode) error {
 
 // ReadDir implements disk.FS.
 func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
-	if _, err := d.begin(List, name, d.now()); err != nil {
+	if _, err := d.begin(Op{Kind: List, Name: name}, d.now()); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
@@ -348,7 +375,7 @@ func (e entry) Sys() any                   { return nil }
 
 // Rename implements disk.FS.
 func (d *Disk) Rename(oldName, newName string) error {
-	fault, err := d.begin(Rename, newName, d.now())
+	fault, err := d.begin(Op{Kind: Rename, Name: newName, Old: oldName}, d.now())
 	if err != nil {
 		return err
 	}
@@ -361,9 +388,26 @@ func (d *Disk) Rename(oldName, newName string) error {
 	if n == nil {
 		return &fs.PathError{Op: "rename", Path: oldName, Err: fs.ErrNotExist}
 	}
-	to, newBase, _, err := d.lookupLocked("rename", newName)
+	to, newBase, existing, err := d.lookupLocked("rename", newName)
 	if err != nil {
 		return err
+	}
+	if existing == n {
+		return d.endLocked(fault) // two names of one file: POSIX has both stay
+	}
+	switch existing := existing.(type) {
+	case *inode:
+		if _, isDir := n.(*dir); isDir {
+			return &fs.PathError{Op: "rename", Path: newName, Err: syscall.ENOTDIR}
+		}
+		d.unlinkLocked(existing)
+	case *dir:
+		if _, isDir := n.(*dir); !isDir {
+			return &fs.PathError{Op: "rename", Path: newName, Err: syscall.EISDIR}
+		}
+		if len(existing.entries) > 0 {
+			return &fs.PathError{Op: "rename", Path: newName, Err: syscall.ENOTEMPTY}
+		}
 	}
 	from.set(oldBase, nil)
 	to.set(newBase, n)
@@ -372,7 +416,7 @@ func (d *Disk) Rename(oldName, newName string) error {
 
 // Link implements disk.FS.
 func (d *Disk) Link(oldName, newName string) error {
-	fault, err := d.begin(Link, newName, d.now())
+	fault, err := d.begin(Op{Kind: Link, Name: newName, Old: oldName}, d.now())
 	if err != nil {
 		return err
 	}
@@ -400,7 +444,7 @@ func (d *Disk) Link(oldName, newName string) error {
 
 // Remove implements disk.FS.
 func (d *Disk) Remove(name string) error {
-	fault, err := d.begin(Remove, name, d.now())
+	fault, err := d.begin(Op{Kind: Remove, Name: name}, d.now())
 	if err != nil {
 		return err
 	}
@@ -414,9 +458,7 @@ func (d *Disk) Remove(name string) error {
 	case nil:
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	case *inode:
-		if n.links--; n.links < 0 {
-			d.used -= n.used()
-		}
+		d.unlinkLocked(n)
 	case *dir:
 		if len(n.entries) > 0 {
 			return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}
@@ -426,9 +468,16 @@ func (d *Disk) Remove(name string) error {
 	return d.endLocked(fault)
 }
 
+// unlinkLocked takes a name from n. Without one it takes no space any more, although who has it open may go on.
+func (d *Disk) unlinkLocked(n *inode) {
+	if n.links--; n.links < 0 {
+		d.used -= n.used()
+	}
+}
+
 // SyncDir implements disk.FS.
 func (d *Disk) SyncDir(name string) error {
-	fault, err := d.begin(SyncDir, name, d.now())
+	fault, err := d.begin(Op{Kind: SyncDir, Name: name}, d.now())
 	if err != nil {
 		return err
 	}
@@ -458,6 +507,7 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.locks[name] != nil {
+		delete(d.handles, f.(*file))
 		return nil, fmt.Errorf("lock %s: %w", name, disk.ErrLocked)
 	}
 	l := &lock{d: d, name: name, File: f}
@@ -477,6 +527,7 @@ func (l *lock) Close() error {
 	if l.d.locks[l.name] == l {
 		delete(l.d.locks, l.name)
 	}
+	delete(l.d.handles, l.File.(*file))
 	return nil
 }
 

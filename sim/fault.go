@@ -34,7 +34,8 @@ func (k Kind) String() string {
 // Op is an operation that is about to happen.
 type Op struct {
 	Kind Kind
-	Name string // of a rename the new one
+	Name string // of a rename or link the new one; of what is done to an open file, the one it was opened by
+	Old  string // of a rename or link
 	N    int    // counts the operations of the disk, from 1
 }
 
@@ -52,6 +53,7 @@ const (
 	LoseSync              // of a sync: EIO; what was to be synced stays readable, but a later sync takes it for clean and a crash loses it
 	Lie                   // of a sync: nothing happens, and no error either
 	Flip                  // of a read: one bit is wrong, this time
+	Missing               // of an open, read or list: fs.ErrNotExist
 )
 
 // Fault is what happens to an operation.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+	"unsafe"
 
 	"weir/storage/disk"
 )
@@ -167,12 +168,24 @@ type file struct {
 	name     string
 	life     int
 	writable bool
+	closed   bool // of d.mu
 }
 
 var _ disk.File = (*file)(nil)
 
+// begin is Disk.begin of something that is done to the file.
+func (f *file) begin(kind Kind) (Fault, error) {
+	f.d.mu.Lock()
+	closed := f.closed
+	f.d.mu.Unlock()
+	if closed {
+		return Fault{}, &fs.PathError{Op: kind.String(), Path: f.name, Err: fs.ErrClosed}
+	}
+	return f.d.begin(Op{Kind: kind, Name: f.name}, f.life)
+}
+
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	fault, err := f.d.begin(Read, f.name, f.life)
+	fault, err := f.begin(Read)
 	if err != nil {
 		return 0, err
 	}
@@ -198,7 +211,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) { return f.WritevAt([][
 
 func (f *file) WritevAt(bufs [][]byte, off int64) (int, error) {
 	p := slices.Concat(bufs...)
-	fault, err := f.d.begin(Write, f.name, f.life)
+	fault, err := f.begin(Write)
 	if err != nil {
 		return 0, err
 	}
@@ -216,7 +229,9 @@ func (f *file) WritevAt(bufs [][]byte, off int64) (int, error) {
 		p = p[:len(p)/2]
 	}
 	n, took := f.ino.write(p, off, free)
-	f.d.used += took
+	if f.ino.links >= 0 {
+		f.d.used += took
+	}
 	if err := f.d.endLocked(fault); err != nil {
 		return n, err
 	}
@@ -228,6 +243,9 @@ func (f *file) WritevAt(bufs [][]byte, off int64) (int, error) {
 
 // WriteDirect implements disk.File. What goes past the page cache is no safer before a sync: the medium has a cache of its own.
 func (f *file) WriteDirect(p []byte, off int64) error {
+	if start := uintptr(unsafe.Pointer(unsafe.SliceData(p))); (int64(start)|int64(len(p))|off)%disk.DirectAlign != 0 {
+		return &fs.PathError{Op: "write", Path: f.name, Err: syscall.EINVAL}
+	}
 	_, err := f.WriteAt(p, off)
 	return err
 }
@@ -239,7 +257,7 @@ func (f *file) SendTo(syscall.RawConn, int64, int64) (int64, error) { return 0, 
 func (f *file) Advise(int64, int64, disk.Advice) {}
 
 func (f *file) Datasync() error {
-	fault, err := f.d.begin(Sync, f.name, f.life)
+	fault, err := f.begin(Sync)
 	if err != nil {
 		return err
 	}
@@ -260,7 +278,7 @@ func (f *file) Datasync() error {
 }
 
 func (f *file) Truncate(size int64) error {
-	fault, err := f.d.begin(Truncate, f.name, f.life)
+	fault, err := f.begin(Truncate)
 	if err != nil {
 		return err
 	}
@@ -269,17 +287,28 @@ func (f *file) Truncate(size int64) error {
 	if !f.writable || size < 0 {
 		return &fs.PathError{Op: "truncate", Path: f.name, Err: fs.ErrInvalid}
 	}
-	f.d.used -= f.ino.truncate(size)
+	if freed := f.ino.truncate(size); f.ino.links >= 0 {
+		f.d.used -= freed
+	}
 	return f.d.endLocked(fault)
 }
 
 func (f *file) Size() (int64, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	if f.life != f.d.life {
+	if f.closed || f.life != f.d.life {
 		return 0, &fs.PathError{Op: "size", Path: f.name, Err: fs.ErrClosed}
 	}
 	return int64(len(f.ino.data)), nil
 }
 
-func (f *file) Close() error { return nil }
+func (f *file) Close() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.closed {
+		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
+	}
+	f.closed = true
+	delete(f.d.handles, f)
+	return nil
+}
