@@ -2,8 +2,11 @@ package stream
 
 import (
 	"encoding/binary"
+	"errors"
+	"math"
 	"slices"
 	"sort"
+	"unsafe"
 )
 
 // Extent says where the batches of one DATA entry lie.
@@ -30,6 +33,37 @@ type extentBlock struct {
 	count        int
 	packed       []byte // differences to the extent before, as varints; nil if not packed
 	plain        []Extent
+	files        fileRange
+}
+
+// fileRange are the numbers of the files that a block's extents lie in, ascending as those are.
+type fileRange struct {
+	first, last uint32
+	between     []uint32 // what lies strictly between the two
+}
+
+func (r *fileRange) add(n uint32, isFirst bool) {
+	switch {
+	case isFirst:
+		r.first, r.last = n, n
+	case n != r.last:
+		if r.last != r.first {
+			r.between = append(r.between, r.last)
+		}
+		r.last = n
+	}
+}
+
+// appendTo appends the numbers to dst, but for the first one if dst ends with it.
+func (r *fileRange) appendTo(dst []uint32) []uint32 {
+	if n := len(dst); n == 0 || dst[n-1] != r.first {
+		dst = append(dst, r.first)
+	}
+	dst = append(dst, r.between...)
+	if r.last != r.first {
+		dst = append(dst, r.last)
+	}
+	return dst
 }
 
 // all yields the block's extents in order.
@@ -60,10 +94,16 @@ func (b *extentBlock) all(yield func(Extent) bool) bool {
 }
 
 func (b *extentBlock) pack() {
-	var buf [extentsPerBlock * 6 * binary.MaxVarintLen64]byte
-	out := buf[:0]
+	var buf [extentsPerBlock * extentBytesMax]byte
+	b.packed, b.plain = slices.Clone(packExtents(buf[:0], b.plain)), nil
+}
+
+// extentBytesMax is what an extent takes packed, at most.
+const extentBytesMax = 6 * binary.MaxVarintLen64
+
+func packExtents(out []byte, plain []Extent) []byte {
 	var prev Extent
-	for _, e := range b.plain {
+	for _, e := range plain {
 		out = binary.AppendUvarint(out, zigzag(e.Base-prev.Last()))
 		out = binary.AppendUvarint(out, uint64(e.File-prev.File))
 		out = binary.AppendUvarint(out, zigzag(int64(e.Off)-int64(prev.Off)-int64(prev.Len)))
@@ -72,7 +112,39 @@ func (b *extentBlock) pack() {
 		out = binary.AppendUvarint(out, zigzag(e.MaxTimestamp-prev.MaxTimestamp))
 		prev = e
 	}
-	b.packed, b.plain = slices.Clone(out), nil
+	return out
+}
+
+var errExtents = errors.New("extents are not what was packed")
+
+// unpackExtents calls fn for the extents in packed, which came from outside of this process: they are checked to follow each other without a gap.
+func unpackExtents(packed []byte, fn func(Extent)) (count int, err error) {
+	var e Extent
+	rest := packed
+	for ; len(rest) > 0; count++ {
+		var v [6]uint64
+		for i := range v {
+			if len(rest) > 0 && rest[0] < 0x80 { // most are one byte
+				v[i], rest = uint64(rest[0]), rest[1:]
+				continue
+			}
+			n := 0
+			if v[i], n = binary.Uvarint(rest); n <= 0 {
+				return count, errExtents
+			}
+			rest = rest[n:]
+		}
+		prev := e
+		e = Extent{
+			Base: prev.Last() + unzigzag(v[0]), File: prev.File + uint32(v[1]), Off: uint32(int64(prev.Off) + int64(prev.Len) + unzigzag(v[2])),
+			Len: uint32(v[3]), LastDelta: uint32(v[4]), MaxTimestamp: prev.MaxTimestamp + unzigzag(v[5]),
+		}
+		if v[3]|v[4] > math.MaxUint32 || v[1] > math.MaxUint32 || e.File < prev.File || e.Base < 0 || e.Last() < e.Base || count > 0 && e.Base != prev.Last()+1 {
+			return count, errExtents
+		}
+		fn(e)
+	}
+	return count, nil
 }
 
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
@@ -96,6 +168,7 @@ func (x *Extents) add(e Extent) {
 }
 
 func (b *extentBlock) add(e Extent) {
+	b.files.add(e.File, b.count == 0)
 	b.plain = append(b.plain, e)
 	b.count++
 	b.last = e.Last()
@@ -110,6 +183,30 @@ func (x *Extents) Len() int {
 	}
 	return n
 }
+
+// appendFiles appends the numbers of the files that extents lie in to dst, which is empty: ascending, each once.
+func (x *Extents) appendFiles(dst []uint32) []uint32 {
+	for i := range x.blocks {
+		dst = x.blocks[i].files.appendTo(dst)
+	}
+	return dst
+}
+
+// Bytes is the memory that the extents take, roughly.
+func (x *Extents) Bytes() int {
+	n := 0
+	for i := range x.blocks {
+		b := &x.blocks[i]
+		n += blockBytes + len(b.packed) + cap(b.plain)*plainBytes + 4*cap(b.files.between)
+	}
+	return n
+}
+
+// What a block and an extent that is not packed take.
+const (
+	blockBytes = int(unsafe.Sizeof(extentBlock{}))
+	plainBytes = int(unsafe.Sizeof(Extent{}))
+)
 
 // find returns the block that holds offset, or is the first behind it.
 func (x *Extents) find(offset int64) int {

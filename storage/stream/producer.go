@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -11,6 +12,10 @@ const BatchesPerProducer = 5
 
 // producerExpiryMs is after how much silence a producer is forgotten: the default of producer.id.expiration.ms.
 const producerExpiryMs = 24 * 60 * 60 * 1000
+
+// ProducersMax is how many producers a partition remembers. When one more comes, the eighth of them that has been silent for longest is forgotten. A
+// producer that was forgotten and comes back may begin at any sequence number; only its retries are not known as such any more.
+const ProducersMax = 16_384
 
 // producersBeforeSweep is how many producers a partition gathers before it looks for silent ones.
 const producersBeforeSweep = 64
@@ -112,10 +117,26 @@ func (ps *Producers) add(id int64, epoch int16, b ProducerBatch, nowMs int64) {
 					delete(ps.byID, id)
 				}
 			}
-			ps.sweepAt = max(producersBeforeSweep, 2*len(ps.byID))
+			if len(ps.byID) >= ProducersMax {
+				ps.evict(ProducersMax / 8)
+			}
+			ps.sweepAt = min(max(producersBeforeSweep, 2*len(ps.byID)), ProducersMax)
 		}
 		p = &Producer{Epoch: epoch}
 		ps.byID[id] = p
 	}
 	p.add(epoch, b, nowMs)
+}
+
+// evict forgets the n producers that have been silent for longest; of those with the same time, the smaller ids.
+func (ps *Producers) evict(n int) {
+	type silent struct{ ms, id int64 }
+	all := make([]silent, 0, len(ps.byID))
+	for id, p := range ps.byID {
+		all = append(all, silent{p.LastMs, id})
+	}
+	slices.SortFunc(all, func(a, b silent) int { return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.id, b.id)) })
+	for _, s := range all[:n] {
+		delete(ps.byID, s.id)
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"weir/storage/wal"
 )
 
-// Replayed says what Recover read.
+// Replayed says what a replay read.
 type Replayed struct {
 	Entries int64
 	Sealed  bool
@@ -16,11 +16,18 @@ type Replayed struct {
 	Idle bool
 }
 
-// Recover replays log, one of a broker's older streams, on top of state, up to its SEAL. Streams must come in the order in which they
-// were opened. Nothing may append to log any more. After an error state is of no use.
+// Recover is Replay of a whole log without a checkpoint.
 func Recover(ctx context.Context, state State, logs *Logs, log wal.Log) (Replayed, error) {
+	return (&Checkpoint{Partitions: state}).Replay(ctx, logs, log, wal.Position{})
+}
+
+// Replay reads log, one of a broker's streams, from a position on and up to its SEAL, on top of what c has. The stream that wrote c comes first, from
+// c.From on, then the later ones in the order in which they were opened. Nothing may append to log any more. After an error c is of no use.
+func (c *Checkpoint) Replay(ctx context.Context, logs *Logs, log wal.Log, from wal.Position) (Replayed, error) {
 	r := Replayed{Idle: true}
-	for e, err := range log.Read(ctx, wal.Position{}) {
+	var seq uint64
+	var number uint32
+	for e, err := range log.Read(ctx, from) {
 		if err != nil {
 			return r, fmt.Errorf("stream: replay: %w", err)
 		}
@@ -33,11 +40,10 @@ func Recover(ctx context.Context, state State, logs *Logs, log wal.Log) (Replaye
 		default:
 			r.Idle = false
 		}
-		var number uint32
-		if e.Type == wal.Data {
-			number = logs.Number(log, e.At.Seq)
+		if e.At.Seq != seq || r.Entries == 1 {
+			seq, number = e.At.Seq, logs.Number(log, e.At.Seq)
 		}
-		if err := state.Apply(&e, number); err != nil {
+		if err := c.Apply(&e, number); err != nil {
 			return r, err
 		}
 	}

@@ -23,10 +23,12 @@ type PartitionState struct {
 	End       int64        // one past the last durable record: the high watermark
 	Epochs    []EpochStart // ascending in both
 	Producers Producers
-	Pieces    []segment.Piece // where [LogStart, Flushed()) lies
-	Extents   Extents         // where [Flushed(), End) lies, in the journal
-	Applied   Mark            // the last entry of the partition; what a replay finds at or before it is part of the state already
-	Changes   uint64          // counts what changed the state, so that a checkpoint finds what is new to it
+	Open      []OpenTransaction // ascending by first offset
+	Aborted   []segment.Aborted // that reach to LogStart or beyond; ascending by last offset
+	Pieces    []segment.Piece   // where [LogStart, Flushed()) lies
+	Extents   Extents           // where [Flushed(), End) lies, in the journal
+	Applied   Mark              // the last entry of the partition; what a replay finds at or before it is part of the state already
+	Changes   uint64            // counts what changed the state, so that a checkpoint finds what is new to it
 }
 
 // Epoch is the newest leader epoch that the partition saw, -1 if none.
@@ -64,6 +66,15 @@ func (p *PartitionState) EpochAt(offset int64) int32 {
 // (an offset gap or overlap, a falling epoch, batches that are not what the entry says) is refused with wal.ErrCorrupt, and the
 // state must not be used any more. Apply keeps nothing of e.Payload.
 func (p *PartitionState) Apply(e *wal.Entry, number uint32) error {
+	if err := p.apply(e, number); err != nil {
+		return err
+	}
+	p.Applied = Mark{File: number, Off: e.At.Off}
+	p.Changes++
+	return nil
+}
+
+func (p *PartitionState) apply(e *wal.Entry, number uint32) error {
 	switch e.Type {
 	case wal.Adopt:
 		// A fresh partition starts at 0. Anything else means that a stream is missing from the replay.
@@ -85,6 +96,7 @@ func (p *PartitionState) Apply(e *wal.Entry, number uint32) error {
 		}
 		p.LogStart = e.BaseOffset
 		p.dropBefore(e.BaseOffset)
+		p.forgetAborted(e.BaseOffset)
 		return nil
 	default:
 		return p.refuse(e, "has no meaning for a partition")
@@ -111,7 +123,7 @@ func (p *PartitionState) append(e *wal.Entry, number uint32) error {
 	next := e.BaseOffset
 	newest := int64(math.MinInt64)
 	for rest := e.Payload; len(rest) > 0; {
-		h, _, after, err := batch.Next(rest)
+		h, one, after, err := batch.Next(rest)
 		if err != nil {
 			return p.refuse(e, "payload: %v", err)
 		}
@@ -122,6 +134,9 @@ func (p *PartitionState) append(e *wal.Entry, number uint32) error {
 			p.Producers.add(h.ProducerID, h.ProducerEpoch, ProducerBatch{
 				LastOffset: h.LastOffset(), Timestamp: h.MaxTimestamp, LastDelta: h.LastOffsetDelta, LastSeq: h.LastSequence(),
 			}, e.AppendMs)
+		}
+		if err := p.transact(&h, one); err != nil {
+			return p.refuse(e, "batch at %d: %v", h.BaseOffset, err)
 		}
 		newest = max(newest, h.MaxTimestamp)
 		next = h.LastOffset() + 1
@@ -146,17 +161,19 @@ func (p *PartitionState) refuse(e *wal.Entry, format string, args ...any) error 
 // State is what a broker's streams say of all its partitions.
 type State map[wal.Partition]*PartitionState
 
-// Apply takes the next entry of the streams.
+// Apply takes the next entry of the streams. One that the partition's state has already is passed over.
 func (s State) Apply(e *wal.Entry, number uint32) error {
-	switch e.Type {
-	case wal.Noop, wal.Seal:
-		return nil
-	case wal.Release:
-		delete(s, e.Partition)
+	if e.Type == wal.Noop || e.Type == wal.Seal {
 		return nil
 	}
 	p := s[e.Partition]
-	if p == nil {
+	switch {
+	case p != nil && !p.Applied.Before(Mark{File: number, Off: e.At.Off}):
+		return nil
+	case e.Type == wal.Release:
+		delete(s, e.Partition)
+		return nil
+	case p == nil:
 		p = &PartitionState{}
 		s[e.Partition] = p
 	}
