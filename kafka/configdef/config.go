@@ -55,19 +55,19 @@ func (m Mode) String() string {
 	return "read-only"
 }
 
-// Effect says what a config does in Weir today. It ends up in the documentation and in DescribeConfigs.
+// Effect says what a config does in Weir today, where that is not just what its Doc says. It ends up in the documentation and in DescribeConfigs.
 type Effect string
 
+// Some effects that many configs share. One that "holds for any value" asks for less than Weir always does; one with "no effect" asks for what there
+// is nothing of. Topic configs never have no effect.
 const (
 	Applied     Effect = ""
-	Retention   Effect = "Stored; takes effect with retention, which is not built yet."
-	Compaction  Effect = "Stored; takes effect with compaction, which is not built yet."
-	Tiering     Effect = "Stored; takes effect with tiered storage, which is not built yet."
-	Quotas      Effect = "Stored; takes effect with quotas, which are not built yet."
-	Transaction Effect = "Stored; takes effect with transactions, which are not built yet."
-	Storage     Effect = "Stored and shown; Weir's storage engine has no such file, thread or flush, so it changes nothing."
-	Replication Effect = "Stored and shown; Weir does not copy partitions between brokers, so it changes nothing."
-	Always      Effect = "Shown; Weir always works this way."
+	Transaction Effect = "No effect yet: transactions are not built."
+	Leadership  Effect = "No effect yet: leaders do not move between brokers."
+	Threads     Effect = "No effect: Weir has no such threads or queues. Work spreads over the processors there are."
+	Replication Effect = "No effect: Weir does not copy partitions between brokers."
+	Flushed     Effect = "Holds for any value: every acknowledged record is on stable storage."
+	Always      Effect = "Weir always works this way."
 )
 
 // Config is one topic or broker config.
@@ -80,9 +80,11 @@ type Config struct {
 	// Bounds limits numbers; OneOf limits strings and the elements of lists.
 	Bounds Bounds
 	OneOf  []string
-	// Only lists the values that Weir can honour, if those are fewer than Kafka's; Why ends the message that refuses others.
-	Only []string
-	Why  string
+	// Only lists the values that Weir can honour, or Within bounds them, if those are fewer than Kafka's. Why ends the message that refuses others: it
+	// says what stands against them and what to do instead. The default is never refused.
+	Only   []string
+	Within Bounds
+	Why    string
 	// Synonyms of a topic config are the broker configs that are its defaults, the strongest first. Synonyms of a broker
 	// config are those that stand in for it, itself first.
 	Synonyms []Synonym
@@ -104,6 +106,8 @@ type Synonym struct {
 type Bounds struct {
 	Min, Max, Or *float64
 }
+
+func (b Bounds) set() bool { return b.Min != nil || b.Max != nil }
 
 func atLeast(lo float64) Bounds           { return Bounds{Min: &lo} }
 func between(lo, hi float64) Bounds       { return Bounds{Min: &lo, Max: &hi} }

@@ -57,6 +57,155 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// kafkaTopicConfigs are the topic configs of Apache Kafka 4.4, as its LogConfig lists them, and their defaults.
+const kafkaTopicConfigs = `
+cleanup.policy LIST delete
+compression.gzip.level INT -1
+compression.lz4.level INT 9
+compression.type STRING producer
+compression.zstd.level INT 3
+delete.retention.ms LONG 86400000
+errors.deadletterqueue.group.enable BOOLEAN false
+file.delete.delay.ms LONG 60000
+flush.messages LONG 9223372036854775807
+flush.ms LONG 9223372036854775807
+follower.replication.throttled.replicas LIST
+index.interval.bytes INT 4096
+leader.replication.throttled.replicas LIST
+local.retention.bytes LONG -2
+local.retention.ms LONG -2
+max.compaction.lag.ms LONG 9223372036854775807
+max.decompressed.message.bytes INT 2147483639
+max.message.bytes INT 1048588
+message.timestamp.after.max.ms LONG 3600000
+message.timestamp.before.max.ms LONG 9223372036854775807
+message.timestamp.type STRING CreateTime
+min.cleanable.dirty.ratio DOUBLE 0.5
+min.compaction.lag.ms LONG 0
+min.insync.replicas INT 1
+preallocate BOOLEAN false
+remote.copy.lag.bytes LONG -1
+remote.copy.lag.ms LONG 0
+remote.log.copy.disable BOOLEAN false
+remote.log.delete.on.disable BOOLEAN false
+remote.storage.enable BOOLEAN false
+retention.bytes LONG -1
+retention.ms LONG 604800000
+segment.bytes INT 1073741824
+segment.index.bytes INT 10485760
+segment.jitter.ms LONG 0
+segment.ms LONG 604800000
+unclean.leader.election.enable BOOLEAN false
+`
+
+func TestTopicConfigsAreKafkas(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("\n")
+	for i := range topicConfigs {
+		c := &topicConfigs[i]
+		b.WriteString(strings.TrimSpace(c.Name+" "+c.Type.String()+" "+c.Default) + "\n")
+	}
+	if b.String() != kafkaTopicConfigs {
+		t.Errorf("got%s", b.String())
+	}
+}
+
+// A topic config works, holds anyway, or is refused; a refusal says what to do; and a default is never refused, however it is written.
+func TestNoConfigIsSilentlyIgnored(t *testing.T) {
+	for _, table := range [][]Config{topicConfigs, brokerConfigs} {
+		for i := range table {
+			c := &table[i]
+			limited := c.Only != nil || c.Within.set()
+			if strings.HasPrefix(string(c.Effect), "Stored") {
+				t.Errorf("%s is stored, and then?", c.Name)
+			}
+			if limited != (c.Why != "") || limited && c.Effect != "" {
+				t.Errorf("%s: what it accepts, why, and its effect do not fit together", c.Name)
+			}
+			if limited && !strings.Contains(c.Why, "; leave it ") && c.Why != whyTiered {
+				t.Errorf("%s: its message does not say what to do: %s", c.Name, c.Why)
+			}
+			if _, ok := Topic(c.Name); ok && strings.HasPrefix(string(c.Effect), "No effect") {
+				t.Errorf("the topic config %s has no effect", c.Name)
+			}
+			if c.Null {
+				continue
+			}
+			for _, v := range []string{c.Default, " " + c.Default + " ", strings.ToUpper(c.Default)} {
+				if v == strings.ToUpper(c.Default) && c.Type != Boolean {
+					continue
+				}
+				if err := c.Validate(v); err != nil {
+					t.Errorf("its default is refused: %v", err)
+				}
+			}
+		}
+	}
+}
+
+// What Amazon MSK's default configuration sets, and some of what people set in their own, must start a broker.
+func TestConfigurationsOfMSKAreAccepted(t *testing.T) {
+	lines := `
+allow.everyone.if.no.acl.found=true
+auto.create.topics.enable=false
+auto.leader.rebalance.enable=true
+default.replication.factor=3
+min.insync.replicas=2
+num.io.threads=8
+num.network.threads=5
+num.partitions=1
+num.replica.fetchers=2
+replica.lag.time.max.ms=30000
+socket.receive.buffer.bytes=102400
+socket.request.max.bytes=104857600
+socket.send.buffer.bytes=102400
+unclean.leader.election.enable=true
+log.segment.bytes=134217728
+num.io.threads=16
+num.replica.fetchers=8
+num.recovery.threads.per.data.dir=4
+replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector
+replica.fetch.max.bytes=2097152
+replica.fetch.response.max.bytes=20971520
+replica.lag.time.max.ms=10000
+log.cleaner.delete.retention.ms=3600000
+log.cleaner.min.cleanable.ratio=0.1
+log.cleanup.policy=compact,delete
+log.flush.interval.messages=1
+log.flush.interval.ms=1000
+log.retention.bytes=1073741824
+log.retention.hours=24
+log.retention.minutes=60
+log.retention.ms=-1
+log.roll.ms=3600000
+log.message.timestamp.type=LogAppendTime
+log.message.timestamp.before.max.ms=86400000
+log.message.timestamp.after.max.ms=86400000
+max.incremental.fetch.session.cache.slots=5000
+message.max.bytes=8388608
+offsets.retention.minutes=1440
+offsets.topic.replication.factor=2
+transaction.max.timeout.ms=60000
+transaction.state.log.min.isr=1
+transaction.state.log.replication.factor=1
+transactional.id.expiration.ms=86400000
+group.initial.rebalance.delay.ms=0
+leader.imbalance.per.broker.percentage=20
+connections.max.idle.ms=300000
+delete.topic.enable=false
+compression.type=producer
+`
+	for line := range strings.Lines(lines) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok {
+			continue
+		}
+		if err := ValidateBroker(name, value); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The messages are those that Apache Kafka 4.4 gives for the same input, but for the last group.
 func TestValidateTopic(t *testing.T) {
 	tests := []struct{ name, value, want string }{
@@ -66,6 +215,11 @@ func TestValidateTopic(t *testing.T) {
 		{"retention.ms", " 5 ", ""},
 		{"cleanup.policy", "x", "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete"},
 		{"cleanup.policy", "compact, delete", ""},
+		{"cleanup.policy", "delete,delete", ""},
+		{"cleanup.policy", "", ""},
+		{"cleanup.policy", "delete,", "Configuration 'cleanup.policy' values must not be empty."},
+		{"retention.bytes", "-5", ""},
+		{"max.decompressed.message.bytes", "0", "Invalid value 0 for configuration max.decompressed.message.bytes: Value must be at least 1"},
 		{"compression.type", "brotli", "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
 		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
 		{"compression.lz4.level", "18", "Invalid value 18 for configuration compression.lz4.level: Value must be no more than 17"},
@@ -77,9 +231,13 @@ func TestValidateTopic(t *testing.T) {
 		{"leader.replication.throttled.replicas", "*", ""},
 		{"leader.replication.throttled.replicas", "0:1,1:2", ""},
 
-		{"compression.type", "zstd", "Invalid value zstd for configuration compression.type: only producer is supported: Weir keeps batches as the producer compressed them and does not recompress"},
-		{"remote.storage.enable", "true", "Invalid value true for configuration remote.storage.enable: only false is supported: tiered storage is not built yet"},
-		{"remote.storage.enable", "false", ""},
+		{"compression.type", "zstd", "Invalid value zstd for configuration compression.type: only producer is supported: batches are stored as the producer compressed them, and recompression is not built yet; leave it unset and choose the codec in the producers' own compression.type"},
+		{"remote.storage.enable", "true", "Invalid value true for configuration remote.storage.enable: only false is supported: tiered storage is not built yet; leave it unset"},
+		{"remote.storage.enable", "FALSE", ""},
+		{"local.retention.ms", "3600000", "Invalid value 3600000 for configuration local.retention.ms: only -2 is supported: tiered storage is not built yet; leave it unset"},
+		{"index.interval.bytes", " 04096 ", ""},
+		{"segment.index.bytes", "2097152", ""},
+		{"segment.index.bytes", "2097151", "Invalid value 2097151 for configuration segment.index.bytes: Value must be at least 2097152 in Weir: the index of the largest possible segment takes less than 2 MiB, and segments are not closed early for a smaller one; leave it unset, or bound segments with segment.bytes"},
 	}
 	for _, tt := range tests {
 		got := ""

@@ -10,7 +10,9 @@ import (
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Configs\n\nWritten from `kafka/configdef`; do not edit. Defaults are those of a broker without `server.properties`; a cluster's own\n" +
-		"configuration sets more. An empty last column means that the config does what it says.\n")
+		"configuration sets more.\n\nThe last column says what a config does in Weir. Empty: what it says. *Only ...*: other values are refused with INVALID_CONFIG when they\n" +
+		"are set, or, in a cluster's configuration, when the broker starts; the default is always taken. *Holds for any value*: Weir always does what\n" +
+		"the strictest value asks for. *No effect*: it is taken and shown, and what it is about does not exist; no topic config is like that.\n")
 	b.WriteString("\n## Topic configs\n\nAll of them can change at any time (AlterConfigs, IncrementalAlterConfigs).\n\n")
 	b.WriteString("| name | type | default | values | broker default | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
 	for i := range topicConfigs {
@@ -39,8 +41,11 @@ func (c *Config) Documentation() string {
 }
 
 func (c *Config) effect() string {
-	if c.Only != nil {
+	switch {
+	case c.Only != nil:
 		return fmt.Sprintf("Only %s: %s.", strings.Join(c.Only, ", "), c.Why)
+	case c.Within.set():
+		return fmt.Sprintf("Only values %s: %s.", c.Within, c.Why)
 	}
 	return string(c.Effect)
 }
@@ -59,13 +64,18 @@ func (c *Config) values() string {
 	if c.OneOf != nil {
 		return strings.Join(c.OneOf, ", ")
 	}
+	return c.Bounds.String()
+}
+
+// String is the range in words, empty if there is none.
+func (b Bounds) String() string {
 	number := func(f *float64) string {
 		if f == nil {
 			return ""
 		}
 		return strconv.FormatInt(int64(*f), 10)
 	}
-	switch b := c.Bounds; {
+	switch {
 	case b.Or != nil:
 		return number(b.Min) + " to " + number(b.Max) + ", or " + number(b.Or)
 	case b.Max != nil:

@@ -2,72 +2,120 @@ package configdef
 
 const maxLong = "9223372036854775807"
 
-const cleanup Effect = "Stored; takes effect with retention and compaction, which are not built yet. Records without a key are refused already if it names compact."
-
 var compressionTypes = []string{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"}
+
+// Why some values are refused, and what to do.
+const (
+	whyCompression = "batches are stored as the producer compressed them, and recompression is not built yet; leave it unset and choose the codec in the producers' own compression.type"
+	whyLevel       = "batches are stored as the producer compressed them, so that the broker has no use for a level; leave it unset and choose the level in the producers"
+	whyDecompress  = "the records of compressed batches are not looked at when they are produced; leave it unset and bound batches with max.message.bytes"
+	whyIndex       = "the index has an entry for each 32 KiB of whole batches, whatever the topic; leave it unset"
+	whyIndexSize   = "the index of the largest possible segment takes less than 2 MiB, and segments are not closed early for a smaller one; leave it unset, or bound segments with segment.bytes"
+	whyTiered      = "tiered storage is not built yet; leave it unset"
+	whyShare       = "share groups are not built yet; leave it unset"
+)
+
+// What the engine does where Kafka has segments.
+const (
+	retentionUnits = "Data go by whole pieces: what one produce request or one commit wrote while it is in the journal, a merged chunk later."
+	retentionTime  = "A piece goes within half a minute of its newest record getting too old. " + retentionUnits +
+		" Pieces are not merged to span more than a quarter of the time. Timestamps in the future count as the time of appending."
+	retentionBytes = "At least so many bytes stay; the oldest piece without which that still holds goes within half a minute. " + retentionUnits
+	segmentBytes   = "No stored segment grows larger by merging; nor does any beyond 1 GiB. Retention and compaction do not wait for a segment to fill."
+	segmentTime    = "Retention does not wait for segments to close. On topics with cleanup.policy=delete, no merging makes a piece that spans more than this. " +
+		"On compacted topics, what is older may be compacted however little it is."
+	segmentJitter = "Each partition takes a share of it, always the same, off segment.ms."
+	replicas      = "Holds for any value: an acknowledged record is on stable storage, and all replicas that a topic shows count as in sync."
+	unclean       = "Holds for any value: no leader is ever elected that lacks acknowledged records."
+	throttle      = "Holds for any value: no partition is copied between brokers, so that no such traffic can be too fast."
+	preallocate   = "Holds for any value: journal files are allocated in full before they are written to, and segments are written once and whole."
+	deleteDelay   = "How long a segment that nothing refers to any more stays; bundles, which many topics share, stay for a minute."
+	cleanupPolicy = "An empty list keeps everything until DeleteRecords. If it names compact, records without a key are refused."
+)
 
 // topicConfigs must be sorted by name.
 var topicConfigs = []Config{
 	{
 		Name: "cleanup.policy", Type: List, Default: "delete", OneOf: []string{"compact", "delete"}, Synonyms: from("log.cleanup.policy"),
-		Effect: cleanup, Doc: "Whether old records are deleted after their retention (delete), superseded ones are compacted away (compact), or both.",
+		Effect: cleanupPolicy,
+		Doc:    "Whether old records are deleted after their retention (delete), superseded ones are compacted away (compact), or both.",
 	},
 	{
 		Name: "compression.gzip.level", Type: Int, Default: "-1", Bounds: betweenOr(1, 9, -1), Synonyms: from("compression.gzip.level"),
-		Effect: Always + " Batches keep the producer's compression.", Doc: "Level for compression.type=gzip; -1 is the codec's default.",
+		Only: []string{"-1"}, Why: whyLevel,
+		Doc: "Level for compression.type=gzip; -1 is the codec's default.",
 	},
 	{
 		Name: "compression.lz4.level", Type: Int, Default: "9", Bounds: between(1, 17), Synonyms: from("compression.lz4.level"),
-		Effect: Always + " Batches keep the producer's compression.", Doc: "Level for compression.type=lz4.",
+		Only: []string{"9"}, Why: whyLevel,
+		Doc: "Level for compression.type=lz4.",
 	},
 	{
-		Name: "compression.type", Type: String, Default: "producer", OneOf: compressionTypes, Only: []string{"producer"},
-		Why: "Weir keeps batches as the producer compressed them and does not recompress", Synonyms: from("compression.type"),
+		Name: "compression.type", Type: String, Default: "producer", OneOf: compressionTypes, Synonyms: from("compression.type"),
+		Only: []string{"producer"}, Why: whyCompression,
 		Doc: "The codec that batches are stored with; producer keeps what was sent.",
 	},
 	{
 		Name: "compression.zstd.level", Type: Int, Default: "3", Bounds: between(-131072, 22), Synonyms: from("compression.zstd.level"),
-		Effect: Always + " Batches keep the producer's compression.", Doc: "Level for compression.type=zstd.",
+		Only: []string{"3"}, Why: whyLevel,
+		Doc: "Level for compression.type=zstd.",
 	},
 	{
 		Name: "delete.retention.ms", Type: Long, Default: "86400000", Bounds: atLeast(0), Synonyms: from("log.cleaner.delete.retention.ms"),
-		Effect: Compaction, Doc: "How long a compacted topic keeps tombstones, so that readers see them.",
+		Doc: "How long a compacted topic keeps tombstones, so that readers see them.",
+	},
+	{
+		Name: "errors.deadletterqueue.group.enable", Type: Boolean, Default: "false", Only: []string{"false"}, Why: whyShare,
+		Doc: "Whether share groups may write records that they cannot deliver to this topic.",
 	},
 	{
 		Name: "file.delete.delay.ms", Type: Long, Default: "60000", Bounds: atLeast(0), Synonyms: from("log.segment.delete.delay.ms"),
-		Effect: Storage, Doc: "How long a file is kept after it was deleted from the log.",
+		Effect: deleteDelay,
+		Doc:    "How long a file is kept after it was deleted from the log.",
 	},
 	{
 		Name: "flush.messages", Type: Long, Default: maxLong, Bounds: atLeast(1), Synonyms: from("log.flush.interval.messages"),
-		Effect: Always + " Every acknowledged record is on stable storage.", Doc: "Records after which the log is forced to disk.",
+		Effect: Flushed,
+		Doc:    "Records after which the log is forced to disk.",
 	},
 	{
 		Name: "flush.ms", Type: Long, Default: maxLong, Bounds: atLeast(0), Synonyms: from("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
-		Effect: Always + " Every acknowledged record is on stable storage.", Doc: "Time after which the log is forced to disk.",
+		Effect: Flushed,
+		Doc:    "Time after which the log is forced to disk.",
 	},
 	{
-		Name: "follower.replication.throttled.replicas", Type: List, Default: "", Effect: Replication,
-		Doc: "Replicas whose replication is throttled on the follower's side: partition:broker pairs, or *.",
+		Name: "follower.replication.throttled.replicas", Type: List, Default: "",
+		Effect: throttle,
+		Doc:    "Replicas whose replication is throttled on the follower's side: partition:broker pairs, or *.",
 	},
 	{
 		Name: "index.interval.bytes", Type: Int, Default: "4096", Bounds: atLeast(0), Synonyms: from("log.index.interval.bytes"),
-		Effect: Storage, Doc: "Bytes between two entries of the offset index.",
+		Only: []string{"4096"}, Why: whyIndex,
+		Doc: "Bytes between two entries of the offset index.",
 	},
 	{
-		Name: "leader.replication.throttled.replicas", Type: List, Default: "", Effect: Replication,
-		Doc: "Replicas whose replication is throttled on the leader's side: partition:broker pairs, or *.",
+		Name: "leader.replication.throttled.replicas", Type: List, Default: "",
+		Effect: throttle,
+		Doc:    "Replicas whose replication is throttled on the leader's side: partition:broker pairs, or *.",
 	},
 	{
 		Name: "local.retention.bytes", Type: Long, Default: "-2", Bounds: atLeast(-2), Synonyms: from("log.local.retention.bytes"),
-		Effect: Tiering, Doc: "Bytes of a tiered partition that stay on the broker; -2 means retention.bytes.",
+		Only: []string{"-2"}, Why: whyTiered,
+		Doc: "Bytes of a tiered partition that stay on the broker; -2 means retention.bytes.",
 	},
 	{
 		Name: "local.retention.ms", Type: Long, Default: "-2", Bounds: atLeast(-2), Synonyms: from("log.local.retention.ms"),
-		Effect: Tiering, Doc: "Time that records of a tiered partition stay on the broker; -2 means retention.ms.",
+		Only: []string{"-2"}, Why: whyTiered,
+		Doc: "Time that records of a tiered partition stay on the broker; -2 means retention.ms.",
 	},
 	{
 		Name: "max.compaction.lag.ms", Type: Long, Default: maxLong, Bounds: atLeast(1), Synonyms: from("log.cleaner.max.compaction.lag.ms"),
-		Effect: Compaction, Doc: "The longest time a record stays out of compaction.",
+		Doc: "The longest time a record stays out of compaction.",
+	},
+	{
+		Name: "max.decompressed.message.bytes", Type: Int, Default: "2147483639", Bounds: between(1, 2147483639),
+		Synonyms: from("max.decompressed.message.bytes"), Only: []string{"2147483639"}, Why: whyDecompress,
+		Doc: "The largest record, decompressed, that the topic accepts.",
 	},
 	{
 		Name: "max.message.bytes", Type: Int, Default: "1048588", Bounds: atLeast(0), Synonyms: from("message.max.bytes"),
@@ -87,60 +135,80 @@ var topicConfigs = []Config{
 	},
 	{
 		Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Bounds: between(0, 1), Synonyms: from("log.cleaner.min.cleanable.ratio"),
-		Effect: Compaction, Doc: "Share of the log that must be uncompacted before it is compacted.",
+		Doc: "Share of the log that must be uncompacted before it is compacted.",
 	},
 	{
 		Name: "min.compaction.lag.ms", Type: Long, Default: "0", Bounds: atLeast(0), Synonyms: from("log.cleaner.min.compaction.lag.ms"),
-		Effect: Compaction, Doc: "How long a record stays out of compaction.",
+		Doc: "How long a record stays out of compaction.",
 	},
 	{
 		Name: "min.insync.replicas", Type: Int, Default: "1", Bounds: atLeast(1), Synonyms: from("min.insync.replicas"),
-		Effect: Always + " An acknowledged record is on stable storage, and all replicas count as in sync.",
+		Effect: replicas,
 		Doc:    "Replicas that must have a record before acks=all is answered.",
 	},
 	{
-		Name: "preallocate", Type: Boolean, Default: "false", Synonyms: from("log.preallocate"), Effect: Storage,
-		Doc: "Whether a segment's file is allocated in full when it is created.",
+		Name: "preallocate", Type: Boolean, Default: "false", Synonyms: from("log.preallocate"),
+		Effect: preallocate,
+		Doc:    "Whether a segment's file is allocated in full when it is created.",
 	},
 	{
-		Name: "remote.log.copy.disable", Type: Boolean, Default: "false", Effect: Tiering,
+		Name: "remote.copy.lag.bytes", Type: Long, Default: "-1", Bounds: atLeast(-1), Synonyms: from("log.remote.copy.lag.bytes"),
+		Only: []string{"-1"}, Why: whyTiered,
+		Doc: "Newer bytes that a tiered segment waits for before it is copied to remote storage; -1 means local.retention.bytes.",
+	},
+	{
+		Name: "remote.copy.lag.ms", Type: Long, Default: "0", Bounds: atLeast(-1), Synonyms: from("log.remote.copy.lag.ms"),
+		Only: []string{"0"}, Why: whyTiered,
+		Doc: "Time that a tiered segment waits before it is copied to remote storage; -1 means local.retention.ms.",
+	},
+	{
+		Name: "remote.log.copy.disable", Type: Boolean, Default: "false",
+		Only: []string{"false"}, Why: whyTiered,
 		Doc: "Whether a tiered topic stops copying to remote storage.",
 	},
 	{
-		Name: "remote.log.delete.on.disable", Type: Boolean, Default: "false", Effect: Tiering,
+		Name: "remote.log.delete.on.disable", Type: Boolean, Default: "false",
+		Only: []string{"false"}, Why: whyTiered,
 		Doc: "Whether the remote data is deleted when tiered storage is turned off for the topic.",
 	},
 	{
-		Name: "remote.storage.enable", Type: Boolean, Default: "false", Only: []string{"false"}, Why: "tiered storage is not built yet",
+		Name: "remote.storage.enable", Type: Boolean, Default: "false",
+		Only: []string{"false"}, Why: whyTiered,
 		Doc: "Whether the topic's older data moves to tiered storage.",
 	},
 	{
-		Name: "retention.bytes", Type: Long, Default: "-1", Synonyms: from("log.retention.bytes"), Effect: Retention,
-		Doc: "Bytes a partition keeps before the oldest are deleted; -1 is no limit.",
+		Name: "retention.bytes", Type: Long, Default: "-1", Synonyms: from("log.retention.bytes"),
+		Effect: retentionBytes,
+		Doc:    "Bytes a partition keeps before the oldest are deleted; -1 is no limit.",
 	},
 	{
-		Name: "retention.ms", Type: Long, Default: "604800000", Bounds: atLeast(-1), Effect: Retention,
-		Synonyms: join(from("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")),
-		Doc:      "Time a record is kept; -1 is for ever.",
+		Name: "retention.ms", Type: Long, Default: "604800000", Bounds: atLeast(-1), Synonyms: join(from("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")),
+		Effect: retentionTime,
+		Doc:    "Time a record is kept; -1 is for ever.",
 	},
 	{
 		Name: "segment.bytes", Type: Int, Default: "1073741824", Bounds: atLeast(1048576), Synonyms: from("log.segment.bytes"),
-		Effect: Retention, Doc: "Size of a segment: what retention and compaction work on.",
+		Effect: segmentBytes,
+		Doc:    "The largest size of a segment.",
 	},
 	{
 		Name: "segment.index.bytes", Type: Int, Default: "10485760", Bounds: atLeast(4), Synonyms: from("log.index.size.max.bytes"),
-		Effect: Storage, Doc: "Size of a segment's index.",
+		Within: atLeast(2 << 20), Why: whyIndexSize,
+		Doc: "Size of a segment's index.",
 	},
 	{
-		Name: "segment.jitter.ms", Type: Long, Default: "0", Bounds: atLeast(0), Effect: Retention,
-		Synonyms: join(from("log.roll.jitter.ms"), hours("log.roll.jitter.hours")), Doc: "Largest random time taken off segment.ms.",
+		Name: "segment.jitter.ms", Type: Long, Default: "0", Bounds: atLeast(0), Synonyms: join(from("log.roll.jitter.ms"), hours("log.roll.jitter.hours")),
+		Effect: segmentJitter,
+		Doc:    "Largest random time taken off segment.ms.",
 	},
 	{
-		Name: "segment.ms", Type: Long, Default: "604800000", Bounds: atLeast(1), Effect: Retention,
-		Synonyms: join(from("log.roll.ms"), hours("log.roll.hours")), Doc: "Time after which a segment is closed even if it is not full.",
+		Name: "segment.ms", Type: Long, Default: "604800000", Bounds: atLeast(1), Synonyms: join(from("log.roll.ms"), hours("log.roll.hours")),
+		Effect: segmentTime,
+		Doc:    "Time after which a segment is closed even if it is not full.",
 	},
 	{
 		Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Synonyms: from("unclean.leader.election.enable"),
-		Effect: Replication, Doc: "Whether a replica that is not in sync may become leader, losing records.",
+		Effect: unclean,
+		Doc:    "Whether a replica that is not in sync may become leader, losing records.",
 	},
 }

@@ -47,6 +47,9 @@ func (c *Config) Validate(value string) error {
 		}
 	case List:
 		for _, e := range SplitList(v) {
+			if c.OneOf != nil && e == "" {
+				return fmt.Errorf("Configuration '%s' values must not be empty.", c.Name) //nolint:staticcheck // as above
+			}
 			if c.OneOf != nil && !slices.Contains(c.OneOf, e) {
 				return fmt.Errorf("Invalid value %s for configuration %s: String must be one of: %s", e, c.Name, strings.Join(c.OneOf, ", ")) //nolint:staticcheck // as above
 			}
@@ -59,10 +62,37 @@ func (c *Config) Validate(value string) error {
 			return invalid("String must be one of: %s", strings.Join(c.OneOf, ", "))
 		}
 	}
-	if c.Only != nil && !slices.ContainsFunc(c.Only, func(o string) bool { return strings.EqualFold(o, v) }) {
+	switch {
+	case !c.Null && c.same(v, c.Default):
+	case c.Only != nil && !slices.ContainsFunc(c.Only, func(o string) bool { return c.same(v, o) }):
 		return invalid("only %s is supported: %s", strings.Join(c.Only, ", "), c.Why)
+	case c.Within.set():
+		n, _ := strconv.ParseFloat(v, 64) // it is a number
+		if msg := c.Within.check(n); msg != "" {
+			return invalid("%s in Weir: %s", msg, c.Why)
+		}
 	}
 	return nil
+}
+
+// same tells whether two valid values mean the same.
+func (c *Config) same(v, w string) bool {
+	switch c.Type {
+	case Boolean:
+		return strings.EqualFold(v, w)
+	case Int, Short, Long:
+		n, err1 := strconv.ParseInt(v, 10, 64)
+		m, err2 := strconv.ParseInt(w, 10, 64)
+		return err1 == nil && err2 == nil && n == m
+	case Double:
+		n, err1 := strconv.ParseFloat(v, 64)
+		m, err2 := strconv.ParseFloat(w, 64)
+		return err1 == nil && err2 == nil && n == m
+	case List:
+		return slices.Equal(SplitList(v), SplitList(w))
+	case String, Class, Password:
+	}
+	return v == w
 }
 
 func (b Bounds) check(n float64) string {
