@@ -50,6 +50,9 @@ func (b ProducerBatch) FirstSeq() int32 {
 // LastSeq is the sequence number of the last record of its last batch. A producer that is known has appended.
 func (p *Producer) LastSeq() int32 { return p.batches[p.count-1].LastSeq }
 
+// Last is the last batch that it appended.
+func (p *Producer) Last() ProducerBatch { return p.batches[p.count-1] }
+
 // Find returns the remembered batch with exactly these sequence numbers.
 func (p *Producer) Find(firstSeq, lastSeq int32) (ProducerBatch, bool) {
 	for _, b := range p.batches[:p.count] {
