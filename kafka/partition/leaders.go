@@ -11,6 +11,7 @@ import (
 	"weir/metadata"
 	"weir/storage/batch"
 	"weir/storage/buffer"
+	"weir/storage/cache"
 	"weir/storage/stream"
 )
 
@@ -18,8 +19,10 @@ import (
 type Config struct {
 	Stream *stream.Stream
 	Logs   *stream.Logs
-	Pool   *buffer.Pool     // for reads from the log
-	Now    func() time.Time // nil: time.Now
+	Pool   *buffer.Pool // for reads from the log
+	// Containers is where pieces are read from. Without it a partition that has pieces cannot be read.
+	Containers *cache.Cache
+	Now        func() time.Time // nil: time.Now
 	// DecodedBytesMax bounds the memory that decompressing one batch may take when an offset is looked up by timestamp; 64 MiB.
 	DecodedBytesMax int
 }

@@ -2,14 +2,16 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/metadata"
 	"weir/storage/batch"
 	"weir/storage/buffer"
-	"weir/storage/stream"
+	"weir/storage/cache"
 	"weir/storage/wal"
 )
 
@@ -20,62 +22,83 @@ type ReadRequest struct {
 	AtLeastOne  bool                 // return the first batch even if it is larger than MaxBytes (KIP-74)
 	Committed   bool                 // read_committed: stop at the last stable offset
 	ClientEpoch metadata.LeaderEpoch // -1: not checked
+
+	Files    bool // what lies in containers may be returned as ranges of them: see Records.Files
+	TailOnly bool // return nothing, and Records.Deferred, rather than read what is not in the tail cache
 }
 
 // Aborted is an aborted transaction in the range read.
 type Aborted struct{ ProducerID, FirstOffset int64 }
 
-// Records is the result of a Read. Segments are whole batches in offset order, the first of which holds the offset asked for; they must not be
-// modified, and Release must be called once they are written out.
+// Records is the result of a Read. Segments are whole batches in offset order; they must not be modified, and Release must be called once they are
+// written out. The first batch holds the offset asked for, or is the first behind it where compaction took what it names. A segment that is nil lies
+// in a file: it is the next of Files.
 type Records struct {
-	Segments [][]byte
-	Bytes    int
-	Offsets  Offsets
-	Aborted  []Aborted
-	held     []*buffer.Buffer
+	Segments  [][]byte
+	Files     []buffer.Range // only if the request says so; usable until Release
+	Bytes     int            // of all
+	FileBytes int            // of Files
+	Offsets   Offsets
+	Aborted   []Aborted // by first offset
+	Deferred  bool      // there are batches, but not in the tail cache, which the request is restricted to
+
+	pieces int // that were opened
+	held   []releaser
 }
 
-// Release gives the buffers behind Segments back. The zero Records needs no Release, and a second one does nothing.
+type releaser interface{ Release() }
+
+// Release gives back what is behind Segments. The zero Records needs no Release, and a second one does nothing.
 func (r *Records) Release() {
-	for _, b := range r.held {
-		b.Release()
+	for _, h := range r.held {
+		h.Release()
 	}
-	r.held, r.Segments = nil, nil
+	r.held, r.Segments, r.Files = nil, nil, nil
 }
 
-// Bounds of one read from the log.
+// Bounds of one Read.
 const (
-	// gapBytesMax is how much of other partitions' data is read along rather than reading twice.
-	gapBytesMax = 16 << 10
-	// extentsMax is how many entries one Read returns at most; the next Read goes on.
+	// extentsMax is how many entries of the log are looked at together; what follows is planned anew.
 	extentsMax = 4096
+	// plansMax is how often one Read looks where data lie without coming any further: it does if they are moved between look and read.
+	plansMax = 8
+	// piecesMax is how many pieces one answer is made of: those of a partition that gets little are small and many.
+	piecesMax = 64
 )
 
 // Read returns durable batches only. It returns kerr.OffsetOutOfRange, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch, wrapped; after the
-// partition was closed, the reason given then; and kerr.KafkaStorageError if the log cannot be read back.
-// A read at the high watermark returns no segments and no error.
+// partition was closed, the reason given then; and kerr.KafkaStorageError if the data cannot be read back.
+// A read at the high watermark, or for a committed read at the last stable offset, returns no segments and no error.
 func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
-	var plan [16]stream.Extent
 	p.mu.Lock()
 	out := Records{Offsets: p.offsetsLocked()}
 	if err := p.checkReadLocked(&r); err != nil {
 		p.mu.Unlock()
 		return out, err
 	}
-	if r.Offset >= p.state.End {
+	rd := reading{p: p, r: &r, out: &out, next: r.Offset, limit: out.Offsets.HighWatermark}
+	if r.Committed {
+		rd.limit = out.Offsets.LastStable
+	}
+	switch {
+	case r.Offset >= rd.limit:
+		p.mu.Unlock()
+		return out, nil
+	case rd.tailLocked():
 		p.mu.Unlock()
 		return out, nil
 	}
-	if es, ok := p.tail.from(r.Offset); ok {
-		out.fill(es, &r)
-		p.mu.Unlock()
-		return out, nil
-	}
-	extents := p.planLocked(plan[:0], &r)
 	p.mu.Unlock()
-	if err := p.readLog(ctx, &out, extents, &r); err != nil {
+	if r.TailOnly {
+		out.Deferred = true
+		return out, nil
+	}
+	if err := rd.below(ctx); err != nil {
+		if out.Bytes > 0 {
+			return out, nil // what lies in front is good; the next read begins where this one failed, and has to say so
+		}
 		out.Release()
-		return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w: %w", p.key, r.Offset, kerr.KafkaStorageError, err)
+		return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w", p.key, r.Offset, err)
 	}
 	return out, nil
 }
@@ -95,146 +118,142 @@ func (p *Partition) checkReadLocked(r *ReadRequest) error {
 	return nil
 }
 
-// fill takes what r asks for from cached entries.
-func (out *Records) fill(es []tailEntry, r *ReadRequest) {
-	n := min(len(es), 16) // most reads are of little
-	out.Segments, out.held = make([][]byte, 0, n), make([]*buffer.Buffer, 0, n)
+// reading is one Read under way. It walks up the log: pieces, extents of the journal, tail cache.
+type reading struct {
+	p     *Partition
+	r     *ReadRequest
+	out   *Records
+	next  int64 // where to go on
+	limit int64 // batches from here on are not for this read
+}
+
+// room is how much more may be returned. It is negative after a first batch that was larger than asked for.
+func (rd *reading) room() int { return int(rd.r.MaxBytes) - rd.out.Bytes }
+
+// below reads what is not in the tail cache. Where the data lie is looked up under the lock, and they are read without it; if they were moved
+// meanwhile, and what they were moved from is gone, they are looked up again.
+func (rd *reading) below(ctx context.Context) error {
+	p := rd.p
+	var moved error
+	for plans := 0; plans < plansMax; plans++ {
+		from := rd.next
+		p.mu.Lock()
+		switch {
+		case p.closed != nil:
+			p.mu.Unlock()
+			return fmt.Errorf("closed while it was read: %w", p.closed)
+		case rd.next < p.state.LogStart:
+			p.mu.Unlock()
+			return fmt.Errorf("the log start moved to %d: %w", p.state.LogStart, kerr.OffsetOutOfRange)
+		case rd.tailLocked():
+			p.mu.Unlock()
+			return nil
+		}
+		pieces := p.state.PiecesFrom(rd.next)
+		var few [16]extent
+		var extents []extent
+		if len(pieces) == 0 {
+			extents = rd.planLocked(few[:0])
+		}
+		p.mu.Unlock()
+
+		var full bool
+		var err error
+		if len(pieces) > 0 {
+			full, err = rd.pieces(ctx, pieces)
+		} else {
+			full, err = rd.log(ctx, extents)
+		}
+		switch {
+		case err != nil && (cache.Gone(err) || errors.Is(err, wal.ErrTrimmed)):
+			moved = err
+		case err != nil:
+			return fmt.Errorf("%w: %w", kerr.KafkaStorageError, err)
+		case full || rd.next >= rd.limit || rd.room() <= 0:
+			return nil
+		}
+		if rd.next > from {
+			plans = 0
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return fmt.Errorf("%w: the data moved %d times: %w", kerr.KafkaStorageError, plansMax, moved)
+}
+
+// tailLocked takes the rest from the tail cache, and reports false if rd.next is older than it.
+func (rd *reading) tailLocked() bool {
+	es, ok := rd.p.tail.from(rd.next)
+	if !ok {
+		return false
+	}
+	out := rd.out
+	if out.Segments == nil {
+		n := min(len(es), 16) // most reads are of little
+		out.Segments, out.held = make([][]byte, 0, n), make([]releaser, 0, n)
+	}
 	for i := range es {
 		e := &es[i]
-		data := e.data
-		if i == 0 {
-			data = from(data, r.Offset)
+		part, full := rd.cut(e.data, e.base, e.last)
+		if len(part) > 0 {
+			if e.buf != nil {
+				e.buf.Retain()
+				out.held = append(out.held, e.buf)
+			}
+			rd.add(part)
 		}
-		part := out.fit(data, r)
-		if len(part) == 0 {
-			return
+		if full {
+			break
 		}
-		if e.buf != nil {
-			e.buf.Retain()
-			out.held = append(out.held, e.buf)
-		}
-		out.Segments = append(out.Segments, part)
-		out.Bytes += len(part)
-		if len(part) < len(data) {
-			return
-		}
+		rd.next = e.last + 1
 	}
+	return true
 }
 
-// fit returns the whole batches at the start of data that still fit into the answer.
-func (out *Records) fit(data []byte, r *ReadRequest) []byte {
-	room := int(r.MaxBytes) - out.Bytes
-	if len(data) <= room {
-		return data
+func (rd *reading) add(data []byte) {
+	rd.out.Segments = append(rd.out.Segments, data)
+	rd.out.Bytes += len(data)
+}
+
+// cut returns the batches in data, which hold the offsets from base to last, that this read is to return; full says that no more fit behind them,
+// or are for it.
+func (rd *reading) cut(data []byte, base, last int64) (part []byte, full bool) {
+	room := rd.room()
+	if base >= rd.next && last < rd.limit && len(data) <= room { // nearly always
+		return data, false
 	}
-	n := 0
+	skip, n := 0, 0
 	for rest := data; len(rest) > 0; {
 		h, one, after, err := batch.Next(rest)
-		if err != nil || n+h.Size() > room && (n+out.Bytes > 0 || !r.AtLeastOne) {
-			break
+		switch {
+		case err != nil, h.BaseOffset >= rd.limit:
+			return data[skip : skip+n : skip+n], true
+		case h.LastOffset() < rd.next:
+			skip += len(one)
+		case n+len(one) > room && (n+rd.out.Bytes > 0 || !rd.r.AtLeastOne):
+			return data[skip : skip+n : skip+n], true
+		default:
+			n += len(one)
 		}
-		n += len(one)
 		rest = after
 	}
-	return data[:n]
+	return data[skip : skip+n : skip+n], n > room
 }
 
-// from drops the batches before the one that holds offset.
-func from(data []byte, offset int64) []byte {
-	for len(data) > 0 {
-		h, _, rest, err := batch.Next(data)
-		if err != nil || h.LastOffset() >= offset {
-			break
-		}
-		data = rest
+// abort notes the aborted transactions of which records may lie in what was read so far.
+func (rd *reading) abort(pid, first, last int64) {
+	if last < rd.r.Offset || first >= rd.next {
+		return
 	}
-	return data
-}
-
-// planLocked chooses the extents to read for r.
-func (p *Partition) planLocked(plan []stream.Extent, r *ReadRequest) []stream.Extent {
-	bytes := int64(0)
-	for e := range p.state.Extents.From(r.Offset) {
-		bytes += int64(e.Len)
-		if bytes > int64(r.MaxBytes) && (len(plan) > 0 || !r.AtLeastOne) || len(plan) == extentsMax {
-			break
+	a := Aborted{ProducerID: pid, FirstOffset: first}
+	at, found := slices.BinarySearchFunc(rd.out.Aborted, a, func(a, b Aborted) int {
+		if a.FirstOffset != b.FirstOffset {
+			return int(min(max(a.FirstOffset-b.FirstOffset, -1), 1))
 		}
-		plan = append(plan, e)
+		return int(min(max(a.ProducerID-b.ProducerID, -1), 1))
+	})
+	if !found {
+		rd.out.Aborted = slices.Insert(rd.out.Aborted, at, a)
 	}
-	return plan
-}
-
-// readLog reads the extents, neighbours together, checks them and adds what r asks for to out.
-func (p *Partition) readLog(ctx context.Context, out *Records, extents []stream.Extent, r *ReadRequest) error {
-	for len(extents) > 0 {
-		n := run(extents)
-		buf, err := p.readRun(ctx, extents[:n])
-		if err != nil {
-			return err
-		}
-		out.held = append(out.held, buf)
-		base := extents[0].Off
-		for _, e := range extents[:n] {
-			data := buf.Bytes()[e.Off-base:][:e.Len:e.Len]
-			if err := check(data, e); err != nil {
-				return err
-			}
-			if e.Base < r.Offset {
-				data = from(data, r.Offset)
-			}
-			if data = out.fit(data, r); len(data) == 0 {
-				return nil
-			}
-			out.Segments = append(out.Segments, data)
-			out.Bytes += len(data)
-		}
-		extents = extents[n:]
-	}
-	return nil
-}
-
-// run is how many of the extents are read at once: those that follow each other closely in one file.
-func run(extents []stream.Extent) int {
-	n := 1
-	for ; n < len(extents); n++ {
-		e, prev := extents[n], extents[n-1]
-		end := prev.Off + prev.Len
-		if e.File != prev.File || e.Off < end || e.Off-end > max(gapBytesMax, prev.Len) {
-			break
-		}
-	}
-	return n
-}
-
-func (p *Partition) readRun(ctx context.Context, extents []stream.Extent) (*buffer.Buffer, error) {
-	first, last := extents[0], extents[len(extents)-1]
-	buf := p.leaders.cfg.Pool.Get(int(last.Off - first.Off + last.Len))
-	if err := p.leaders.cfg.Logs.ReadAt(ctx, buf.Bytes(), first.File, first.Off); err != nil {
-		buf.Release()
-		return nil, err
-	}
-	return buf, nil
-}
-
-// check compares what was read back with what was written: invariant L5.
-func check(data []byte, e stream.Extent) error {
-	next := e.Base
-	for rest := data; len(rest) > 0; {
-		h, one, after, err := batch.Next(rest)
-		if err != nil {
-			return fmt.Errorf("%w: %w", wal.ErrCorrupt, err)
-		}
-		if h.BaseOffset != next {
-			return fmt.Errorf("%w: batch at offset %d where %d should be", wal.ErrCorrupt, h.BaseOffset, next)
-		}
-		if err := batch.CheckCRC(one); err != nil {
-			return fmt.Errorf("%w: %w", wal.ErrCorrupt, err)
-		}
-		next = h.LastOffset() + 1
-		rest = after
-	}
-	if next != e.Last()+1 {
-		return fmt.Errorf("%w: batches end at offset %d, should at %d", wal.ErrCorrupt, next-1, e.Last())
-	}
-	return nil
 }
