@@ -10,7 +10,9 @@
 //   - A produce request's strings and records lie in the buffer that it was read into. The buffer is given back only after the answer is
 //     encoded and the last append is durable, whichever comes last, even if the connection is long gone; so is its part of the produce
 //     budget, or a client could fill the memory by reconnecting.
-//   - Lock order: session.mu and purgatory.mu are never held while another lock of this package is taken, nor across I/O.
+//   - Records that are not in memory are sent from files by the write loop (connwrite.go). Nothing of them passes through the process, and they do
+//     not count towards the fetch budget.
+//   - Lock order: session.mu, sessions.mu and purgatory.mu are never held while another lock is taken, nor across I/O.
 package broker
 
 import (
@@ -21,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"weir/kafka/coordinator"
 	"weir/kafka/group"
@@ -75,9 +78,10 @@ type Broker struct {
 
 	producerIDs *txn.ProducerIDs
 
-	produceBudget *budget // bytes of produce requests from the wire to the disk
-	requestBudget *budget // bytes of all other requests
-	fetchBudget   *budget // bytes of records in fetch responses
+	produceBudget *budget             // bytes of produce requests from the wire to the disk
+	requestBudget *budget             // bytes of all other requests
+	fetchBudget   *budget             // bytes of records in fetch responses, but for those that are sent from files
+	bulk          *semaphore.Weighted // turns at reading from the disk, first come first served
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -119,6 +123,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		produceBudget: newBudget(cfg.Limits.ProduceBytesMax, m.produceBytes),
 		requestBudget: newBudget(cfg.Limits.RequestBytesMax, m.requestBytes),
 		fetchBudget:   newBudget(cfg.Limits.FetchBytesMax, m.fetchBytes),
+		bulk:          semaphore.NewWeighted(bulkReadsMax),
 		conns:         make(map[*conn]struct{}),
 	}
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,6 +47,9 @@ type conn struct {
 	bytes *semaphore.Weighted // of requests in flight
 	queue chan pending        // in order of requests; never full, because slots are fewer
 	out   net.Buffers         // of the write loop: scratch
+	files []buffer.Range      // of the write loop: scratch
+	raw   syscall.RawConn     // of the write loop: nil if nothing can be sent from files
+	skips int                 // of the write loop: how often fetches went without what lies on the disk, since they did not
 
 	mu      sync.Mutex
 	stopped bool  // no more requests are read
@@ -78,6 +82,7 @@ func newConn(b *Broker, nc net.Conn, listener string, addr netip.Addr) *conn {
 		queue:    make(chan pending, b.cfg.Limits.ConnRequestsMax),
 		lost:     make(chan struct{}),
 		done:     make(chan struct{}),
+		raw:      rawOf(nc),
 	}
 }
 

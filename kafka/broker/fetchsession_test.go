@@ -70,14 +70,14 @@ func TestSessionUpdate(t *testing.T) {
 	req.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: "t", Partitions: []int32{2, 9}}, {Topic: "x", Partitions: []int32{0}}}
 	x.update(req)
 	var got []string
-	for _, p := range x.all() {
+	for _, p := range x.dirty() {
 		got = append(got, fmt.Sprintf("%s-%d@%d", p.topic, p.index, p.offset))
 	}
 	if want := []string{"t-0@77", "t-1@0", "t-3@0", "u-0@5"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	x.toEnd(x.parts[fetchKey{topic: "t", index: 0}])
-	if all := x.all(); all[0].index != 1 || all[3].index != 0 || all[3].topic != "t" || len(x.parts) != 4 {
+	if all := x.dirty(); all[0].index != 1 || all[3].index != 0 || all[3].topic != "t" || len(x.parts) != 4 {
 		t.Error("the served partition is not the last one")
 	}
 }

@@ -173,7 +173,7 @@ type outcome struct {
 func (r *waitRig) fetch(ctx context.Context, req *kmsg.FetchRequest) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
-	rep := r.b.fetch(ctx, &Request{Body: req, Listener: "CLIENT", conn: r.conn})
+	rep := r.b.fetch(ctx, &Request{Body: req, Listener: "CLIENT", conn: &conn{b: r.b, lost: r.conn.lost}})
 	go func() {
 		bufs, err := rep.frame(ctx, nil)
 		var frame []byte
@@ -380,13 +380,13 @@ func TestIncrementalFetch(t *testing.T) {
 		r.leds[2].advance(1)
 		r.leds[1].advance(1)
 		got := do(next(2))
-		if len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 2 || got.Topics[0].Partitions[0].Partition != 1 {
+		if len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 2 || got.Topics[0].Partitions[0].Partition != 2 {
 			t.Errorf("two partitions have records: %+v", got.Topics)
 		}
-		// Partition 0 is not busy, so it goes first now; the others keep their order behind it.
+		// The client did not move on in 2 and 1, so they are served again, and 0 behind them.
 		r.leds[0].advance(1)
 		got = do(next(3))
-		if n := got.Topics[0].Partitions; len(n) != 3 || n[0].Partition != 0 || n[1].Partition != 1 {
+		if n := got.Topics[0].Partitions; len(n) != 3 || n[0].Partition != 2 || n[1].Partition != 1 || n[2].Partition != 0 {
 			t.Errorf("order after rotation: %+v", n)
 		}
 		// An error is told again and again until it is over, then the partition once more.

@@ -58,7 +58,7 @@ func (l *memLog) Append(ctx context.Context, es []wal.Entry) error {
 			l.files = append(l.files, nil)
 		}
 		n := len(l.files) - 1
-		es[i].At = wal.Position{Seq: uint64(n), Off: uint32(len(l.files[n]))}
+		es[i].At = wal.Position{Seq: uint64(n) + 1, Off: uint32(len(l.files[n]))}
 		l.files[n] = append(l.files[n], es[i].Payload...)
 	}
 	return nil
@@ -85,10 +85,10 @@ func (l *memLog) Read(context.Context, wal.Position) iter.Seq2[wal.Entry, error]
 func (l *memLog) ReadAt(_ context.Context, p []byte, at wal.Position) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at.Seq >= uint64(len(l.files)) || int(at.Off)+len(p) > len(l.files[at.Seq]) {
+	if at.Seq < 1 || at.Seq > uint64(len(l.files)) || int(at.Off)+len(p) > len(l.files[at.Seq-1]) {
 		return errors.New("read beyond the end")
 	}
-	copy(p, l.files[at.Seq][at.Off:])
+	copy(p, l.files[at.Seq-1][at.Off:])
 	return nil
 }
 func (l *memLog) Trim(context.Context, wal.Position) error { return nil }
