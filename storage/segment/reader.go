@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"iter"
+	"math"
 	"slices"
 	"sort"
 )
@@ -128,6 +129,9 @@ func (k *Chunk) check() error {
 	switch {
 	case k.Base < 0 || k.Last < k.Base:
 		return corrupt("%v: no such range", k)
+	case beyond(k.Pos, k.Len) || beyond(k.IndexPos, uint64(k.IndexLen)) || beyond(k.AbortedPos, uint64(k.AbortedLen)):
+		return corrupt("%v: data of %d bytes at %d, index of %d at %d, aborted transactions of %d at %d",
+			k, k.Len, k.Pos, k.IndexLen, k.IndexPos, k.AbortedLen, k.AbortedPos)
 	case empty != (k.Len == 0) || empty != (k.IndexLen == 0) || uint64(k.Batches) > k.Len/batchBytes:
 		return corrupt("%v: %d batches in %d bytes with an index of %d", k, k.Batches, k.Len, k.IndexLen)
 	case k.Records < 0 || empty && k.Records > 0:
@@ -143,6 +147,9 @@ func (k *Chunk) check() error {
 	}
 	return nil
 }
+
+// beyond says that no file reaches as far.
+func beyond(pos, n uint64) bool { return pos > math.MaxInt64 || n > math.MaxInt64-pos }
 
 // section reads a section of a chunk with its checksum at its end. Its length was believed by no one yet but the chunk.
 func (k *Chunk) section(r io.ReaderAt, kind byte, pos uint64, n uint32) ([]byte, error) {

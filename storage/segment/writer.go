@@ -25,6 +25,9 @@ type Writer struct {
 	abort  []Aborted  // of all chunks, in turn
 	next   int64      // lowest offset that the next batch may have
 	block  Entry      // of the chunk that was begun; not in entry before it is complete
+
+	lastLen   uint64 // whose power lastPower is; see update
+	lastPower uint32
 }
 
 // sections is where a chunk's entries lie in the lists of all chunks.
@@ -165,13 +168,28 @@ func (w *Writer) add(c *Chunk, h *batch.Header, one []byte) {
 	}
 	b.Last = h.LastOffset()
 	b.MaxTimestamp = c.MaxTimestamp
-	b.CRC = crc32.Update(b.CRC, castagnoli, one)
+	b.CRC = w.update(b.CRC, h, one)
 	b.Len += uint32(len(one))
 	c.Len += uint64(len(one))
 	if b.Len >= BlockBytes {
 		w.endBlock(c)
 	}
 }
+
+// update adds a batch, whose own checksum was found right, to that of its block. What that covers of a large batch is not hashed again.
+func (w *Writer) update(crc uint32, h *batch.Header, one []byte) uint32 {
+	const uncovered = 21 // bytes at the start of a batch, among them what the broker sets
+	if len(one) < combineBytes {
+		return crc32.Update(crc, castagnoli, one)
+	}
+	if n := uint64(len(one) - uncovered); w.lastLen != n {
+		w.lastLen, w.lastPower = n, power(n)
+	}
+	return multiply(w.lastPower, crc32.Update(crc, castagnoli, one[:uncovered])) ^ h.CRC
+}
+
+// combineBytes is from where on that is cheaper, even if no two batches have the same length.
+const combineBytes = 8 << 10
 
 func (w *Writer) endBlock(c *Chunk) {
 	b := &w.block
