@@ -104,6 +104,10 @@ type Stream struct {
 	State  StreamState `json:"state"`
 	EndSeq uint64      `json:"endSeq,omitempty"` // position of the SEAL record, once SEALED
 	EndOff uint32      `json:"endOff,omitempty"`
+	// Checkpoint is the number of the current checkpoint that the stream wrote, 0 if none; a restart replays the stream from (FromSeq, FromOff) on.
+	Checkpoint uint64 `json:"checkpoint,omitempty"`
+	FromSeq    uint64 `json:"fromSeq,omitempty"`
+	FromOff    uint32 `json:"fromOff,omitempty"`
 }
 
 // ConfigEntry is a dynamic config resource.
