@@ -27,11 +27,11 @@ type Checkpoint struct {
 	Stream     string // that stream
 	From       Mark   // replay begins here
 	NextFile   uint32 // number for the next file that has none
+	NewestMs   int64  // largest time of an append before it, Unix milliseconds
 	Files      []JournalFile
 	Partitions State
 	Released   map[wal.Partition]Mark // partitions that left: entries up to the mark are of no use
 
-	objects   []string // in the store that it consists of, but for manifests
 	manifests map[wal.Partition]*manifest
 }
 
@@ -66,21 +66,22 @@ type Viewer interface {
 }
 
 // Checkpoints writes the checkpoints of one stream, one at a time: a base with all partitions, then deltas with those that changed, and a base again
-// when the deltas got many or large. It is used by one goroutine.
+// when the deltas got many or large. It is used by one goroutine. Checkpoints and manifests in the store are this broker's alone.
 type Checkpoints struct {
 	store  blob.Store
 	stream string
 	logs   *Logs
 
-	number   uint64   // of the newest that was begun
-	chain    []uint64 // what the next delta builds on, the base first
-	sizes    [2]int64 // bytes of the base, and of the deltas
-	rebase   bool     // the next one must be a base
-	known    map[wal.Partition]*known
-	refs     map[uint32]int // how many partitions have data in a journal file
-	released map[wal.Partition]*departure
-	obsolete []object
-	taken    []taken // not published, oldest first
+	number    uint64   // of the newest that was begun
+	chain     []uint64 // what the next delta builds on, the base first
+	sizes     [2]int64 // bytes of the base, and of the deltas
+	rebase    bool     // the next one must be a base
+	known     map[wal.Partition]*known
+	refs      map[uint32]int // how many partitions have data in a journal file
+	released  map[wal.Partition]*departure
+	obsolete  []object
+	inherited bool    // what was left by earlier incarnations is in obsolete
+	taken     []taken // not published, oldest first
 
 	round uint64
 	files []uint32 // scratch
@@ -131,9 +132,6 @@ func NewCheckpoints(store blob.Store, stream string, logs *Logs, last *Checkpoin
 	if last == nil {
 		return c
 	}
-	for _, key := range last.objects {
-		c.obsolete = append(c.obsolete, object{key, 1})
-	}
 	for p, m := range last.manifests {
 		c.known[p] = &known{manifest: m}
 	}
@@ -175,13 +173,16 @@ func (c *Checkpoints) take(ctx context.Context, p Pointer, from Mark, parts iter
 	if base {
 		chain = nil
 	}
+	if err := c.inherit(ctx); err != nil {
+		return err
+	}
 	w, err := c.store.Create(ctx, checkpointKey(c.stream, p.Number))
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
 	c.out.reset(w)
-	c.out.header(&header{number: p.Number, stream: c.stream, from: p.From, fromFile: from.File, chain: chain})
+	c.out.header(&header{number: p.Number, stream: c.stream, from: p.From, fromFile: from.File, newestMs: c.logs.NewestMs(), chain: chain})
 	for q, upTo := range c.logs.takeReleased() {
 		c.released[q] = &departure{upTo: upTo}
 	}
@@ -215,6 +216,31 @@ func (c *Checkpoints) take(ctx context.Context, p Pointer, from Mark, parts iter
 	c.chain = append(c.chain, p.Number)
 	c.rebase = false
 	c.taken = append(c.taken, taken{p.Number, files})
+	return nil
+}
+
+// inherit finds, before the first checkpoint is written, what earlier incarnations left: all of it is garbage once that is current, published
+// or not, but for manifests that it takes over.
+func (c *Checkpoints) inherit(ctx context.Context) error {
+	if c.inherited {
+		return nil
+	}
+	kept := make(map[string]bool, len(c.known))
+	for _, k := range c.known {
+		kept[k.manifest.key] = true
+	}
+	var found []object
+	for _, prefix := range []string{CheckpointPrefix, ManifestPrefix} {
+		for info, err := range c.store.List(ctx, prefix) {
+			if err != nil {
+				return err
+			}
+			if !kept[info.Key] {
+				found = append(found, object{info.Key, c.number})
+			}
+		}
+	}
+	c.obsolete, c.inherited = append(c.obsolete, found...), true
 	return nil
 }
 

@@ -34,6 +34,7 @@ type header struct {
 	stream   string
 	from     wal.Position
 	fromFile uint32
+	newestMs int64
 	chain    []uint64 // checkpoints that it builds on, the base first; none if it is a base
 }
 
@@ -64,6 +65,7 @@ func (o *output) header(h *header) {
 	b = binary.LittleEndian.AppendUint64(b, h.from.Seq)
 	b = binary.LittleEndian.AppendUint32(b, h.from.Off)
 	b = binary.LittleEndian.AppendUint32(b, h.fromFile)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.newestMs))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.stream)))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.chain)))
 	b = append(b, h.stream...)

@@ -25,6 +25,7 @@ func Load(ctx context.Context, store blob.Store, stream string, p Pointer) (*Che
 		if p.From.Seq != 0 && p.From != h.from {
 			return fmt.Errorf("it is from %v, but was published as from %v: %w", h.from, p.From, ErrCorrupt)
 		}
+		l.c.NewestMs = h.newestMs
 		l.c.From = Mark{File: h.fromFile, Off: h.from.Off}
 		chain = append(slices.Clone(h.chain), p.Number)
 		return nil
@@ -36,7 +37,6 @@ func Load(ctx context.Context, store blob.Store, stream string, p Pointer) (*Che
 			}
 			return l.records(s)
 		})
-		l.c.objects = append(l.c.objects, checkpointKey(stream, chain[i]))
 	}
 	if err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (s *source) peek(n int64) ([]byte, error) {
 	return s.win[s.off-s.from:][:n:n], nil
 }
 
-const headerBytes = 8 + 4 + 4 + 8 + 8 + 4 + 4 + 2 + 2 // of a checkpoint, before its stream's name
+const headerBytes = 8 + 4 + 4 + 8 + 8 + 4 + 4 + 8 + 2 + 2 // of a checkpoint, before its stream's name
 
 func (s *source) header() (*header, error) {
 	b, err := s.peek(min(headerBytes, s.left()))
@@ -266,7 +266,7 @@ func (s *source) header() (*header, error) {
 	if v := le.Uint32(b[8:]); v > checkpointVersion {
 		return nil, fmt.Errorf("version %d, this is %d: %w", v, checkpointVersion, ErrNewer)
 	}
-	size := headerBytes + int64(le.Uint16(b[40:])) + 8*int64(le.Uint16(b[42:]))
+	size := headerBytes + int64(le.Uint16(b[48:])) + 8*int64(le.Uint16(b[50:]))
 	if b, err = s.peek(min(size+4, s.left())); err != nil {
 		return nil, err
 	}
@@ -274,7 +274,7 @@ func (s *source) header() (*header, error) {
 		return nil, fmt.Errorf("its header is damaged: %w", ErrCorrupt)
 	}
 	d := decoder{b: b[16:size]}
-	h := &header{number: d.u64(), from: wal.Position{Seq: d.u64(), Off: d.u32()}, fromFile: d.u32()}
+	h := &header{number: d.u64(), from: wal.Position{Seq: d.u64(), Off: d.u32()}, fromFile: d.u32(), newestMs: d.i64()}
 	name, chain := d.u16(), d.u16()
 	h.stream = string(d.bytes(int(name)))
 	for range chain {

@@ -19,7 +19,8 @@ type Logs struct {
 	numbers  map[place]uint32 // of the files that have one
 	released map[wal.Partition]Mark
 
-	files atomic.Pointer[numbered]
+	files  atomic.Pointer[numbered]
+	newest atomic.Int64
 }
 
 // numbered is a version of the list of files. It is not modified, but that files are appended behind what anyone looks at.
@@ -88,6 +89,7 @@ func (l *Logs) Restore(c *Checkpoint) error {
 		l.numbers[at] = f.Number
 	}
 	l.files.Store(n)
+	l.newest.Store(c.NewestMs)
 	return nil
 }
 
@@ -144,6 +146,33 @@ func (l *Logs) Drop(log wal.Log) {
 func (l *Logs) File(number uint32) (JournalFile, bool) {
 	f, ok := l.files.Load().get(number)
 	return JournalFile{Number: number, Stream: f.stream, Seq: f.seq}, ok
+}
+
+// Find is Number of a file that has one; it gives none.
+func (l *Logs) Find(log wal.Log, seq uint64) (uint32, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ok := l.numbers[place{log, seq}]
+	return n, ok
+}
+
+// WillNeed tells that all of a file will be read soon. It is a hint.
+func (l *Logs) WillNeed(number uint32) {
+	if f, ok := l.files.Load().get(number); ok {
+		if a, ok := f.log.(interface{ WillNeed(seq uint64) error }); ok {
+			_ = a.WillNeed(f.seq)
+		}
+	}
+}
+
+// NewestMs is the largest time of an append that was ever seen here, Unix milliseconds.
+func (l *Logs) NewestMs() int64 { return l.newest.Load() }
+
+// note notes the time of an append. It has one caller at a time.
+func (l *Logs) note(ms int64) {
+	if ms > l.newest.Load() {
+		l.newest.Store(ms)
+	}
 }
 
 // next is the number that the next new file gets.

@@ -22,5 +22,6 @@ func (s *Stream) Mark() Mark {
 
 // settle notes that e, the last entry of a commit, and all before it were taken.
 func (s *Stream) settle(e *wal.Entry) {
+	s.logs.note(e.AppendMs)
 	s.settled.Store(Mark{File: s.logs.Number(s.log, e.At.Seq), Off: e.At.Off + uint32(len(e.Payload))}.pack())
 }

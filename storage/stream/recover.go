@@ -40,6 +40,7 @@ func (c *Checkpoint) Replay(ctx context.Context, logs *Logs, log wal.Log, from w
 		default:
 			r.Idle = false
 		}
+		logs.note(e.AppendMs)
 		if e.At.Seq != seq || r.Entries == 1 {
 			seq, number = e.At.Seq, logs.Number(log, e.At.Seq)
 		}
