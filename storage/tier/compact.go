@@ -1,0 +1,630 @@
+package tier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/storage/batch"
+	"weir/storage/blob"
+	"weir/storage/compact"
+	"weir/storage/segment"
+	"weir/storage/stream"
+	"weir/storage/wal"
+)
+
+// CompactConfig says how partitions are compacted. A field that is zero means its default.
+type CompactConfig struct {
+	Interval       time.Duration // between looks for something to clean (log.cleaner.backoff.ms); 15 s
+	MapBytes       int64         // the map of keys takes at most (log.cleaner.dedupe.buffer.size); 128 MiB
+	MapLoad        float64       // of its places that are filled (log.cleaner.io.buffer.load.factor); 0.9
+	BytesPerSecond int64         // read and written (log.cleaner.io.max.bytes.per.second); not positive: no limit
+	BatchBytes     int           // that a batch may take decompressed, to be looked into; 64 MiB
+}
+
+func (c *CompactConfig) setDefaults() {
+	if c.Interval == 0 {
+		c.Interval = 15 * time.Second
+	}
+	if c.MapBytes == 0 {
+		c.MapBytes = 128 << 20
+	}
+	if c.MapLoad == 0 {
+		c.MapLoad = 0.9
+	}
+	if c.BatchBytes == 0 {
+		c.BatchBytes = 64 << 20
+	}
+}
+
+// Compactor compacts the partitions whose cleanup.policy asks for that, one at a time, the dirtiest first.
+//
+// What Apache Kafka's active segment is, the journal is here: data in it are not cleaned. They leave it when a flush is due, at the latest after
+// segment.ms or max.compaction.lag.ms, or with segment.bytes of them, and from then on can be cleaned, whether in bundles or in
+// segments. That may be sooner than Kafka does it; how long old values stay at least is min.compaction.lag.ms, as there.
+//
+// It does not take turns with what else moves data, since it may take long. Whichever is later finds that the data have moved (stream.ErrMoved), and drops
+// its work. Where retention moves the head of the log meanwhile, only what it dropped is lost.
+type Compactor struct {
+	cfg     CompactConfig
+	e       *Engine
+	turn    turn
+	cleaner *compact.Cleaner // under turn
+	buf     []byte           // of what is written: under turn
+	count   compactCounters
+
+	mu     sync.Mutex
+	paused map[wal.Partition]stuck
+}
+
+// CompactStats counts since the process started.
+type CompactStats struct {
+	Cleanings     int64
+	Discarded     int64 // cleanings whose data had moved when they were done
+	Paused        int64 // partitions that cannot be cleaned, now
+	compact.Stats       // sums of all cleanings
+}
+
+type compactCounters struct {
+	cleanings, discarded atomic.Int64
+	mu                   sync.Mutex
+	sum                  compact.Stats
+}
+
+// NewCompactor returns a compactor of the partitions that e works on, and starts nothing.
+func NewCompactor(cfg CompactConfig, e *Engine) *Compactor {
+	cfg.setDefaults()
+	return &Compactor{
+		cfg: cfg, e: e, turn: make(turn, 1), paused: map[wal.Partition]stuck{},
+		cleaner: compact.New(compact.NewKeyMap(cfg.MapBytes, cfg.MapLoad), batch.NewDecoder(cfg.BatchBytes)),
+	}
+}
+
+// Run compacts until ctx ends. Failures are logged and tried again.
+func (c *Compactor) Run(ctx context.Context) error {
+	c.e.every(ctx, c.cfg.Interval, "compact", c.Compact)
+	return nil
+}
+
+// Compact cleans all partitions for which it is time. One whose data cannot be read is noted as paused, and the others go on.
+func (c *Compactor) Compact(ctx context.Context) error {
+	if err := c.turn.take(ctx); err != nil {
+		return fmt.Errorf("tier: compact: %w", err)
+	}
+	defer c.turn.leave()
+	if err := c.roll(ctx); err != nil {
+		return preempted(err)
+	}
+	skip := map[wal.Partition]bool{}
+	for {
+		j := c.next(skip)
+		if j == nil {
+			return nil
+		}
+		err := c.clean(ctx, j)
+		pe, ours := asPartitionError(err)
+		switch {
+		case err == nil:
+			c.resume(j.name)
+		case errors.Is(err, stream.ErrMoved) || errors.Is(err, errGone):
+			c.count.discarded.Add(1)
+			skip[j.name] = true
+		case ours:
+			c.pause(pe)
+		default:
+			return preempted(err)
+		}
+	}
+}
+
+// RollAfter is after how much time data of a compacted topic leave the journal for compaction (KIP-354): segment.ms, or max.compaction.lag.ms if
+// that is less. Negative: no limit.
+func (p Policy) RollAfter() time.Duration {
+	switch {
+	case p.SegmentTime <= 0 && p.MaxCompactionLag <= 0:
+		return -1
+	case p.SegmentTime <= 0:
+		return p.MaxCompactionLag
+	case p.MaxCompactionLag <= 0:
+		return p.SegmentTime
+	default:
+		return min(p.SegmentTime, p.MaxCompactionLag)
+	}
+}
+
+// roll flushes the data of those compacted partitions for which it is time, and of no others.
+func (c *Compactor) roll(ctx context.Context) error {
+	e := c.e
+	files := e.deps.Journal.Files()
+	if len(files) == 0 {
+		return nil
+	}
+	to := files[len(files)-1].Number
+	var due []Partition
+	for p := range e.deps.Partitions {
+		if pol := p.Policy(); pol.Compact && e.moves(p) && c.rolls(p, &pol) {
+			due = append(due, p)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := e.moving.take(ctx); err != nil {
+		return fmt.Errorf("tier: compact: %w", err)
+	}
+	defer e.moving.leave()
+	var small []span
+	for _, p := range due {
+		spans, total := e.spans(p, to)
+		if total < e.cfg.OwnBytes && !e.wasStuck(p.Name()) {
+			small = append(small, spans...)
+			continue
+		}
+		for _, s := range spans {
+			if err := e.build(ctx, segment.Segment, []chunk{e.fromJournal(s, to)}); err != nil {
+				return err
+			}
+		}
+	}
+	return e.flushBundles(ctx, small, to)
+}
+
+// rolls reports whether what p has in the journal is old or large enough.
+func (c *Compactor) rolls(p Partition, pol *Policy) bool {
+	var oldest stream.Extent
+	var size int64
+	p.View(func(s *stream.PartitionState) {
+		for x := range s.Extents.From(s.LogStart) {
+			if size == 0 {
+				oldest = x
+			}
+			if size += int64(x.Len); pol.SegmentBytes <= 0 || size >= pol.SegmentBytes {
+				return
+			}
+		}
+	})
+	if size == 0 {
+		return false
+	}
+	after, now := pol.RollAfter(), c.e.now()
+	return pol.SegmentBytes > 0 && size >= pol.SegmentBytes || after >= 0 && now.wallMs-c.e.appendedMs(oldest) >= after.Milliseconds()
+}
+
+// job is a partition that is to be cleaned: its pieces from the log's start to the end of what may be cleaned.
+type job struct {
+	p      Partition
+	name   wal.Partition
+	policy Policy
+	nowMs  int64
+	pieces []segment.Piece
+	dirty  int     // the first that was not cleaned before
+	ratio  float64 // of bytes that are dirty
+	late   int64   // by how many milliseconds max.compaction.lag.ms has passed; not positive: it has not
+}
+
+// next chooses what to clean: what max.compaction.lag.ms asks for, the latest first, and then the dirtiest.
+func (c *Compactor) next(skip map[wal.Partition]bool) (best *job) {
+	now, _ := c.e.clock.now()
+	for p := range c.e.deps.Partitions {
+		if skip[p.Name()] || c.isPaused(p.Name()) || c.e.isStuck(p.Name()) {
+			continue
+		}
+		j := &job{p: p, name: p.Name(), policy: p.Policy(), nowMs: now.UnixMilli()}
+		if !j.policy.Compact || !p.View(func(s *stream.PartitionState) { j.look(s, c.e.appendedBefore) }) {
+			continue
+		}
+		if j.isDue() && (best == nil || j.late > max(best.late, 0) || best.late <= 0 && j.ratio > best.ratio) {
+			best = j
+		}
+	}
+	return best
+}
+
+// look finds what of the partition is dirty and may be cleaned. after is retention.after.
+func (j *job) look(s *stream.PartitionState, after func(uint32) int64) {
+	pieces := s.PiecesFrom(s.LogStart)
+	r := retention{policy: j.policy, nowMs: j.nowMs, after: after}
+	var clean, dirty int64
+	j.dirty = -1
+	end := 0
+	for i := range pieces {
+		p := &pieces[i]
+		if j.dirty < 0 && p.Flags&segment.Compacted != 0 {
+			clean += int64(p.Len)
+			continue
+		}
+		// What a producer dated in the future counts as dated when it was appended, as for retention.
+		if p.Last >= lastStable(s) ||
+			j.policy.MinCompactionLag > 0 && r.newest(s, i) > j.nowMs-j.policy.MinCompactionLag.Milliseconds() {
+			break
+		}
+		if j.dirty < 0 {
+			j.dirty = i
+			if p.FirstDirtyMs > 0 && j.policy.MaxCompactionLag > 0 {
+				j.late = j.nowMs - p.FirstDirtyMs - j.policy.MaxCompactionLag.Milliseconds()
+			}
+		}
+		dirty += int64(p.Len)
+		end = i + 1
+	}
+	j.pieces = pieces[:end]
+	if dirty > 0 {
+		j.ratio = float64(dirty) / float64(clean+dirty)
+	}
+}
+
+// isDue reports whether it is time to clean.
+func (j *job) isDue() bool {
+	return j.ratio > 0 && (j.late > 0 || j.ratio > j.policy.MinCleanableRatio)
+}
+
+// lastStable is the last stable offset. There are no transactions yet: all that is durable is stable.
+func lastStable(s *stream.PartitionState) int64 { return s.End }
+
+// clean cleans one partition.
+func (c *Compactor) clean(ctx context.Context, j *job) error {
+	started := time.Now()
+	c.cleaner.Begin(compact.Rules{
+		Now: time.UnixMilli(j.nowMs), DeleteRetention: max(j.policy.DeleteRetention, 0), MaxBatchBytes: j.policy.MaxBatchBytes, Producers: lastBatches(j.p),
+	})
+	defer c.cleaner.Finish()
+	more := true
+	for i := j.dirty; i < len(j.pieces) && more; i++ {
+		err := c.eachRun(ctx, j, &j.pieces[i], func(run []byte) (bool, error) {
+			var err error
+			more, err = c.cleaner.Learn(run)
+			return more, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	end := j.pieces[len(j.pieces)-1].Last + 1
+	if !more {
+		end = c.cleaner.End()
+		n, _ := slices.BinarySearchFunc(j.pieces, end, func(p segment.Piece, end int64) int { return int(min(max(p.Base-end, -1), 1)) })
+		j.pieces = j.pieces[:n]
+	}
+	c.cleaner.Rewind()
+	o := output{c: c, j: j, end: end, base: -1}
+	defer o.release()
+	if err := o.rewrite(ctx); err != nil {
+		return err
+	}
+	if err := c.e.edit(j.p, o.commit); err != nil {
+		return err
+	}
+	stats := c.cleaner.Stats()
+	c.count.add(&stats)
+	c.e.log.Debug("partition compacted", "topic", fmt.Sprintf("%x", j.name.Topic), "partition", j.name.Index, "end", end,
+		"bytes", stats.BytesIn, "left", stats.BytesOut, "keys", stats.Keys, "dur", time.Since(started))
+	if stats.Unreadable > 0 || stats.Keyless > 0 || stats.Oversize > 0 {
+		c.e.log.Warn("compaction met records that it cannot treat as it should", "topic", fmt.Sprintf("%x", j.name.Topic), "partition", j.name.Index,
+			"unreadable_batches", stats.Unreadable, "dropped_without_key", stats.Keyless, "oversize_batches", stats.Oversize)
+	}
+	return nil
+}
+
+// lastBatches says what is the last of each producer.
+func lastBatches(p Partition) map[int64]compact.Last {
+	var out map[int64]compact.Last
+	p.View(func(s *stream.PartitionState) {
+		if s.Producers.Len() > 0 {
+			out = make(map[int64]compact.Last, s.Producers.Len())
+		}
+		for _, id := range s.Producers.IDs() {
+			pr := s.Producers.Get(id)
+			out[id] = compact.Last{Offset: pr.Last().LastOffset, Epoch: pr.Epoch}
+		}
+	})
+	return out
+}
+
+// eachRun reads a piece, after telling the cleaner of its aborted transactions. Reading ends early when fn returns false.
+func (c *Compactor) eachRun(ctx context.Context, j *job, p *segment.Piece, fn func(run []byte) (bool, error)) error {
+	obj, err := c.e.deps.Store.Open(ctx, p.Key())
+	if err != nil {
+		return c.unread(ctx, j, p, err)
+	}
+	defer closeObject(obj)
+	aborted, err := segment.ReadAborted(obj, &p.Chunk)
+	if err != nil {
+		return c.unread(ctx, j, p, err)
+	}
+	c.cleaner.Abort(aborted)
+	obj.WillNeed(int64(p.Pos), int64(p.Len))
+	for run, err := range segment.Runs(obj, &p.Chunk) {
+		if err != nil {
+			return c.unread(ctx, j, p, err)
+		}
+		if err := c.throttle(ctx, len(run)); err != nil {
+			return err
+		}
+		more, err := fn(run)
+		if w := (*writeError)(nil); errors.As(err, &w) {
+			return w.err
+		} else if err != nil {
+			return c.unread(ctx, j, p, err)
+		}
+		if !more {
+			return nil
+		}
+	}
+	return nil
+}
+
+// writeError is an error of the output, to tell it from one of the input.
+type writeError struct{ err error }
+
+func (w *writeError) Error() string { return w.err.Error() }
+
+// unread is the error of a piece that could not be read.
+func (c *Compactor) unread(ctx context.Context, j *job, p *segment.Piece, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !hasPiece(j.p, p):
+		err = errGone
+	default:
+		err = fmt.Errorf("compact offsets %d to %d of %s: %w", p.Base, p.Last, p.Key(), err)
+	}
+	return &PartitionError{j.name, err}
+}
+
+// throttle is called for bytes that were read or written.
+func (c *Compactor) throttle(ctx context.Context, n int) error {
+	if c.e.pressed() {
+		return errPreempted
+	}
+	if rate := c.cfg.BytesPerSecond; rate > 0 {
+		if err := sleep(ctx, time.Duration(float64(n)/float64(rate)*float64(time.Second))); err != nil {
+			return err
+		}
+	}
+	return c.e.pace.wait(ctx, int64(n))
+}
+
+// output is the segments that a cleaning writes. Those that are durable are referred to by nobody before commit: until then Collect is told to spare
+// them, and if it never comes they are Collect's.
+type output struct {
+	c      *Compactor
+	j      *job
+	end    int64 // of what is cleaned; what lies behind it in the last piece is copied
+	keys   []string
+	pieces []segment.Piece
+
+	key        string
+	object     blob.Writer // of the segment that was begun; nil: none was
+	w          *segment.Writer
+	base, last int64 // what the next, or the present one covers; base -1: from the next piece on
+	copied     bool  // it is behind end
+	aborted    map[segment.Aborted]bool
+}
+
+// rewrite writes what stays of the job's pieces. Neighbours that are not larger than a segment together become one, as Kafka does it; where retention may
+// drop the head meanwhile, pieces stay for themselves, and Merge is for the small ones.
+func (o *output) rewrite(ctx context.Context) error {
+	limit := o.c.e.segmentLimit(o.j.policy)
+	for rest := o.j.pieces; len(rest) > 0; {
+		n := 1
+		if !o.j.policy.Delete {
+			n = fill(rest, limit)
+		}
+		if o.base < 0 {
+			o.base = rest[0].Base
+		}
+		o.last = min(rest[n-1].Last, o.end-1)
+		for i := range rest[:n] {
+			p := &rest[i]
+			err := o.c.eachRun(ctx, o.j, p, func(run []byte) (bool, error) {
+				return true, o.c.cleaner.Rewrite(run, func(b *compact.Out) error { return o.add(ctx, p, b) })
+			})
+			if err != nil {
+				return err
+			}
+		}
+		rest = rest[n:]
+		if o.object == nil && len(rest) == 0 {
+			if err := o.begin(ctx); err != nil { // not one batch is left
+				return unwrapWrite(err)
+			}
+		}
+		if err := o.finish(ctx); err != nil {
+			return unwrapWrite(err)
+		}
+	}
+	return nil
+}
+
+func unwrapWrite(err error) error {
+	if w := (*writeError)(nil); errors.As(err, &w) {
+		return w.err
+	}
+	return err
+}
+
+// add takes a batch that stays of piece p.
+func (o *output) add(ctx context.Context, p *segment.Piece, b *compact.Out) error {
+	if b.Header.BaseOffset >= o.end && !o.copied {
+		if err := o.finish(ctx); err != nil {
+			return err
+		}
+		o.base, o.last, o.copied = o.end, p.Last, true
+	}
+	if o.object == nil {
+		if err := o.begin(ctx); err != nil {
+			return err
+		}
+		if o.copied {
+			o.w.Note(p.Flags&^segment.Compacted, 0, p.FirstDirtyMs)
+		}
+	}
+	if b.Tombstones {
+		o.w.Note(segment.HasTombstones, 0, 0)
+	}
+	if a := b.Aborted; a != nil && !o.aborted[*a] {
+		o.w.Abort(*a)
+		o.aborted[*a] = true
+	}
+	o.c.buf = append(o.c.buf, b.Bytes...)
+	if len(o.c.buf) >= writeBytes {
+		return o.flush(ctx)
+	}
+	return nil
+}
+
+// writeBytes is how much is gathered for one write.
+const writeBytes = 1 << 20
+
+func (o *output) flush(ctx context.Context) error {
+	if len(o.c.buf) == 0 {
+		return nil
+	}
+	n := len(o.c.buf)
+	err := o.w.Append(o.c.buf)
+	o.c.buf = o.c.buf[:0]
+	switch {
+	case errors.Is(err, segment.ErrCorrupt):
+		return fmt.Errorf("tier: compact into %s: %w", o.key, err) // it was so in what was read
+	case err == nil:
+		err = o.c.throttle(ctx, n)
+	}
+	if err != nil {
+		return &writeError{fmt.Errorf("tier: compact into %s: %w", o.key, err)}
+	}
+	return nil
+}
+
+// begin begins a segment.
+func (o *output) begin(ctx context.Context) error {
+	e := o.c.e
+	e.mu.Lock()
+	e.last++
+	id := segment.ID{Incarnation: e.deps.Incarnation, Number: e.last}
+	o.key = segment.SegmentKey(o.j.name, id)
+	e.building[o.key] = true
+	e.mu.Unlock()
+	o.keys = append(o.keys, o.key)
+	object, err := e.deps.Store.Create(ctx, o.key)
+	if err != nil {
+		return &writeError{fmt.Errorf("tier: create %s: %w", o.key, err)}
+	}
+	o.object, o.w, o.aborted = object, segment.NewWriter(object, segment.Segment, id), map[segment.Aborted]bool{}
+	if err := o.w.Begin(o.j.name, o.base, o.last); err != nil {
+		return &writeError{fmt.Errorf("tier: write %s: %w", o.key, err)}
+	}
+	if !o.copied {
+		o.w.Note(segment.Compacted, 0, 0)
+	}
+	return nil
+}
+
+// finish makes the segment durable, if one was begun. If none was, nothing stays of what it was to cover, and the next one covers that too.
+func (o *output) finish(ctx context.Context) error {
+	if o.object == nil {
+		return nil
+	}
+	if err := o.flush(ctx); err != nil {
+		return err
+	}
+	pieces, err := o.w.Finish()
+	if err == nil {
+		err = o.object.Commit(ctx)
+	}
+	if err != nil {
+		return &writeError{fmt.Errorf("tier: write %s: %w", o.key, err)}
+	}
+	o.pieces = append(o.pieces, pieces...)
+	o.object, o.base = nil, -1
+	return nil
+}
+
+// commit puts what was written in the place of what was read. What retention dropped meanwhile is left out, if the segments end where it ended.
+func (o *output) commit(s *stream.PartitionState) error {
+	old := o.j.pieces
+	for len(old) > 0 && old[0].Last < s.LogStart {
+		old = old[1:]
+	}
+	if len(old) == 0 {
+		return fmt.Errorf("%w: all that was compacted is gone", stream.ErrMoved)
+	}
+	for i := range o.pieces {
+		if o.pieces[i].Base == old[0].Base {
+			return s.Replace(old, o.pieces[i:])
+		}
+	}
+	return fmt.Errorf("%w: the log begins at %d now", stream.ErrMoved, s.LogStart)
+}
+
+// release ends the output, whatever came of it.
+func (o *output) release() {
+	if o.object != nil {
+		o.object.Abort()
+	}
+	if cap(o.c.buf) > 4*writeBytes {
+		o.c.buf = nil
+	}
+	o.c.buf = o.c.buf[:0]
+	o.c.e.mu.Lock()
+	defer o.c.e.mu.Unlock()
+	for _, key := range o.keys {
+		delete(o.c.e.building, key)
+	}
+}
+
+// pause notes that a partition cannot be cleaned for now, and says so once.
+func (c *Compactor) pause(err *PartitionError) {
+	c.mu.Lock()
+	_, known := c.paused[err.Partition]
+	c.paused[err.Partition] = stuck{err, time.Now().Add(stuckRetry)}
+	c.mu.Unlock()
+	if !known {
+		c.e.log.Error("partition cannot be compacted", "topic", fmt.Sprintf("%x", err.Partition.Topic), "partition", err.Partition.Index, "err", err.Err)
+	}
+}
+
+func (c *Compactor) resume(p wal.Partition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.paused, p)
+}
+
+func (c *Compactor) isPaused(p wal.Partition) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.paused[p]
+	return ok && time.Now().Before(s.retry)
+}
+
+// PausedPartitions says which partitions cannot be cleaned, and why.
+func (c *Compactor) PausedPartitions() map[wal.Partition]error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make(map[wal.Partition]error, len(c.paused))
+	for p, s := range c.paused {
+		out[p] = s.err
+	}
+	return out
+}
+
+func (n *compactCounters) add(s *compact.Stats) {
+	n.cleanings.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sum.Add(s)
+}
+
+// Stats returns what was done.
+func (c *Compactor) Stats() CompactStats {
+	c.mu.Lock()
+	paused := len(c.paused)
+	c.mu.Unlock()
+	n := &c.count
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return CompactStats{Cleanings: n.cleanings.Load(), Discarded: n.discarded.Load(), Paused: int64(paused), Stats: n.sum}
+}
