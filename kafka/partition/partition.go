@@ -64,8 +64,7 @@ func (p *Partition) Offsets() Offsets {
 }
 
 func (p *Partition) offsetsLocked() Offsets {
-	// Without transactions everything durable is stable.
-	return Offsets{LogStart: p.state.LogStart, HighWatermark: p.state.End, LastStable: p.state.End}
+	return Offsets{LogStart: p.state.LogStart, HighWatermark: p.state.End, LastStable: p.state.LastStable()}
 }
 
 // EpochEnd answers OffsetForLeaderEpoch: the largest epoch known that is at most epoch, and the offset at which it ended.

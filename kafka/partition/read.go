@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,7 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
 		p.mu.Unlock()
 		return out, nil
 	case rd.tailLocked():
+		rd.abortedLocked()
 		p.mu.Unlock()
 		return out, nil
 	}
@@ -94,11 +96,16 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
 		return out, nil
 	}
 	if err := rd.below(ctx); err != nil {
-		if out.Bytes > 0 {
-			return out, nil // what lies in front is good; the next read begins where this one failed, and has to say so
+		if out.Bytes == 0 {
+			out.Release()
+			return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w", p.key, r.Offset, err)
 		}
-		out.Release()
-		return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w", p.key, r.Offset, err)
+		// What lies in front is good. The next read begins where this one failed, and has to say so.
+	}
+	if r.Committed {
+		p.mu.Lock()
+		rd.abortedLocked()
+		p.mu.Unlock()
 	}
 	return out, nil
 }
@@ -206,7 +213,6 @@ func (rd *reading) tailLocked() bool {
 		if full {
 			break
 		}
-		rd.next = e.last + 1
 	}
 	return true
 }
@@ -216,15 +222,16 @@ func (rd *reading) add(data []byte) {
 	rd.out.Bytes += len(data)
 }
 
-// cut returns the batches in data, which hold the offsets from base to last, that this read is to return; full says that no more fit behind them,
-// or are for it.
+// cut returns the batches in data, which hold the offsets from base to last, that this read is to return, and moves rd.next behind them; full says that no
+// more fit behind them, or are for it.
 func (rd *reading) cut(data []byte, base, last int64) (part []byte, full bool) {
 	room := rd.room()
 	if base >= rd.next && last < rd.limit && len(data) <= room { // nearly always
+		rd.next = last + 1
 		return data, false
 	}
 	skip, n := 0, 0
-	for rest := data; len(rest) > 0; {
+	for rest := data; len(rest) > 0 && n <= room; {
 		h, one, after, err := batch.Next(rest)
 		switch {
 		case err != nil, h.BaseOffset >= rd.limit:
@@ -235,25 +242,23 @@ func (rd *reading) cut(data []byte, base, last int64) (part []byte, full bool) {
 			return data[skip : skip+n : skip+n], true
 		default:
 			n += len(one)
+			rd.next = h.LastOffset() + 1
 		}
 		rest = after
+	}
+	if n <= room {
+		rd.next = max(rd.next, last+1)
 	}
 	return data[skip : skip+n : skip+n], n > room
 }
 
-// abort notes the aborted transactions of which records may lie in what was read so far.
-func (rd *reading) abort(pid, first, last int64) {
-	if last < rd.r.Offset || first >= rd.next {
+// abortedLocked notes the aborted transactions of which records may lie in what was read.
+func (rd *reading) abortedLocked() {
+	if !rd.r.Committed || rd.out.Bytes == 0 {
 		return
 	}
-	a := Aborted{ProducerID: pid, FirstOffset: first}
-	at, found := slices.BinarySearchFunc(rd.out.Aborted, a, func(a, b Aborted) int {
-		if a.FirstOffset != b.FirstOffset {
-			return int(min(max(a.FirstOffset-b.FirstOffset, -1), 1))
-		}
-		return int(min(max(a.ProducerID-b.ProducerID, -1), 1))
-	})
-	if !found {
-		rd.out.Aborted = slices.Insert(rd.out.Aborted, at, a)
+	for _, a := range rd.p.state.AbortedIn(rd.r.Offset, rd.next) {
+		rd.out.Aborted = append(rd.out.Aborted, Aborted{a.ProducerID, a.FirstOffset})
 	}
+	slices.SortFunc(rd.out.Aborted, func(a, b Aborted) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 }

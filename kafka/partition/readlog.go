@@ -53,7 +53,6 @@ func (rd *reading) log(ctx context.Context, extents []extent) (full bool, err er
 			if full {
 				return true, nil
 			}
-			rd.next = e.Last() + 1
 		}
 		extents = extents[n:]
 	}

@@ -43,13 +43,6 @@ func (rd *reading) piece(ctx context.Context, pc *segment.Piece) (full bool, err
 	}
 	rd.out.pieces++
 	rd.out.held = append(rd.out.held, k) // also if nothing of it is returned: the caller gives everything back
-	defer func() {
-		if rd.r.Committed {
-			for _, a := range k.Aborted() {
-				rd.abort(a.ProducerID, a.FirstOffset, a.LastOffset)
-			}
-		}
-	}()
 	first := k.Find(rd.next)
 	i := first
 	defer func() { k.Ahead(first, i) }()
@@ -117,9 +110,6 @@ func (rd *reading) partOfBlock(k *cache.Chunk, i int) (full bool, err error) {
 	part, full := rd.cut(buf.Bytes(), k.Blocks()[i].Base, k.Blocks()[i].Last)
 	if len(part) > 0 {
 		rd.add(part)
-	}
-	if !full {
-		rd.next = k.Blocks()[i].Last + 1
 	}
 	return full, nil
 }

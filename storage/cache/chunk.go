@@ -53,9 +53,6 @@ func (k *Chunk) Find(offset int64) int { return k.x.entries.Find(offset) }
 // Since returns the first block that holds a record of timestamp ts or later; len(Blocks()) if there is none.
 func (k *Chunk) Since(ts int64) int { return k.x.entries.Since(ts) }
 
-// Aborted are the aborted transactions that touch the chunk. Callers must not modify them.
-func (k *Chunk) Aborted() []segment.Aborted { return k.x.aborted }
-
 // Ready returns the blocks [i, j) as a range of the container, after checking those that this process has not checked before. With an error
 // the range is what lies in front of the damaged block; it may be empty. It is usable until Release.
 func (k *Chunk) Ready(ctx context.Context, i, j int) (buffer.Range, error) {

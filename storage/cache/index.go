@@ -22,7 +22,6 @@ type index struct {
 	ready   chan struct{}
 	err     error
 	entries segment.Index
-	aborted []segment.Aborted
 	trusted bool            // all blocks were checked by whoever wrote them
 	checked []atomic.Uint32 // a bit for each block that was read and found good, unless trusted
 	bytes   int64
@@ -90,10 +89,7 @@ func (c *Cache) read(x *index, p *segment.Piece, o *object) error {
 			return err
 		}
 		x.entries = *got
-		if p.AbortedLen > 0 {
-			x.aborted, err = segment.ReadAborted(o.o, &p.Chunk)
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		c.accuse(x, p, err)
@@ -103,8 +99,7 @@ func (c *Cache) read(x *index, p *segment.Piece, o *object) error {
 	if !x.trusted {
 		x.checked = make([]atomic.Uint32, (n+31)/32)
 	}
-	x.bytes = int64(unsafe.Sizeof(index{})) + int64(n)*int64(unsafe.Sizeof(segment.Entry{})) + int64(n/8) +
-		int64(len(x.aborted))*int64(unsafe.Sizeof(segment.Aborted{}))
+	x.bytes = int64(unsafe.Sizeof(index{})) + int64(n)*int64(unsafe.Sizeof(segment.Entry{})) + int64(n/8)
 	return nil
 }
 
