@@ -90,7 +90,7 @@ type PartitionAssignment struct {
 // StreamState is the fencing state of a stream (storage-engine design, section 8).
 type StreamState string
 
-// The states that exist so far; RECOVERED and DRAINED come with checkpoints.
+// The states that exist so far. A stream whose data nothing needs any more has no record.
 const (
 	StreamOpen    StreamState = "OPEN"
 	StreamSealing StreamState = "SEALING"
@@ -113,6 +113,20 @@ type Stream struct {
 // ConfigEntry is a dynamic config resource.
 type ConfigEntry struct {
 	Values map[string]string `json:"values"`
+}
+
+// ClientQuotas are the limits that hold for clients, of which the cluster has one record.
+type ClientQuotas struct {
+	Entries []ClientQuota `json:"entries"`
+}
+
+// ClientQuota is a limit for a user, a client id or both. A name that is nil is not part of it; "" is Kafka's default: all that have no limit of
+// their own. Rates are bytes a second; 0 is no limit.
+type ClientQuota struct {
+	User             *string `json:"user,omitempty"`
+	Client           *string `json:"client,omitempty"`
+	ProducerByteRate float64 `json:"producerByteRate,omitempty"`
+	ConsumerByteRate float64 `json:"consumerByteRate,omitempty"`
 }
 
 // ProducerIDBlock says which producer id is handed out next; brokers take blocks of 1,000.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,9 +17,11 @@ import (
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/metadata"
+	"weir/storage/blob"
 	"weir/storage/buffer"
 	"weir/storage/disk"
 	"weir/storage/stream"
+	"weir/storage/tier"
 	"weir/storage/wal"
 )
 
@@ -30,6 +34,7 @@ type Config struct {
 	LeaseTTL   time.Duration     // of the session; 6 s
 	Stream     stream.Config
 	WAL        wal.Config // of the log's files; Stream, Pool and Log are set here
+	Tier       tier.Config
 }
 
 // Deps are the parts to work with; all are required but Now.
@@ -37,7 +42,7 @@ type Deps struct {
 	Log   *slog.Logger
 	Store metadata.Store
 	Image *image.Live      // run by the caller
-	Disk  disk.FS          // of this broker alone; streams are in its directory "wal"
+	Disk  disk.FS          // of this broker alone; streams are in its directory "wal", containers and checkpoints in "blob"
 	Pool  *buffer.Pool     // for reads from the log
 	Now   func() time.Time // time.Now
 }
@@ -57,14 +62,23 @@ type Owner struct {
 	leaders     *partition.Leaders
 	now         func() time.Time
 
-	disk    disk.FS
-	reserve int64 // bytes of the file system that the log leaves free
-	lock    io.Closer
-	older   []*wal.File // of earlier incarnations, read only
-	own     *wal.File
-	kept    []metadata.StreamID // that have a record, ours included
-	follow  follower
-	started time.Time
+	disk        disk.FS
+	blobs       *blob.FS
+	reserve     int64 // bytes of the file system that the log leaves free
+	lock        io.Closer
+	own         *wal.File
+	logs        *stream.Logs
+	checkpoints *stream.Checkpoints
+	began       metadata.StreamID // whose checkpoint this incarnation began with; "" is none
+	record      streamRecord      // ours
+	follow      follower
+	started     time.Time
+	superseded  chan error // what Publish found, for Run
+	tiers       *tier.Engine
+	failed      atomic.Bool // Run ends with an error
+
+	journal sync.Mutex // guards older
+	older   []olderLog // of earlier incarnations, oldest first, read only
 }
 
 const leaseTTLDefault = 6 * time.Second
@@ -82,6 +96,8 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 		cfg: cfg, store: deps.Store, image: deps.Image, disk: deps.Disk, now: deps.Now, started: deps.Now(),
 		log: deps.Log.With("broker", int32(cfg.Broker)),
 	}
+	o.blobs = blob.NewFS(o.disk, blobDir)
+	o.superseded = make(chan error, 1)
 	o.session.turn = make(chan struct{}, 1)
 	o.session.give()
 	defer func() {
@@ -116,17 +132,23 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 		stop(nil)
 		<-alive
 	}()
-	state, logs, err := o.recover(ctx, k)
+	recovered, err := o.recover(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	o.stream = stream.New(cfg.Stream, o.own, logs)
-	o.leaders = partition.NewLeaders(partition.Config{Stream: o.stream, Logs: logs, Pool: deps.Pool, Now: deps.Now})
+	o.logs.Name(o.own, string(o.streamID()))
+	o.stream = stream.New(cfg.Stream, o.own, o.logs)
+	o.checkpoints = stream.NewCheckpoints(o.blobs, string(o.streamID()), o.logs, recovered)
+	o.leaders = partition.NewLeaders(partition.Config{Stream: o.stream, Logs: o.logs, Pool: deps.Pool, Now: deps.Now})
 	revision, err := o.take(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.openAll(k, state, revision); err != nil {
+	o.tiers = tier.New(cfg.Tier, tier.Deps{
+		Log: o.log, Store: o.blobs, Checkpoints: o.checkpoints, Journal: journal{o}, Partitions: o.partitions, Publish: o.Publish,
+		Incarnation: uint64(o.incarnation), Now: o.now, Known: time.UnixMilli(o.logs.NewestMs()),
+	})
+	if err := o.openAll(k, recovered.Partitions, revision); err != nil {
 		return nil, err
 	}
 	o.log.Info("partitions taken", "partitions", len(o.leaders.Keys()), "stream", string(o.streamID()), "dur", o.now().Sub(o.started))
@@ -147,7 +169,7 @@ type streamKey struct {
 	modified metadata.Revision
 	record   metadata.Stream
 	log      *wal.File // nil if not open
-	idle     bool      // nothing was appended to it
+	drop     bool      // nothing of it is needed: nothing was appended to it, or a checkpoint of a later stream has all
 }
 
 type assignmentKey struct {

@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -20,6 +21,7 @@ type follower struct {
 	seen    metadata.Revision // of the newest image handled; older ones are not looked at
 	dynamic [2]map[string]string
 	topics  map[metadata.TopicID]*followed
+	dormant []*dormant
 }
 
 // followed is a topic of which this broker leads partitions, or might.
@@ -56,8 +58,19 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 			delete(state, wp)
 		}
 	}
-	if len(state) > 0 {
-		o.log.Info("partitions in the log belong to deleted topics", "partitions", len(state))
+	deleted := 0
+	for p, s := range state {
+		if _, ok := k.topics[p.Topic]; !ok {
+			deleted++
+			continue
+		}
+		f.dormant = append(f.dormant, &dormant{name: p, state: s})
+	}
+	if deleted > 0 {
+		o.log.Info("partitions in the log belong to deleted topics", "partitions", deleted)
+	}
+	if len(f.dormant) > 0 {
+		o.log.Error("partitions in the log are led by other brokers; their data are kept", "partitions", len(f.dormant))
 	}
 	if err := o.leaders.Open(openings...); err != nil {
 		return err
@@ -111,11 +124,27 @@ func (o *Owner) changed(img *image.Image) {
 			continue
 		}
 		for _, p := range ft.open {
+			// The topic's id never comes again, so nothing of it in the journal means anything any more.
+			o.logs.Release(p.Key().WAL(), stream.Forever())
 			o.leaders.Close(p.Key(), kerr.UnknownTopicOrPartition, true)
 		}
 		delete(f.topics, id)
 	}
+	f.dormant = slices.DeleteFunc(f.dormant, func(d *dormant) bool {
+		if f.topics[d.name.Topic] != nil {
+			return false
+		}
+		o.logs.Release(d.name, stream.Forever())
+		return true
+	})
 	o.openNew(openings)
+}
+
+// dormants returns the partitions that are kept for others.
+func (f *follower) dormants() []*dormant {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.dormant)
 }
 
 // topicChanged reconfigures and closes partitions of t, and adds those to open to openings.

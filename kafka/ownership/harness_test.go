@@ -91,10 +91,10 @@ func (p *process) stop() error {
 	return <-p.ended
 }
 
-// kill ends the process so that it cannot say goodbye: its session stays.
+// kill ends the process so that it cannot say goodbye: its session stays, and there is no last checkpoint.
 func (p *process) kill() {
 	p.w.store.SetFault(func(c metadata.Call) metadata.Fault {
-		if c.Method == "Revoke" {
+		if c.Method == "Revoke" || c.Method == "Commit" {
 			return metadata.Fault{Before: errors.New("killed")}
 		}
 		return metadata.Fault{}

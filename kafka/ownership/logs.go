@@ -18,6 +18,7 @@ import (
 // Names below the broker's directory.
 const (
 	walDir   = "wal"
+	blobDir  = "blob"
 	lockName = walDir + "/LOCK"
 	poolDir  = walDir + "/free" // files of dropped logs, to be used again
 )
@@ -61,9 +62,8 @@ func (o *Owner) walConfig(id metadata.StreamID) (dir string, cfg wal.Config) {
 // opensMax is how many older streams are opened at once: it is waiting for the disk, mostly.
 const opensMax = 4
 
-// recover makes our log, and seals and replays the older ones.
-func (o *Owner) recover(ctx context.Context, k *keys) (stream.State, *stream.Logs, error) {
-	logs, state := stream.NewLogs(), stream.State{}
+// recover makes our log, seals the older ones, and finds what they say of our partitions: the newest checkpoint, and what was appended behind it.
+func (o *Owner) recover(ctx context.Context, k *keys) (*stream.Checkpoint, error) {
 	var g errgroup.Group
 	g.Go(func() (err error) {
 		dir, cfg := o.walConfig(o.streamID())
@@ -72,41 +72,81 @@ func (o *Owner) recover(ctx context.Context, k *keys) (stream.State, *stream.Log
 		}
 		return nil
 	})
-	g.Go(func() error {
-		if err := o.openOlder(ctx, k); err != nil {
-			return err
-		}
-		for i := range k.streams {
-			if err := o.replay(ctx, &k.streams[i], state, logs); err != nil {
-				return fmt.Errorf("recover stream %s: %w", k.streams[i].record.ID, err)
-			}
-		}
-		return nil
+	var c *stream.Checkpoint
+	g.Go(func() (err error) {
+		c, err = o.recoverOlder(ctx, k)
+		return err
 	})
 	err := g.Wait()
 	for i := range k.streams {
-		if l := k.streams[i].log; l != nil {
-			o.older = append(o.older, l)
+		if s := &k.streams[i]; s.log != nil {
+			o.older = append(o.older, olderLog{s.log, s.record.ID, s.key})
 		}
 	}
-	return state, logs, err
+	return c, err
 }
 
-// openOlder opens the older streams, which seals those that are not.
-func (o *Owner) openOlder(ctx context.Context, k *keys) error {
+func (o *Owner) recoverOlder(ctx context.Context, k *keys) (*stream.Checkpoint, error) {
+	c, begin, err := o.loadCheckpoint(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	for i := range k.streams[:begin] { // a later checkpoint has all that they say, and may need data of theirs
+		s := &k.streams[i]
+		s.drop = !slices.ContainsFunc(c.Files, func(f stream.JournalFile) bool { return f.Stream == string(s.record.ID) })
+	}
+	if err := o.openOlder(ctx, k, c); err != nil {
+		return nil, err
+	}
+	o.logs = stream.NewLogs()
+	for i := range k.streams {
+		if s := &k.streams[i]; s.log != nil {
+			o.logs.Name(s.log, string(s.record.ID))
+		}
+	}
+	if c.Number > 0 {
+		if err := o.checkFiles(k, c); err != nil {
+			return nil, err
+		}
+		if err := o.logs.Restore(c); err != nil {
+			return nil, err
+		}
+	}
+	for i := begin; i < len(k.streams); i++ {
+		if err := o.replay(ctx, &k.streams[i], c); err != nil {
+			return nil, fmt.Errorf("recover stream %s: %w", k.streams[i].record.ID, err)
+		}
+	}
+	return c, nil
+}
+
+// openOlder opens the older streams that are needed, which seals those that are not.
+func (o *Owner) openOlder(ctx context.Context, k *keys, c *stream.Checkpoint) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(opensMax)
 	for i := range k.streams {
 		s := &k.streams[i]
+		if s.drop {
+			continue
+		}
 		g.Go(func() (err error) {
 			dir, cfg := o.walConfig(s.record.ID)
 			if s.record.State == metadata.StreamSealed {
 				cfg.AtLeast = s.end()
 			}
-			if s.log, err = wal.Recover(ctx, o.disk, dir, cfg); err != nil {
-				return fmt.Errorf("recover stream %s: %w", s.record.ID, err)
+			switch {
+			case string(s.record.ID) == c.Stream:
+				cfg.Trusted = s.from()
+			case string(s.record.ID) < c.Stream:
+				cfg.Trusted = cfg.AtLeast // its data are found through the checkpoint, and checked when they are read
 			}
-			return nil
+			if s.log, err = wal.Recover(ctx, o.disk, dir, cfg); err != nil {
+				err = fmt.Errorf("recover stream %s: %w", s.record.ID, err)
+				if c.Number > 0 && errors.Is(err, wal.ErrCorrupt) {
+					err = fmt.Errorf("%w; %s", err, o.concerned(k, c, s.record.ID))
+				}
+			}
+			return err
 		})
 	}
 	return g.Wait()
@@ -115,11 +155,20 @@ func (o *Owner) openOlder(ctx context.Context, k *keys) error {
 func (s *streamKey) end() wal.Position {
 	return wal.Position{Seq: s.record.EndSeq, Off: s.record.EndOff}
 }
+func (s *streamKey) from() wal.Position {
+	return wal.Position{Seq: s.record.FromSeq, Off: s.record.FromOff}
+}
 
-func (o *Owner) replay(ctx context.Context, s *streamKey, state stream.State, logs *stream.Logs) error {
+// replay brings c up to the end of a stream: the one that wrote it, or a later one.
+func (o *Owner) replay(ctx context.Context, s *streamKey, c *stream.Checkpoint) error {
 	began := o.now()
 	end := s.log.End()
-	r, err := stream.Recover(ctx, state, logs, s.log)
+	wrote := string(s.record.ID) == c.Stream
+	from := wal.Position{}
+	if wrote {
+		from = s.from()
+	}
+	r, err := c.Replay(ctx, o.logs, s.log, from)
 	switch {
 	case err != nil:
 		return err
@@ -129,18 +178,23 @@ func (o *Owner) replay(ctx context.Context, s *streamKey, state stream.State, lo
 		return fmt.Errorf("it ends at %v, but was sealed at %v: %w", end, s.end(), wal.ErrCorrupt)
 	}
 	s.record.EndSeq, s.record.EndOff = end.Seq, end.Off
-	o.log.Info("stream replayed", "stream", string(s.record.ID), "entries", r.Entries, "dur", o.now().Sub(began))
-	if s.idle = r.Idle; s.idle {
+	o.log.Info("stream replayed", "stream", string(s.record.ID), "from", from.String(), "entries", r.Entries, "dur", o.now().Sub(began))
+	if s.drop = r.Idle && !wrote; s.drop {
 		log := s.log
 		s.log = nil
+		o.logs.Drop(log)
 		return log.Close()
 	}
 	return nil
 }
 
-// sweep removes the logs that have no stream record: of incarnations that died before their stream was OPEN, and of idle ones. Nothing was
-// appended to them; one with data is none of them, and stays. Failing costs a little disk space only.
-func (o *Owner) sweep(ctx context.Context) {
+// sweep removes the logs that have no stream record: of incarnations that died before their stream was OPEN, of idle ones, and of those that a
+// checkpoint made needless. Nothing was appended to the former; one with data that is later than the checkpoint is none of them, and stays. Failing
+// costs disk space only.
+func (o *Owner) sweep(ctx context.Context, kept []metadata.StreamID) {
+	if err := o.blobs.Sweep(); err != nil {
+		o.log.Warn("objects that were never finished are left alone", "err", err)
+	}
 	dirs, err := o.disk.ReadDir(walDir)
 	if err != nil {
 		o.log.Warn("log directory could not be listed", "err", err)
@@ -148,7 +202,7 @@ func (o *Owner) sweep(ctx context.Context) {
 	}
 	for _, d := range dirs {
 		id := metadata.StreamID(d.Name())
-		if slices.Contains(o.kept, id) || !d.IsDir() || !strings.HasPrefix(d.Name(), o.name()+"-") {
+		if slices.Contains(kept, id) || !d.IsDir() || !strings.HasPrefix(d.Name(), o.name()+"-") {
 			continue
 		}
 		if err := o.sweepLog(ctx, id); err != nil {
@@ -158,6 +212,9 @@ func (o *Owner) sweep(ctx context.Context) {
 }
 
 func (o *Owner) sweepLog(ctx context.Context, id metadata.StreamID) error {
+	if id < o.began {
+		return o.removeLog(id)
+	}
 	dir, cfg := o.walConfig(id)
 	log, err := wal.Recover(ctx, o.disk, dir, cfg)
 	if err != nil {
@@ -170,6 +227,12 @@ func (o *Owner) sweepLog(ctx context.Context, id metadata.StreamID) error {
 	if err != nil {
 		return err
 	}
+	return o.removeLog(id)
+}
+
+// removeLog removes the directory of a log that is closed.
+func (o *Owner) removeLog(id metadata.StreamID) error {
+	dir, _ := o.walConfig(id)
 	files, err := o.disk.ReadDir(dir)
 	if err != nil {
 		return err
@@ -196,15 +259,22 @@ func checkEmpty(ctx context.Context, log wal.Log) error {
 
 // closeLogs closes the logs and lets go of the lock.
 func (o *Owner) closeLogs() {
-	if o.own != nil {
-		o.older = append(o.older, o.own)
+	o.journal.Lock()
+	older := o.older
+	o.older = nil
+	o.journal.Unlock()
+	logs := make([]*wal.File, 0, len(older)+1)
+	for _, l := range older {
+		logs = append(logs, l.File)
 	}
-	for _, l := range o.older {
+	if o.own != nil {
+		logs = append(logs, o.own)
+	}
+	for _, l := range logs {
 		if err := l.Close(); err != nil {
 			o.log.Warn("log could not be closed", "err", err)
 		}
 	}
-	o.own, o.older = nil, nil
 	if o.lock != nil {
 		if err := o.lock.Close(); err != nil {
 			o.log.Warn("lock could not be released", "err", err)

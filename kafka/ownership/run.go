@@ -11,6 +11,7 @@ import (
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/stream"
+	"weir/storage/tier"
 	"weir/storage/wal"
 )
 
@@ -23,16 +24,26 @@ func (o *Owner) Incarnation() metadata.Revision { return o.incarnation }
 // StreamStats counts what the broker's stream did.
 func (o *Owner) StreamStats() stream.Stats { return o.stream.Stats() }
 
-// Run commits appends, keeps the session and follows the metadata until ctx ends. Then it finishes the appends in hand, removes the session
-// and closes the logs; whoever sends appends should have stopped before. It returns early with an error if the log fails or the
-// broker is superseded: the process must exit then.
+// Run commits appends, moves what is durable between the tiers, keeps the session and follows the metadata until ctx ends. Then it finishes the
+// appends in hand, takes a last checkpoint, removes the session and closes the logs; whoever sends appends should have stopped before. It returns
+// early with an error if the log fails or the broker is superseded: the process must exit then.
 func (o *Owner) Run(ctx context.Context) error {
 	defer o.closeLogs()
+	kept := o.keptStreams()
 	g, gctx := errgroup.WithContext(ctx)
+	tiers := o.runTiers(ctx)
 	g.Go(func() error { return o.stream.Run(gctx) })
 	g.Go(func() error { return o.own.Run(gctx) })
 	g.Go(func() error { return o.keepAlive(gctx) })
-	g.Go(func() error { o.sweep(gctx); return nil })
+	g.Go(func() error { o.sweep(gctx, kept); return nil })
+	g.Go(func() error {
+		select {
+		case err := <-o.superseded:
+			return err
+		case <-gctx.Done():
+			return nil
+		}
+	})
 	g.Go(func() error {
 		defer o.image.OnChange(o.changed)()
 		o.changed(o.image.Current()) // whatever came before OnChange
@@ -40,6 +51,7 @@ func (o *Owner) Run(ctx context.Context) error {
 		return nil
 	})
 	err := g.Wait()
+	tiers(err)
 	o.leaders.CloseAll(kerr.NotLeaderForPartition)
 	if ctx.Err() != nil || !errors.Is(err, ErrSuperseded) {
 		o.goodbye(ctx)
@@ -49,6 +61,24 @@ func (o *Owner) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// runTiers runs the tiers until the function that it returns is called with what the stream ended with. If that is no error, everything that was
+// appended is in the last checkpoint, and the next incarnation replays nothing.
+func (o *Owner) runTiers(ctx context.Context) (stop func(error)) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- o.tiers.Run(ctx) }()
+	return func(err error) {
+		o.failed.Store(err != nil)
+		cancel()
+		if lastErr := <-ended; lastErr != nil && err == nil {
+			o.log.Warn("no last checkpoint, the next start takes longer", "err", lastErr)
+		}
+	}
+}
+
+// Tiers is what moves data between the tiers.
+func (o *Owner) Tiers() *tier.Engine { return o.tiers }
 
 // Close lets go of what Acquire took, if Run is not called.
 func (o *Owner) Close(ctx context.Context) {

@@ -16,15 +16,14 @@ const opsMax = 128
 // triesMax bounds how often a transaction is tried that meets changes of others.
 const triesMax = 20
 
-// take makes the older streams SEALED and ours OPEN, forgets those that nothing was appended to, and gives our partitions their next leader
+// take makes the older streams SEALED and ours OPEN, forgets those that nothing needs, and gives our partitions their next leader
 // epochs. It returns the revision from which on the metadata show it.
 func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 	var first metadata.Txn // conditions and writes of the streams
 	for i := range k.streams {
 		old := &k.streams[i]
 		op := metadata.Delete(old.key)
-		if !old.idle {
-			o.kept = append(o.kept, old.record.ID)
+		if !old.drop {
 			if old.record.State == metadata.StreamSealed {
 				continue
 			}
@@ -44,7 +43,7 @@ func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 	ownKey := metadata.StreamKey(o.cfg.Cluster, own.ID)
 	first.If = append(first.If, metadata.Cond{Key: ownKey})
 	first.Then = append(first.Then, metadata.Put(ownKey, metadata.Encode(own)))
-	o.kept = append(o.kept, own.ID)
+	o.record.Stream = own
 
 	var newest metadata.Revision
 	left := k.assignments
@@ -53,6 +52,9 @@ func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 		revision, err := o.bump(ctx, txn, left[:n])
 		if err != nil {
 			return 0, err
+		}
+		if o.record.modified == 0 {
+			o.record.modified = revision // the first one has it
 		}
 		newest, left = max(newest, revision), left[n:]
 	}

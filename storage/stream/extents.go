@@ -192,6 +192,9 @@ func (x *Extents) appendFiles(dst []uint32) []uint32 {
 	return dst
 }
 
+// Files returns the numbers of the journal files that extents lie in: ascending, each once.
+func (x *Extents) Files() []uint32 { return x.appendFiles(nil) }
+
 // Bytes is the memory that the extents take, roughly.
 func (x *Extents) Bytes() int {
 	n := 0
