@@ -19,6 +19,7 @@ import (
 	"weir/metadata"
 	"weir/storage/blob"
 	"weir/storage/buffer"
+	"weir/storage/cache"
 	"weir/storage/disk"
 	"weir/storage/stream"
 	"weir/storage/tier"
@@ -74,6 +75,7 @@ type Owner struct {
 	follow      follower
 	started     time.Time
 	superseded  chan error // what Publish found, for Run
+	containers  *cache.Cache
 	tiers       *tier.Engine
 	failed      atomic.Bool // Run ends with an error
 
@@ -139,13 +141,16 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 	o.logs.Name(o.own, string(o.streamID()))
 	o.stream = stream.New(cfg.Stream, o.own, o.logs)
 	o.checkpoints = stream.NewCheckpoints(o.blobs, string(o.streamID()), o.logs, recovered)
-	o.leaders = partition.NewLeaders(partition.Config{Stream: o.stream, Logs: o.logs, Pool: deps.Pool, Now: deps.Now})
+	o.containers = cache.New(cache.Config{Store: o.blobs, Pool: deps.Pool, Log: o.log, Own: uint64(o.incarnation)})
+	o.leaders = partition.NewLeaders(partition.Config{
+		Stream: o.stream, Logs: o.logs, Pool: deps.Pool, Containers: o.containers, Now: deps.Now,
+	})
 	revision, err := o.take(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	o.tiers = tier.New(cfg.Tier, tier.Deps{
-		Log: o.log, Store: o.blobs, Checkpoints: o.checkpoints, Journal: journal{o}, Partitions: o.partitions, Publish: o.Publish,
+		Log: o.log, Store: o.containers.Store(), Checkpoints: o.checkpoints, Journal: journal{o}, Partitions: o.partitions, Publish: o.Publish,
 		Incarnation: uint64(o.incarnation), Now: o.now, Known: time.UnixMilli(o.logs.NewestMs()),
 	})
 	if err := o.openAll(k, recovered.Partitions, revision); err != nil {

@@ -270,6 +270,9 @@ func (o *Owner) closeLogs() {
 	if o.own != nil {
 		logs = append(logs, o.own)
 	}
+	if o.containers != nil {
+		o.containers.Close()
+	}
 	for _, l := range logs {
 		if err := l.Close(); err != nil {
 			o.log.Warn("log could not be closed", "err", err)
