@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"weir/sim"
@@ -21,7 +22,9 @@ type step struct {
 	via  func(t *testing.T, s *blob.FS, key string, data []byte) error
 }
 
-func byPut(t *testing.T, s *blob.FS, key string, data []byte) error { return s.Put(t.Context(), key, data) }
+func byPut(t *testing.T, s *blob.FS, key string, data []byte) error {
+	return s.Put(t.Context(), key, data)
+}
 
 func byWriter(t *testing.T, s *blob.FS, key string, data []byte) error {
 	w, err := s.Create(t.Context(), key)
@@ -38,7 +41,7 @@ func byWriter(t *testing.T, s *blob.FS, key string, data []byte) error {
 }
 
 func steps() []step {
-	return []step{{"small put", 3000, byPut}, {"large put", 1<<20 + 5000, byPut}, {"small writer", 200_000, byWriter}, {"large writer", 2<<20 + 77, byWriter}}
+	return []step{{"small put", 3000, byPut}, {"large put", 1<<20 + 5000, byPut}, {"small writer", 200_000, byWriter}, {"large writer", 1<<20 + 8269, byWriter}}
 }
 
 // TestCrashLeavesTheWholeObjectOrNone stops the machine before and after each operation of a commit, and lets it forget what was not synced.
@@ -51,7 +54,7 @@ func TestCrashLeavesTheWholeObjectOrNone(t *testing.T) {
 			for _, kind := range []sim.FaultKind{sim.CrashBefore, sim.CrashAfter} {
 				for at := 1; ; at++ {
 					reached := false
-					for seed := range uint64(5) {
+					for seed := range uint64(3) {
 						d := sim.NewDisk(seed)
 						d.Tear = true
 						s := blob.NewFS(d, "data/blob")
@@ -201,6 +204,41 @@ func TestDirectoryMadeAnewIsMadeDurable(t *testing.T) {
 		d.Crash(seed)
 		if got, err := blobtest.Read(t.Context(), blob.NewFS(d, "blob"), "s/topic/1/x"); err != nil || string(got) != "kept" {
 			t.Fatalf("seed %d: %q, %v", seed, got, err)
+		}
+	}
+}
+
+// TestNeighboursSurviveACrash: several writers and deleters share directories that come and go.
+func TestNeighboursSurviveACrash(t *testing.T) {
+	for seed := range uint64(30) {
+		d := sim.NewDisk(seed)
+		s := blob.NewFS(d, "blob")
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for round := range 12 {
+					key := fmt.Sprintf("s/t/%d/%d-%d", round%2, i, round)
+					if err := s.Put(t.Context(), key, []byte(key)); err != nil {
+						t.Error(err)
+					}
+					if round < 10 {
+						if err := s.Delete(t.Context(), key); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		d.Crash(seed)
+		s = blob.NewFS(d, "blob")
+		for i := range 4 {
+			for round := 10; round < 12; round++ {
+				key := fmt.Sprintf("s/t/%d/%d-%d", round%2, i, round)
+				if got, err := blobtest.Read(t.Context(), s, key); err != nil || string(got) != key {
+					t.Fatalf("seed %d: %s: %q, %v", seed, key, got, err)
+				}
+			}
 		}
 	}
 }

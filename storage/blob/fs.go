@@ -76,7 +76,11 @@ func (s *FS) name(key string) string { return path.Join(s.dir, key) }
 
 // Create implements Store.
 func (s *FS) Create(ctx context.Context, key string) (Writer, error) {
-	return s.create(ctx, key)
+	w, err := s.create(ctx, key)
+	if err != nil {
+		return nil, err // not a Writer that holds nil
+	}
+	return w, nil
 }
 
 func (s *FS) create(ctx context.Context, key string) (*fsWriter, error) {
@@ -126,7 +130,7 @@ func (s *FS) publish(temp, key string) error {
 	parent := path.Dir(name)
 	err := s.fsys.Link(temp, name)
 	for try := 0; errors.Is(err, fs.ErrNotExist) && try < createAttempts; try++ {
-		if err := s.fsys.MkdirAll(parent, 0o700); err != nil {
+		if err := s.fsys.MkdirAll(parent, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		err = s.fsys.Link(temp, name)
@@ -179,10 +183,9 @@ func (s *FS) Delete(ctx context.Context, key string) error {
 	if err := s.fsys.Remove(s.name(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("blob: delete %s: %w", key, err)
 	}
-	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
-		if s.fsys.Remove(s.name(dir)) != nil {
-			break // something is in it
-		}
+	dir := path.Dir(key)
+	for dir != "." && s.fsys.Remove(s.name(dir)) == nil { // fails while something is in it
+		dir = path.Dir(dir)
 	}
 	return nil
 }

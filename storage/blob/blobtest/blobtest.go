@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"list bears deletes", listWhileDeleting},
 		{"delete is idempotent and spares open readers", deleting},
 		{"a name can be put again after delete", again},
+		{"neighbours come and go at once", neighbours},
 		{"bad keys are refused", badKeys},
 		{"a context that is done ends calls", done},
 	}
@@ -266,7 +267,8 @@ func listStops(t *testing.T, s blob.Store) {
 		must(t, s.Put(t.Context(), fmt.Sprintf("%d/%d", i/3, i), nil))
 	}
 	n := 0
-	for range s.List(t.Context(), "") {
+	for _, err := range s.List(t.Context(), "") {
+		must(t, err)
 		if n++; n == 4 {
 			break
 		}
@@ -312,6 +314,36 @@ func again(t *testing.T, s blob.Store) {
 	}
 }
 
+func neighbours(t *testing.T, s blob.Store) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for round := range 25 {
+				key := fmt.Sprintf("s/t/%d/%d-%d", round%2, i, round)
+				if err := s.Put(t.Context(), key, []byte(key)); err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := Read(t.Context(), s, key); err != nil || string(got) != key {
+					t.Errorf("%s: %q, %v", key, got, err)
+				}
+				if round%5 == 0 {
+					continue
+				}
+				if err := s.Delete(t.Context(), key); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got, err := Keys(t.Context(), s, "s/")
+	must(t, err)
+	if len(got) != 8*5 {
+		t.Errorf("%d objects are left of %d", len(got), 8*5)
+	}
+}
+
 func badKeys(t *testing.T, s blob.Store) {
 	for _, key := range []string{"", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/./b", "A", "a b", "a\\b", "a:b", "ä", ".a", "a.", "tmp/x", "con", "s/nul.x", "com1"} {
 		if err := s.Put(t.Context(), key, nil); err == nil {
@@ -333,7 +365,11 @@ func done(t *testing.T, s blob.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	errs := map[string]error{"put": s.Put(ctx, "a", nil), "delete": s.Delete(ctx, "a"), "commit": w.Commit(ctx)}
-	_, errs["create"] = s.Create(ctx, "a")
+	if w, err := s.Create(ctx, "a"); w != nil {
+		t.Error("a writer beside an error")
+	} else {
+		errs["create"] = err
+	}
 	_, errs["open"] = s.Open(ctx, "a")
 	_, errs["list"] = Keys(ctx, s, "")
 	for what, err := range errs {
