@@ -6,6 +6,19 @@ package segment
 // A CRC is the remainder of a polynomial over GF(2), so appending n bytes to a multiplies its remainder by x^(8n).
 func combine(a, b uint32, lenB uint64) uint32 { return multiply(power(lenB), a) ^ b }
 
+// joiner is combine for many pieces, of which neighbours often have the same length. The zero value is ready.
+type joiner struct {
+	n uint64
+	p uint32 // power(n)
+}
+
+func (j *joiner) combine(a, b uint32, lenB uint64) uint32 {
+	if j.n != lenB || j.p == 0 {
+		j.n, j.p = lenB, power(lenB)
+	}
+	return multiply(j.p, a) ^ b
+}
+
 // polynomial is Castagnoli's, the coefficient of x^0 in the highest bit, as all values here.
 const polynomial = 0x82f63b78
 

@@ -191,6 +191,7 @@ func ReadIndex(r io.ReaderAt, c *Chunk) (*Index, error) {
 	x := &Index{Entries: make([]Entry, len(b)/entryBytes)}
 	le := binary.LittleEndian
 	pos, next, ts, sum := c.Pos, c.Base, int64(noTimestamp), uint32(0)
+	var blocks joiner
 	for i := range x.Entries {
 		e := &x.Entries[i]
 		*e = Entry{
@@ -202,7 +203,7 @@ func ReadIndex(r io.ReaderAt, c *Chunk) (*Index, error) {
 			return nil, corrupt("%v: entry %d of its index: offsets %d to %d in %d bytes", c, i, e.Base, e.Last, e.Len)
 		}
 		pos, next, ts = pos+uint64(e.Len), e.Last+1, e.MaxTimestamp
-		sum = combine(sum, e.CRC, uint64(e.Len))
+		sum = blocks.combine(sum, e.CRC, uint64(e.Len))
 	}
 	if pos != c.Pos+c.Len || sum != c.CRC || ts != c.MaxTimestamp {
 		return nil, corrupt("%v: its index is of other data", c)

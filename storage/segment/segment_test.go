@@ -132,6 +132,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 
 func TestCombineIsTheChecksumOfBoth(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
+	var j joiner
 	for range 1000 {
 		b := make([]byte, rng.IntN(5000))
 		for i := range b {
@@ -139,6 +140,11 @@ func TestCombineIsTheChecksumOfBoth(t *testing.T) {
 		}
 		at := rng.IntN(len(b) + 1)
 		got := combine(crc32.Checksum(b[:at], castagnoli), crc32.Checksum(b[at:], castagnoli), uint64(len(b)-at))
+		for range 2 { // the second time the length is known
+			if again := j.combine(crc32.Checksum(b[:at], castagnoli), crc32.Checksum(b[at:], castagnoli), uint64(len(b)-at)); again != got {
+				t.Fatalf("joined %08x, combined %08x", again, got)
+			}
+		}
 		if want := crc32.Checksum(b, castagnoli); got != want {
 			t.Fatalf("%d+%d bytes: %08x, want %08x", at, len(b)-at, got, want)
 		}

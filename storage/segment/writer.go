@@ -26,8 +26,7 @@ type Writer struct {
 	next   int64      // lowest offset that the next batch may have
 	block  Entry      // of the chunk that was begun; not in entry before it is complete
 
-	lastLen   uint64 // whose power lastPower is; see update
-	lastPower uint32
+	batches, blocks joiner
 }
 
 // sections is where a chunk's entries lie in the lists of all chunks.
@@ -182,10 +181,7 @@ func (w *Writer) update(crc uint32, h *batch.Header, one []byte) uint32 {
 	if len(one) < combineBytes {
 		return crc32.Update(crc, castagnoli, one)
 	}
-	if n := uint64(len(one) - uncovered); w.lastLen != n {
-		w.lastLen, w.lastPower = n, power(n)
-	}
-	return multiply(w.lastPower, crc32.Update(crc, castagnoli, one[:uncovered])) ^ h.CRC
+	return w.batches.combine(crc32.Update(crc, castagnoli, one[:uncovered]), h.CRC, uint64(len(one)-uncovered))
 }
 
 // combineBytes is from where on that is cheaper, even if no two batches have the same length.
@@ -193,7 +189,7 @@ const combineBytes = 8 << 10
 
 func (w *Writer) endBlock(c *Chunk) {
 	b := &w.block
-	c.CRC = combine(c.CRC, b.CRC, uint64(b.Len))
+	c.CRC = w.blocks.combine(c.CRC, b.CRC, uint64(b.Len))
 	w.entry = append(w.entry, *b)
 	*b = Entry{}
 }
