@@ -16,6 +16,7 @@ import (
 type direct struct {
 	once sync.Once
 	f    *os.File // nil: the file system cannot
+	fd   uintptr  // of f
 }
 
 func (d *direct) close() error {
@@ -33,21 +34,25 @@ func AlignedBuffer(n int) []byte {
 }
 
 func (f *osFile) writeDirect(p []byte, off int64) error {
-	d := &f.direct
-	d.once.Do(func() {
-		// By way of the descriptor: the file may have been renamed since it was opened.
-		if o, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.fd), os.O_RDWR|unix.O_DIRECT, 0); err == nil {
-			d.f = o
-		}
-	})
-	if d.f != nil {
-		_, err := d.f.WriteAt(p, off)
+	if d := f.openDirect(); d != nil {
+		_, err := d.WriteAt(p, off)
 		if !errors.Is(err, unix.EINVAL) { // a file system that takes the flag and not the write (tmpfs), or a coarser alignment
 			return err
 		}
 	}
 	_, err := f.f.WriteAt(p, off)
 	return err
+}
+
+func (f *osFile) openDirect() *os.File {
+	d := &f.direct
+	d.once.Do(func() {
+		// By way of the descriptor: the file may have been renamed since it was opened.
+		if o, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.fd), os.O_RDWR|unix.O_DIRECT, 0); err == nil {
+			d.f, d.fd = o, o.Fd()
+		}
+	})
+	return d.f
 }
 
 // SendTo is sendfile: the file's own position is not used, so any number of calls may run at once.

@@ -19,6 +19,19 @@ func (f *osFile) writeDirect(p []byte, off int64) error {
 	return err
 }
 
+// aio is not built for this system.
+type aio struct{}
+
+func newAIO() *aio { return nil }
+
+// WriteDirectSync implements DirectSyncer.
+func (f *osFile) WriteDirectSync(p []byte, off int64) error {
+	if err := f.WriteDirect(p, off); err != nil {
+		return err
+	}
+	return f.Datasync()
+}
+
 // SendTo is not built for this system.
 func (f *osFile) SendTo(syscall.RawConn, int64, int64) (int64, error) {
 	return 0, errors.ErrUnsupported

@@ -74,3 +74,9 @@ type File interface {
 	Size() (int64, error)
 	Close() error
 }
+
+// DirectSyncer is a File that writes past the page cache and makes what it wrote durable in one step, which costs less than two. Errors mean what
+// they mean after Datasync, but for ErrNoSpace: then a part of p may have been written.
+type DirectSyncer interface {
+	WriteDirectSync(p []byte, off int64) error
+}

@@ -14,12 +14,13 @@ import (
 // OS returns the operating system's file system below the directory root, which must exist when files are opened.
 // Names that leave root are refused.
 func OS(root string) FS {
-	return &osFS{root: root, vectors: &sync.Pool{New: func() any { return new(vector) }}}
+	return &osFS{root: root, vectors: &sync.Pool{New: func() any { return new(vector) }}, aio: sync.OnceValue(newAIO)}
 }
 
 type osFS struct {
 	root    string
-	vectors *sync.Pool // of *vector, shared by the files
+	vectors *sync.Pool  // of *vector, shared by the files
+	aio     func() *aio // made when it is first needed, shared by the files
 }
 
 var _ FS = (*osFS)(nil)
@@ -41,7 +42,7 @@ func (o *osFS) Open(name string, flag int, perm fs.FileMode) (File, error) {
 	if err != nil {
 		return nil, mapped(err)
 	}
-	return &osFile{f: f, fd: f.Fd(), vectors: o.vectors}, nil
+	return &osFile{f: f, fd: f.Fd(), vectors: o.vectors, aio: o.aio}, nil
 }
 
 func (o *osFS) MkdirAll(name string, perm fs.FileMode) error {
@@ -143,9 +144,13 @@ type osFile struct {
 	fd      uintptr // of f; valid until Close
 	vectors *sync.Pool
 	direct  direct
+	aio     func() *aio
 }
 
-var _ File = (*osFile)(nil)
+var (
+	_ File         = (*osFile)(nil)
+	_ DirectSyncer = (*osFile)(nil)
+)
 
 func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
 

@@ -1,0 +1,123 @@
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// aio carries out one write at a time while the goroutine that asked for it is parked and no thread waits. Threads that are blocked in system calls
+// make the runtime's monitor look for them every 20 us, which was measured to be an eighth of what a busy broker used, and the goroutines behind
+// them wait until it does.
+type aio struct {
+	mu   sync.Mutex // held by the write in flight; others go another way
+	ctx  uintptr
+	done *os.File // an eventfd
+	fd   int
+}
+
+// iocb and ioEvent are the kernel's structures.
+type iocb struct {
+	data    uint64
+	key     uint32
+	rwFlags uint32
+	op      uint16
+	prio    int16
+	file    uint32
+	buf     uintptr
+	bytes   uint64
+	off     int64
+	_       uint64
+	flags   uint32
+	resFile uint32
+}
+
+type ioEvent struct {
+	data, obj    uint64
+	result, more int64
+}
+
+const (
+	iocbWrite   = 1 // IOCB_CMD_PWRITE
+	iocbResFile = 1 // IOCB_FLAG_RESFD
+	aioQueue    = 1
+	dsyncFlag   = 2 // RWF_DSYNC
+)
+
+// newAIO returns nil if the system does not have it, or no more of it.
+func newAIO() *aio {
+	a := &aio{}
+	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, aioQueue, uintptr(unsafe.Pointer(&a.ctx)), 0); errno != 0 {
+		return nil
+	}
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		destroyAIO(a.ctx)
+		return nil
+	}
+	a.fd, a.done = fd, os.NewFile(uintptr(fd), "eventfd")
+	runtime.AddCleanup(a, destroyAIO, a.ctx)
+	return a
+}
+
+func destroyAIO(ctx uintptr) { _, _, _ = unix.Syscall(unix.SYS_IO_DESTROY, ctx, 0, 0) }
+
+var errAIO = errors.New("disk: not carried out")
+
+// writeSync writes p, which must be as for WriteDirect, to file, which must be open for direct writes, and makes it durable. It returns errAIO
+// if the write has to be made in another way: the system did not take it (an older one, or a file system that needs more than alignment), or
+// made a part of it and does not say why.
+func (a *aio) writeSync(file uintptr, p []byte, off int64) error {
+	cb := &iocb{
+		op: iocbWrite, rwFlags: dsyncFlag, file: uint32(file), buf: uintptr(unsafe.Pointer(unsafe.SliceData(p))), bytes: uint64(len(p)), off: off,
+		flags: iocbResFile, resFile: uint32(a.fd),
+	}
+	n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, a.ctx, 1, uintptr(unsafe.Pointer(&cb)))
+	if errno != 0 || n != 1 {
+		return errAIO
+	}
+	var count [8]byte
+	for {
+		if _, err := a.done.Read(count[:]); err != nil {
+			return err
+		}
+		var ev ioEvent
+		var now unix.Timespec
+		n, _, _ := unix.Syscall6(unix.SYS_IO_GETEVENTS, a.ctx, 0, 1, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&now)), 0)
+		if n != 1 {
+			continue
+		}
+		runtime.KeepAlive(p)
+		switch {
+		case ev.result == int64(len(p)):
+			return nil
+		case ev.result == -int64(unix.EINVAL), ev.result >= 0:
+			return errAIO
+		default:
+			return unix.Errno(-ev.result)
+		}
+	}
+}
+
+// WriteDirectSync implements DirectSyncer.
+func (f *osFile) WriteDirectSync(p []byte, off int64) error {
+	if a := f.aio(); a != nil && f.openDirect() != nil && a.mu.TryLock() {
+		err := a.writeSync(f.direct.fd, p, off)
+		a.mu.Unlock()
+		if !errors.Is(err, errAIO) {
+			if err != nil {
+				err = mapped(&fs.PathError{Op: "io_submit", Path: f.f.Name(), Err: err})
+			}
+			return err
+		}
+	}
+	if err := f.WriteDirect(p, off); err != nil {
+		return err
+	}
+	return f.Datasync()
+}
