@@ -9,27 +9,38 @@
 //
 //   - A file gets its name (a rename, then a sync of the directory) only when its header is durable. So a file with a bad header is
 //     damage, never a crash.
+//
 //   - One commit is in flight at a time, so only the last frame can be torn. A bad frame with a good one anywhere after it means that
 //     acknowledged bytes are gone: ErrCorrupt, and nothing is served.
+//
 //   - The last frame of a dead writer may be in the page cache only: never synced, or worse, its sync failed and the kernel took the pages
 //     for clean (then a later sync "succeeds" and writes nothing). Recovery therefore writes the last frame once more, the same
 //     bytes in the same place, and syncs, before anyone may see it.
+//
 //   - SEAL comes right after the last frame in the same file: rolling keeps room for it, so that a full disk can be recovered, and a
 //     torn frame is overwritten rather than left in front of it.
+//
 //   - A bad frame is read three times before it counts as torn: a bit that flipped on the way from the disk must not cost acknowledged
 //     bytes.
+//
 //   - Appends stop before the disk is full (Config.ReserveBytes), because the metadata live on the same disk, and a control plane that
 //     cannot write ends. What lies between two looks at the free space is a sixteenth of the reserve.
+//
 //   - A frame that failed for lack of space is overwritten by the next one at the same place, never followed by it.
+//
 //   - A position that a checkpoint was published for (Config.Trusted) is an end that the log once had. What lies before it was durable then, so recovery
 //     does not look at it again, except for frames that bind partitions to handles, which all that follows in the file depends on; whoever reads
 //     a batch there checks the batch's own checksum.
-//   - Files that were used before hold old frames. Each file has a random salt in the seed of all its checksums, so they are noise.
-//   - Sizes of files grow fourfold from a small first one, and the next file is made only when half of the current one is used: an idle
-//     broker writes 1 MiB at start and no more. A file is zero-filled ahead only for a slow writer, who gains by it (the sync of an
-//     overwrite spares the file system's journal); a fast one would pay for the bytes twice.
 //
-//   - Frames of 64 KiB or more are gathered in one aligned piece of memory and written past the page cache; smaller ones go through it. A frame
+//   - Files that were used before hold old frames. Each file has a random salt in the seed of all its checksums, so they are noise.
+//
+//   - Sizes of files grow fourfold from a small first one, and the next file is made only when half of the current one is used: an idle
+//     broker writes 1 MiB at start and no more. A file is zero-filled ahead only for a writer of small frames, who gains by it (the sync of
+//     an overwrite spares the file system's own data); one of large frames would pay for the bytes twice.
+//
+//   - Frames of 64 KiB or more are gathered in one aligned piece of memory and written past the page cache, smaller ones
+//     too where the file has blocks already (zero-filled, or used before), else through it. On Linux the direct write syncs itself and is
+//     carried out in the background (disk.DirectSyncer); for that the file must be long enough beforehand, so it is extended 16 MiB at a time. A frame
 //     that is larger than that memory takes several writes, but only one sync: the checksum covers it all, so a part of it is a torn frame.
 //     The memory (4.5 MiB at most) grows with the frames and is kept.
 //

@@ -11,7 +11,6 @@ import (
 	"path"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"weir/storage/disk"
 )
@@ -35,8 +34,8 @@ type Config struct {
 	// does not begin in its file or before, or ends before it, and does not check the frames before it again.
 	Trusted Position
 
-	fillBelow  int64 // zero-fill files for a writer of fewer bytes a second; 32 MiB
-	directFrom int64 // frames of as many bytes go past the page cache; 64 KiB
+	fillBelow  int64 // zero-fill files for a writer of smaller frames, on average; 64 KiB
+	directFrom int64 // frames of as many bytes go past the page cache wherever they lie; 64 KiB
 	stageBytes int64 // memory to put them together in, of which larger ones take several turns; 4.5 MiB
 }
 
@@ -58,7 +57,7 @@ func (c *Config) setDefaults() error {
 		c.PoolFiles = 4
 	}
 	if c.fillBelow == 0 {
-		c.fillBelow = 32 << 20
+		c.fillBelow = 64 << 10
 	}
 	if c.directFrom == 0 {
 		c.directFrom = 64 << 10
@@ -125,12 +124,13 @@ type span struct {
 	seq  uint64
 	of   salted
 
-	room int64 // frames but SEAL must end here
-	made int64 // size of the file when it was made or opened
+	room  int64 // frames but SEAL must end here
+	made  int64 // size of the file when it was made or opened; blocks up to here were written before
+	sized int64 // of Append: size of the file now, if that is more
 
 	// Guarded by File.mu.
-	since   time.Time // when the first frame was written
-	end     int64     // end of the durable frames; 0: not known (of a recovered log, but its last file)
+	end     int64 // end of the durable frames; 0: not known (of a recovered log, but its last file)
+	frames  int64 // written
 	readers int
 }
 
@@ -242,9 +242,7 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 	l.pos += uint64(size)
 	l.unchecked -= size
 	l.mu.Lock()
-	if cur.end == 0 {
-		cur.since = time.Now()
-	}
+	cur.frames++
 	cur.end = off + size
 	ahead := l.next != nil
 	l.mu.Unlock()

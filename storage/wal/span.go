@@ -9,7 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"weir/storage/disk"
 )
@@ -205,7 +204,7 @@ func (l *File) spares(size int64) bool {
 
 // fill writes zeros, so that frames will overwrite blocks that the file has already. It stops when Append needs the file.
 func (l *File) fill(f disk.File, size int64) error {
-	zeros := make([]byte, min(fillBytes, size-blockBytes))
+	zeros := disk.AlignedBuffer(int(min(fillBytes, size-blockBytes)))
 	synced := int64(0)
 	for off := int64(blockBytes); off < size && !l.hurry.Load(); off += int64(len(zeros)) {
 		select {
@@ -213,7 +212,7 @@ func (l *File) fill(f disk.File, size int64) error {
 			return nil
 		default:
 		}
-		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
+		if err := f.WriteDirect(zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
 			return err
 		}
 		if off-synced >= fillSyncBytes {
@@ -226,7 +225,7 @@ func (l *File) fill(f disk.File, size int64) error {
 	return nil
 }
 
-// fast reports whether the writer fills files too fast for zeros to pay off.
+// fast reports whether the writer's frames are too large for zeros to pay off.
 func (l *File) fast() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -234,7 +233,7 @@ func (l *File) fast() bool {
 		return false
 	}
 	cur := l.spans[len(l.spans)-1]
-	return cur.end > 0 && float64(cur.end) > float64(l.cfg.fillBelow)*time.Since(cur.since).Seconds()
+	return cur.end > l.cfg.fillBelow*cur.frames
 }
 
 // takePooled moves a file of the pool to name, if there is one. Its way out of the pool is durable before it is written to: after a crash

@@ -11,44 +11,56 @@ import (
 
 // write makes the frame in l.bufs, of size bytes, durable.
 func (l *File) write(cur *span, off, size int64) error {
+	// Small frames go past the page cache too where the disk has blocks for them already. Elsewhere it would cost more.
+	direct := size >= l.cfg.directFrom || off+size <= cur.made
 	var err error
-	wrote := true // perhaps only a part
-	if size >= l.cfg.directFrom {
-		err = l.writeDirect(cur, off, size)
-	} else {
-		wrote, err = l.writeCached(cur, off, size)
-	}
 	switch {
-	case errors.Is(err, disk.ErrNoSpace):
-		if wrote {
-			if cutErr := l.takeBack(cur, off); cutErr != nil {
-				return l.fail(fmt.Errorf("take back a cut frame in %s: %w", cur.name, errors.Join(cutErr, err)))
-			}
-		}
-		return fmt.Errorf("wal: append to %s: %w: %w", cur.name, ErrFull, err)
-	case err != nil:
+	case !direct:
+		err = l.writeCached(cur, off, size)
+	case size <= l.cfg.stageBytes:
+		err = l.writeDirect(cur, off, size)
+	default:
+		err = l.writeInTurns(cur, off, size)
+	}
+	if err == nil {
+		l.cut = false
+		clear(l.bufs)
+	}
+	return err
+}
+
+// refuse makes the answer of an append out of what went wrong with its write.
+func (l *File) refuse(cur *span, off int64, err error) error {
+	if !errors.Is(err, disk.ErrNoSpace) {
 		return l.fail(fmt.Errorf("append to %s: %w", cur.name, err))
 	}
-	if err := cur.f.Datasync(); err != nil {
-		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
+	if cutErr := l.takeBack(cur, off); cutErr != nil {
+		return l.fail(fmt.Errorf("take back a cut frame in %s: %w", cur.name, errors.Join(cutErr, err)))
 	}
-	l.cut = false
-	clear(l.bufs)
-	return nil
+	return fmt.Errorf("wal: append to %s: %w: %w", cur.name, ErrFull, err)
 }
 
 // takeBack sees to it that what was written of a frame does not pass for one. It lies where the next frame will be.
 func (l *File) takeBack(cur *span, off int64) error {
-	size, err := cur.f.Size()
-	if err != nil {
+	first := make([]byte, blockBytes)
+	n, err := cur.f.ReadAt(first, off)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if size <= off {
-		return nil // nothing was
+	if isZero(first) {
+		return nil // there may be no space for zeros either
 	}
 	l.cut = true
-	_, err = cur.f.WriteAt(l.zeros[:min(size-off, blockBytes)], off)
+	_, err = cur.f.WriteAt(l.zeros[:n], off)
 	return err
+}
+
+// sync makes what was written of a frame durable.
+func (l *File) sync(cur *span) error {
+	if err := cur.f.Datasync(); err != nil {
+		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
+	}
+	return nil
 }
 
 // finish completes the frame's header.
@@ -64,31 +76,56 @@ func (l *File) finish(of salted) {
 	l.frame.encode(l.bufs[0], of)
 }
 
-// writeCached writes the frame into the page cache. wrote is false if nothing was written.
-func (l *File) writeCached(cur *span, off, size int64) (wrote bool, err error) {
+// writeCached writes the frame into the page cache.
+func (l *File) writeCached(cur *span, off, size int64) error {
 	l.finish(cur.of)
 	n, err := cur.f.WritevAt(l.bufs, off)
 	if err == nil && int64(n) != size {
 		err = io.ErrShortWrite
 	}
-	return n > 0, err
+	if err != nil {
+		return l.refuse(cur, off, err)
+	}
+	return l.sync(cur)
+}
+
+// staging returns aligned memory of n bytes, or as much as there may be.
+func (l *File) staging(n int64) []byte {
+	n = min(n, l.cfg.stageBytes)
+	if have := int64(len(l.stage)); have < n {
+		l.stage = disk.AlignedBuffer(int(padded(max(n, min(2*have, l.cfg.stageBytes)))))
+	}
+	return l.stage[:n]
 }
 
 // writeDirect writes the frame past the page cache, by way of memory as the disk needs it.
 func (l *File) writeDirect(cur *span, off, size int64) error {
-	if need := min(size, l.cfg.stageBytes); int64(len(l.stage)) < need {
-		grown := max(need, min(2*int64(len(l.stage)), l.cfg.stageBytes), l.cfg.directFrom)
-		l.stage = disk.AlignedBuffer(int(padded(grown)))
+	p := l.staging(size)
+	l.gather(p, cur.of)
+	if err := l.extend(cur, off+size); err != nil {
+		return l.refuse(cur, off, err)
 	}
-	if size <= int64(len(l.stage)) {
-		p := l.stage[:size]
-		l.gather(p, cur.of)
-		return cur.f.WriteDirect(p, off)
+	if f, ok := cur.f.(disk.DirectSyncer); ok {
+		if err := f.WriteDirectSync(p, off); err != nil {
+			return l.refuse(cur, off, err)
+		}
+		return nil
 	}
+	if err := cur.f.WriteDirect(p, off); err != nil {
+		return l.refuse(cur, off, err)
+	}
+	return l.sync(cur)
+}
+
+// writeInTurns is writeDirect for a frame that is larger than the memory for it.
+func (l *File) writeInTurns(cur *span, off, size int64) error {
 	l.finish(cur.of)
+	if err := l.extend(cur, off+size); err != nil {
+		return l.refuse(cur, off, err)
+	}
 	bufs, skip := l.bufs, 0
-	for size > 0 {
-		p := l.stage[:min(size, int64(len(l.stage)))]
+	for at := off; at < off+size; {
+		p := l.staging(off + size - at)
 		for n := 0; n < len(p); {
 			k := copy(p[n:], bufs[0][skip:])
 			n, skip = n+k, skip+k
@@ -96,11 +133,27 @@ func (l *File) writeDirect(cur *span, off, size int64) error {
 				bufs, skip = bufs[1:], 0
 			}
 		}
-		if err := cur.f.WriteDirect(p, off); err != nil {
-			return err
+		if err := cur.f.WriteDirect(p, at); err != nil {
+			return l.refuse(cur, off, err)
 		}
-		off, size = off+int64(len(p)), size-int64(len(p))
+		at += int64(len(p))
 	}
+	return l.sync(cur)
+}
+
+// extendBytes is by how much a file is made longer at a time. A recovery reads what is behind the last frame: not more than this for nothing.
+const extendBytes = 16 << 20
+
+// extend makes the file longer than a direct write needs: one that made it longer itself could not be carried out in the background.
+func (l *File) extend(cur *span, end int64) error {
+	if end <= max(cur.made, cur.sized) {
+		return nil
+	}
+	size := max(end, min(end+extendBytes, cur.room+blockBytes))
+	if err := cur.f.Truncate(size); err != nil {
+		return err
+	}
+	cur.sized = size
 	return nil
 }
 
