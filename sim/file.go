@@ -250,6 +250,14 @@ func (f *file) WriteDirect(p []byte, off int64) error {
 	return err
 }
 
+// WriteDirectSync implements disk.DirectSyncer: a write and a sync, each with a fault of its own.
+func (f *file) WriteDirectSync(p []byte, off int64) error {
+	if err := f.WriteDirect(p, off); err != nil {
+		return err
+	}
+	return f.Datasync()
+}
+
 // SendTo implements disk.File.
 func (f *file) SendTo(syscall.RawConn, int64, int64) (int64, error) { return 0, errors.ErrUnsupported }
 
