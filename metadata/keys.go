@@ -19,6 +19,7 @@ const (
 //	weir/1/k/<cluster uuid>/asg/<topic id>/<i>   Assignment leaders and epochs of partitions i*256..i*256+255
 //	weir/1/k/<cluster uuid>/stream/<stream id>   Stream     WAL streams and their fencing state
 //	weir/1/k/<cluster uuid>/config/<type>/<name> ConfigEntry dynamic broker configs ("" = cluster-wide default)
+//	weir/1/k/<cluster uuid>/config/client-quotas ClientQuotas
 //	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
 
 // ClusterPrefix is the prefix of all data-plane keys of the cluster.
@@ -41,6 +42,9 @@ func AssignmentKey(cluster string, id TopicID, i int) string {
 func StreamKey(cluster string, id StreamID) string {
 	return ClusterPrefix(cluster) + "stream/" + string(id)
 }
+
+// ClientQuotasKey holds the limits of clients.
+func ClientQuotasKey(cluster string) string { return ClusterPrefix(cluster) + "config/client-quotas" }
 
 // ConfigKey holds a dynamic config resource: kind is "broker"; name is the broker id, or "" for the cluster-wide default.
 func ConfigKey(cluster, kind, name string) string {

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"kafka/ownership":   {"kafka/configdef", "kafka/image", "kafka/partition", "metadata", "storage/..."},
 	"kafka/partition":   {"kafka/configdef", "metadata", "storage/batch", "storage/buffer", "storage/cache", "storage/segment", "storage/stream", "storage/tier", "storage/wal"},
 	"kafka/image":       {"kafka/configdef", "metadata"},
+	"kafka/quota":       {"metadata"},
 	"kafka/configdef":   {},
 
 	"storage/tier":    {"storage/batch", "storage/blob", "storage/buffer", "storage/compact", "storage/segment", "storage/stream", "storage/wal"},

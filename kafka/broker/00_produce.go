@@ -56,6 +56,7 @@ type produceOp struct {
 	parts []producePart // of all topics, in the request's order; its capacity is never exceeded, so that pointers into it stay good
 
 	patience time.Time     // until when partitions are awaited
+	throttle time.Duration // what the client is told to pause
 	left     atomic.Int32  // appends that are not done, and the starter
 	complete chan struct{} // closed when left is 0
 	holders  atomic.Int32  // of the input buffer: the appends together, and the reply
@@ -88,7 +89,11 @@ func (op *produceOp) begin(ctx context.Context) {
 		refuse = errAcks
 	case op.req.TransactionID != nil:
 		refuse = errTransactions
+	case op.b.pressure.refuses():
+		op.b.metrics.journalRefused.Inc()
+		refuse = errJournalFull
 	}
+	op.throttle = op.b.throttleProduce(op.r)
 	for i := range op.req.Topics {
 		t := &op.req.Topics[i]
 		known, unknown := op.topic(t)
@@ -226,7 +231,7 @@ func (op *produceOp) response() []byte {
 		}
 		w.EndTopic()
 	}
-	return w.Frame(hints.nodes)
+	return w.Frame(hints.nodes, throttleMillis(op.throttle))
 }
 
 // answer is what the client is told of the partition.

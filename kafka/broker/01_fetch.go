@@ -61,6 +61,7 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 		return nil, err
 	}
 	resp := op.respond()
+	resp.ThrottleMillis = throttleMillis(op.b.throttleFetch(op.r, op.look.bytes))
 	op.sent = resp.Files()
 	return resp.AppendFrame(bufs, op.r.CorrelationID), nil
 }

@@ -29,6 +29,7 @@ import (
 	"weir/kafka/group"
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/quota"
 	"weir/kafka/topic"
 	"weir/kafka/txn"
 	"weir/kafka/wire"
@@ -83,6 +84,12 @@ type Broker struct {
 	fetchBudget   *budget             // bytes of records in fetch responses, but for those that are sent from files
 	bulk          *semaphore.Weighted // turns at reading from the disk, first come first served
 
+	pressure pressure      // of the journal, on producers
+	quotas   *quota.Quotas // of users and client ids
+
+	quotaMu     sync.Mutex
+	quotaRecord *metadata.ClientQuotas // that quotas have
+
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	count connCounts
@@ -120,10 +127,11 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		sessions:      newSessions(props.fetchSessionSlots, m),
 		purgatory:     newPurgatory(m),
 		metrics:       m,
-		produceBudget: newBudget(cfg.Limits.ProduceBytesMax, m.produceBytes),
-		requestBudget: newBudget(cfg.Limits.RequestBytesMax, m.requestBytes),
-		fetchBudget:   newBudget(cfg.Limits.FetchBytesMax, m.fetchBytes),
+		produceBudget: m.budget("produce", cfg.Limits.ProduceBytesMax, m.produceBytes),
+		requestBudget: m.budget("request", cfg.Limits.RequestBytesMax, m.requestBytes),
+		fetchBudget:   m.budget("fetch", cfg.Limits.FetchBytesMax, m.fetchBytes),
 		bulk:          semaphore.NewWeighted(bulkReadsMax),
+		quotas:        quota.New(nil),
 		conns:         make(map[*conn]struct{}),
 	}
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)

@@ -51,6 +51,8 @@ type conn struct {
 	raw   syscall.RawConn     // of the write loop: nil if nothing can be sent from files
 	skips int                 // of the write loop: how often fetches went without what lies on the disk, since they did not
 
+	muting
+
 	mu      sync.Mutex
 	stopped bool  // no more requests are read
 	err     error // why the connection was closed, the first reason
@@ -212,6 +214,9 @@ func (c *conn) panicked(p any) error {
 func (c *conn) next(ctx context.Context) (p pending, err error) {
 	size, err := c.awaitFrame()
 	if err != nil {
+		return p, err
+	}
+	if err := c.awaitUnmuted(ctx); err != nil {
 		return p, err
 	}
 	head, err := c.peek(4 + wire.MinFrame)

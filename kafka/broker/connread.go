@@ -21,6 +21,9 @@ const (
 // readProduce reads the rest of a produce request into a pooled buffer, once there is room for it in the produce budget: a broker whose
 // disk does not keep up stops reading, and TCP tells the producers.
 func (c *conn) readProduce(ctx context.Context, r *Request, n int) (err error) {
+	if err := c.awaitJournal(ctx); err != nil {
+		return err
+	}
 	var probe []byte
 	if n > trustedProduce {
 		charge, err := c.b.requestBudget.take(ctx, probeProduce)

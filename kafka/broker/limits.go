@@ -92,21 +92,29 @@ func readProperties(p map[string]string) (properties, error) {
 	}, nil
 }
 
-// budget is a number of bytes that everything in flight shares. Taking more than there is waits, first come first served.
+// budget is a number of bytes that everything in flight shares. Taking more than there is waits, first come first served. A connection waits
+// for one budget at a time, on the loop that it reads or writes with, and holds no more than ConnBytesMax: so one that floods the
+// broker comes in turn with all others that wait, and a small request never waits for more than one request of each of them.
 type budget struct {
 	max   int64
 	sem   *semaphore.Weighted
 	gauge prometheus.Gauge
+	waits prometheus.Counter
 }
 
-func newBudget(max int64, gauge prometheus.Gauge) *budget {
-	return &budget{max: max, sem: semaphore.NewWeighted(max), gauge: gauge}
+func (m *metrics) budget(name string, max int64, gauge prometheus.Gauge) *budget {
+	m.budgets.WithLabelValues(name).Set(float64(max))
+	return &budget{max: max, sem: semaphore.NewWeighted(max), gauge: gauge, waits: m.budgetWaits.WithLabelValues(name)}
 }
 
 // take waits for n bytes and returns what was taken: the whole budget if n is more than that, so that one large request waits for all
 // others rather than for ever.
 func (b *budget) take(ctx context.Context, n int64) (int64, error) {
+	if got, ok := b.tryTake(n); ok {
+		return got, nil
+	}
 	n = min(n, b.max)
+	b.waits.Inc()
 	if err := b.sem.Acquire(ctx, n); err != nil {
 		return 0, err
 	}
@@ -114,7 +122,7 @@ func (b *budget) take(ctx context.Context, n int64) (int64, error) {
 	return n, nil
 }
 
-// tryTake is take without waiting.
+// tryTake is take without waiting. It takes nothing while others wait.
 func (b *budget) tryTake(n int64) (int64, bool) {
 	n = min(n, b.max)
 	if !b.sem.TryAcquire(n) {
@@ -128,9 +136,8 @@ func (b *budget) tryTake(n int64) (int64, bool) {
 func (b *budget) takeUpTo(ctx context.Context, n, least int64) (int64, error) {
 	n = min(n, b.max)
 	for n > least {
-		if b.sem.TryAcquire(n) {
-			b.gauge.Add(float64(n))
-			return n, nil
+		if got, ok := b.tryTake(n); ok {
+			return got, nil
 		}
 		n /= 2
 	}

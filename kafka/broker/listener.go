@@ -21,6 +21,8 @@ type Listener struct {
 // Run serves the listeners until ctx ends: then it accepts and reads no more, gives answers under way the drain timeout, and returns nil
 // after every connection is closed. It closes the listeners, and returns an error if one of them fails.
 func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
+	defer b.image.OnChange(b.configureQuotas)()
+	b.configureQuotas(nil) // whatever came before OnChange
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error { return b.accept(ctx, l) })

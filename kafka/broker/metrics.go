@@ -24,6 +24,13 @@ type metrics struct {
 	fetchSessions, sessionSlots prometheus.Gauge
 	sessionsEvicted             prometheus.Counter
 	errors                      *prometheus.CounterVec // code, of errors that had none
+
+	journalShare, produceHeld prometheus.Gauge
+	journalRefused            prometheus.Counter
+	throttled                 *prometheus.CounterVec // why
+	throttledSeconds          prometheus.Counter
+	budgets                   *prometheus.GaugeVec   // budget
+	budgetWaits               *prometheus.CounterVec // budget
 }
 
 func newMetrics(r prometheus.Registerer, rows []api) *metrics {
@@ -34,21 +41,37 @@ func newMetrics(r prometheus.Registerer, rows []api) *metrics {
 		return register(r, prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "weir", Subsystem: "broker", Name: name, Help: help}))
 	}
 	m := &metrics{
-		bytesIn:         counter("received_bytes_total", "Bytes of requests."),
-		bytesOut:        counter("sent_bytes_total", "Bytes of responses."),
-		connections:     gauge("connections", "Open client connections."),
-		accepted:        counter("connections_accepted_total", "Connections that were accepted."),
-		malformed:       counter("requests_malformed_total", "Connections closed for bytes that are not a request."),
-		unsupported:     counter("requests_unsupported_total", "Connections closed for an API key or version that is not served."),
-		panics:          counter("panics_total", "Handlers that panicked; each cost its connection."),
-		slowClients:     counter("connections_slow_total", "Connections closed because a frame came or went too slowly."),
-		produceBytes:    gauge("produce_inflight_bytes", "Bytes of produce requests that are not yet durable."),
-		requestBytes:    gauge("request_inflight_bytes", "Bytes of other requests in hand."),
-		fetchBytes:      gauge("fetch_inflight_bytes", "Bytes reserved for records of fetch responses."),
-		fetchWaiting:    gauge("fetch_waiting_requests", "Fetch requests that wait for records."),
-		fetchSessions:   gauge("fetch_sessions", "Incremental fetch sessions (KIP-227)."),
-		sessionSlots:    gauge("fetch_session_partitions", "Partitions in fetch sessions."),
-		sessionsEvicted: counter("fetch_sessions_evicted_total", "Fetch sessions that lost their slot to another one."),
+		bytesIn:          counter("received_bytes_total", "Bytes of requests."),
+		bytesOut:         counter("sent_bytes_total", "Bytes of responses."),
+		connections:      gauge("connections", "Open client connections."),
+		accepted:         counter("connections_accepted_total", "Connections that were accepted."),
+		malformed:        counter("requests_malformed_total", "Connections closed for bytes that are not a request."),
+		unsupported:      counter("requests_unsupported_total", "Connections closed for an API key or version that is not served."),
+		panics:           counter("panics_total", "Handlers that panicked; each cost its connection."),
+		slowClients:      counter("connections_slow_total", "Connections closed because a frame came or went too slowly."),
+		produceBytes:     gauge("produce_inflight_bytes", "Bytes of produce requests that are not yet durable."),
+		requestBytes:     gauge("request_inflight_bytes", "Bytes of other requests in hand."),
+		fetchBytes:       gauge("fetch_inflight_bytes", "Bytes reserved for records of fetch responses."),
+		fetchWaiting:     gauge("fetch_waiting_requests", "Fetch requests that wait for records."),
+		fetchSessions:    gauge("fetch_sessions", "Incremental fetch sessions (KIP-227)."),
+		sessionSlots:     gauge("fetch_session_partitions", "Partitions in fetch sessions."),
+		sessionsEvicted:  counter("fetch_sessions_evicted_total", "Fetch sessions that lost their slot to another one."),
+		journalShare:     gauge("journal_ratio", "Journal kept, as a share of its limit."),
+		produceHeld:      gauge("produce_held_requests", "Produce requests whose bodies wait unread until the journal has room."),
+		journalRefused:   counter("produce_journal_refused_total", "Produce requests refused because the journal was at its limit."),
+		throttledSeconds: counter("throttled_seconds_total", "Pauses that clients were told to make."),
+		throttled: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "weir", Subsystem: "broker",
+			Name: "throttled_requests_total", Help: "Requests answered with a throttle time.",
+		}, []string{"why"})),
+		budgets: register(r, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "weir", Subsystem: "broker",
+			Name: "budget_limit_bytes", Help: "What requests in hand may take together.",
+		}, []string{"budget"})),
+		budgetWaits: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "weir", Subsystem: "broker",
+			Name: "budget_waits_total", Help: "Requests that waited because a budget was used up.",
+		}, []string{"budget"})),
 		refused: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "weir", Subsystem: "broker",
 			Name: "connections_refused_total", Help: "Connections closed at once because of a limit.",

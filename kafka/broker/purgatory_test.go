@@ -435,7 +435,7 @@ func TestFetchLimits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newWaitRig(t, 3)
 				if tt.budget > 0 {
-					r.b.fetchBudget = newBudget(tt.budget, r.b.metrics.fetchBytes)
+					r.b.fetchBudget = newMetrics(nil, table()).budget("fetch", tt.budget, r.b.metrics.fetchBytes)
 				}
 				for _, f := range r.leds {
 					f.advance(10)

@@ -39,6 +39,7 @@ type change struct {
 	topics   map[metadata.TopicID]bool
 	sessions bool
 	configs  bool
+	quotas   *metadata.ClientQuotas
 	brokers  []metadata.Session
 	dynamic  map[string]map[string]string
 }
@@ -52,7 +53,7 @@ func (b *builder) reset() {
 
 // apply takes whole revisions up to rev and returns the Image after them.
 func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image, error) {
-	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, dynamic: b.last.configs}
+	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, dynamic: b.last.configs, quotas: b.last.quotas}
 	for _, e := range events {
 		rest, ok := strings.CutPrefix(e.Key, b.prefix)
 		if !ok {
@@ -167,7 +168,11 @@ func (c *change) session(name string, e metadata.Event) error {
 
 func (c *change) config(name string, e metadata.Event) error {
 	kind, broker, _ := strings.Cut(name, "/")
-	if kind != "broker" {
+	switch kind {
+	case "broker":
+	case "client-quotas":
+		return c.clientQuotas(e)
+	default:
 		return nil
 	}
 	if !c.configs {
@@ -188,9 +193,19 @@ func (c *change) config(name string, e metadata.Event) error {
 	return nil
 }
 
+func (c *change) clientQuotas(e metadata.Event) error {
+	c.quotas = nil
+	if e.Deleted {
+		return nil
+	}
+	r, err := metadata.Decode[metadata.ClientQuotas](e.KV)
+	c.quotas = &r
+	return err
+}
+
 // finish makes the Image of what the drafts say now.
 func (b *builder) finish(c *change, rev metadata.Revision) *Image {
-	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
+	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, quotas: c.quotas, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
 	if len(c.topics) > 0 {
 		b.finishTopics(c, img)
 	}

@@ -21,6 +21,7 @@ type Image struct {
 	topics  shards[string]
 	ids     shards[metadata.TopicID]
 	configs map[string]map[string]string // broker id or "" -> dynamic configs
+	quotas  *metadata.ClientQuotas
 	count   int
 
 	sortOnce sync.Once // a sorted list costs, and most images are never asked for one
@@ -93,3 +94,6 @@ func (i *Image) Controller() (metadata.Session, bool) {
 
 // BrokerConfigs returns the dynamic configs of a broker, or the cluster-wide defaults for "". The map must not be modified.
 func (i *Image) BrokerConfigs(name string) map[string]string { return i.configs[name] }
+
+// ClientQuotas returns the limits of clients, nil if none were ever set. The record must not be modified; it is the same one until it changes.
+func (i *Image) ClientQuotas() *metadata.ClientQuotas { return i.quotas }

@@ -14,11 +14,12 @@ import (
 
 // FetchResponse is the content of one response.
 type FetchResponse struct {
-	Version   int16
-	ErrorCode int16
-	SessionID int32
-	Topics    []FetchTopic
-	Brokers   []Node // v16: leaders of partitions that answered NOT_LEADER_OR_FOLLOWER
+	Version        int16
+	ThrottleMillis int32
+	ErrorCode      int16
+	SessionID      int32
+	Topics         []FetchTopic
+	Brokers        []Node // v16: leaders of partitions that answered NOT_LEADER_OR_FOLLOWER
 }
 
 // FetchTopic holds the partitions of one topic.
@@ -77,7 +78,7 @@ func (r *FetchResponse) Files() []buffer.Range {
 func (r *FetchResponse) AppendFrame(bufs net.Buffers, correlationID int32) net.Buffers {
 	e := fetchEncoder{encoder: encoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}}
 	e.dst = appendHeader(e.dst, 1, correlationID, e.flexible)
-	e.int32(0) // throttle time
+	e.int32(r.ThrottleMillis)
 	if e.v >= 7 {
 		e.int16(r.ErrorCode)
 		e.int32(r.SessionID)

@@ -67,8 +67,8 @@ func (r *ProduceResponse) Partition(p *ProducePartition) {
 func (r *ProduceResponse) EndTopic() { r.e.noTags() }
 
 // Frame ends the response and returns the whole frame. Leaders is for versions from 10 on.
-func (r *ProduceResponse) Frame(leaders []Node) []byte {
-	r.e.int32(0) // throttle time
+func (r *ProduceResponse) Frame(leaders []Node, throttleMillis int32) []byte {
+	r.e.int32(throttleMillis)
 	r.e.nodes(leaders, r.e.v >= 10)
 	binary.BigEndian.PutUint32(r.e.dst, uint32(len(r.e.dst)-4))
 	return r.e.dst

@@ -58,5 +58,5 @@ func randomProduce(r *rand.Rand, v int16) (ours, theirs []byte) {
 			resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: id, Host: "127.0.0.10", Port: 9092, Rack: new("use1-az1")})
 		}
 	}
-	return w.Frame(nodes), AppendResponse(nil, 42, resp)
+	return w.Frame(nodes, resp.ThrottleMillis), AppendResponse(nil, 42, resp)
 }
