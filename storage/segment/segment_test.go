@@ -210,3 +210,49 @@ func TestWriterRefusesWhatIsNotInOrder(t *testing.T) {
 		})
 	}
 }
+
+// failing takes so many bytes, then fails.
+type failing struct{ room int }
+
+var errFull = errors.New("no room")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.room -= len(p); f.room < 0 {
+		return 0, errFull
+	}
+	return len(p), nil
+}
+
+func TestWriteErrorStays(t *testing.T) {
+	g := goldens()[0]
+	whole, _ := g.write(t)
+	for room := 0; room < len(whole); room += 50 {
+		w := NewWriter(&failing{room: room}, g.kind, g.id)
+		for _, c := range g.chunks {
+			_ = w.Begin(topic(c.partition), c.base, c.last)
+			for _, b := range c.batches {
+				_ = w.Append(b)
+			}
+			w.Note(c.flags, c.horizon, c.firstDirtyM)
+			for _, a := range c.aborted {
+				w.Abort(a)
+			}
+		}
+		if pieces, err := w.Finish(); !errors.Is(err, errFull) || pieces != nil {
+			t.Fatalf("room for %d: %d pieces, %v", room, len(pieces), err)
+		}
+	}
+}
+
+func TestFinishedWriterTakesNothingMore(t *testing.T) {
+	w := NewWriter(new(bytes.Buffer), Bundle, ID{})
+	must(t, w.Begin(topic(1), 0, 9))
+	_, err := w.Finish()
+	must(t, err)
+	if err := w.Append(batchOf(0, 1, 1, 1, 1, nil)); err == nil {
+		t.Error("append after finish")
+	}
+	if _, err := w.Finish(); err == nil {
+		t.Error("finish after finish")
+	}
+}
