@@ -201,6 +201,22 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 				}
 			}
 		},
+		// damage GLOB BYTE flips a bit of the byte in each file below $DATA that matches.
+		"damage": func(ts *testscript.TestScript, _ bool, args []string) {
+			at, err := strconv.Atoi(args[1])
+			ts.Check(err)
+			files, err := filepath.Glob(filepath.Join(s.weir.Data, args[0]))
+			ts.Check(err)
+			if len(files) == 0 {
+				ts.Fatalf("no file matches %s", args[0])
+			}
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				ts.Check(err)
+				content[at] ^= 1
+				ts.Check(os.WriteFile(file, content, 0o600))
+			}
+		},
 		// occupied holds the port of $API, as another program would.
 		"occupied": func(ts *testscript.TestScript, _ bool, _ []string) {
 			l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.weir.API)
