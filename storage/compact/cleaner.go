@@ -49,6 +49,29 @@ type Stats struct {
 	Oversize   int64 // batches that were not stamped, or grew beyond what they should, because a record would have become too large
 }
 
+// Add adds the counts of o.
+func (s *Stats) Add(o *Stats) {
+	s.Keys += o.Keys
+	s.LearnedBatches += o.LearnedBatches
+	s.LearnedRecords += o.LearnedRecords
+	s.BatchesIn += o.BatchesIn
+	s.BatchesOut += o.BatchesOut
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.RecordsIn += o.RecordsIn
+	s.RecordsOut += o.RecordsOut
+	s.Superseded += o.Superseded
+	s.Tombstones += o.Tombstones
+	s.Aborted += o.Aborted
+	s.Keyless += o.Keyless
+	s.Markers += o.Markers
+	s.Rewritten += o.Rewritten
+	s.Stamped += o.Stamped
+	s.Emptied += o.Emptied
+	s.Unreadable += o.Unreadable
+	s.Oversize += o.Oversize
+}
+
 // Out is one batch that stays.
 type Out struct {
 	Header        batch.Header

@@ -157,8 +157,7 @@ func TestWhatCannotBeDecodedStays(t *testing.T) {
 	c := newCleaner()
 	log := made(batch.Zstd, "a=1 b=1", "a=2")
 	bad := stored{bytes: spec{base: 3, pid: -1, codec: batch.Zstd, corrupt: true, records: []rec{{key: "a", value: "3"}, {key: "b", value: "3"}}}.build(), unread: true}
-	log = append(log, bad)
-	log = append(log, stored{bytes: spec{base: 5, pid: -1, records: []rec{{key: "c", value: "1"}}}.build()})
+	log = append(log, bad, stored{bytes: spec{base: 5, pid: -1, records: []rec{{key: "c", value: "1"}}}.build()})
 	out := clean(t, c, log, 0, after(0))
 	want(t, out, "[0,1] 1:b=1", "[2,2] 2:a=2", "[3,4] unreadable", "[5,5] 5:c=1")
 	if !bytes.Equal(out[2].bytes, bad.bytes) || c.Stats().Unreadable != 1 {
@@ -170,8 +169,8 @@ func TestWhatCannotBeDecodedStays(t *testing.T) {
 func TestTombstoneBehindWhatCannotBeDecodedStays(t *testing.T) {
 	c := newCleaner()
 	log := made(batch.None, "a=-")
-	log = append(log, stored{bytes: spec{base: 1, pid: -1, codec: batch.Zstd, corrupt: true, records: []rec{{key: "b", value: "3"}}}.build(), unread: true})
-	log = append(log, spec1(2, "b=-"), spec1(3, "c=1"))
+	bad := stored{bytes: spec{base: 1, pid: -1, codec: batch.Zstd, corrupt: true, records: []rec{{key: "b", value: "3"}}}.build(), unread: true}
+	log = append(log, bad, spec1(2, "b=-"), spec1(3, "c=1"))
 	log = clean(t, c, log, 0, after(0))
 	log = clean(t, c, log, 3, after(2*time.Hour))
 	want(t, log, "[1,1] unreadable", "[2,2] until 1h0m0s 2:b=<null>", "[3,3] 3:c=1")

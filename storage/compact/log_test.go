@@ -122,14 +122,14 @@ func (s *stored) records() ([]rec, error) {
 // run cleans log, whose batches from dirty on are dirty, in chunks of per batches, and returns what is left.
 func run(c *Cleaner, log []stored, dirty int64, r Rules, per int) ([]stored, error) {
 	c.Begin(r)
-	more := true
 	for chunk := range slices.Chunk(log, per) {
 		chunk = slices.DeleteFunc(slices.Clone(chunk), func(s stored) bool { h := s.header(); return h.BaseOffset < dirty })
 		c.Abort(abortedOf(chunk))
-		var err error
-		if more, err = c.Learn(joined(chunk)); err != nil {
+		more, err := c.Learn(joined(chunk))
+		if err != nil {
 			return nil, err
-		} else if !more {
+		}
+		if !more {
 			break
 		}
 	}
@@ -200,11 +200,10 @@ func joined(chunk []stored) []byte {
 // consumer is one that reads committed records as Kafka's clients do: what the broker lists as aborted is left out from its first offset to the
 // abort marker.
 type consumer struct {
-	next    int64
-	skip    map[int64]bool
-	began   time.Time
-	started bool
-	table   map[string]string
+	next  int64
+	skip  map[int64]bool
+	began time.Time
+	table map[string]string
 }
 
 func newConsumer(now time.Time) *consumer {

@@ -187,9 +187,7 @@ func (w *world) cleanable() (part, rest []stored) {
 
 func (w *world) rules() Rules {
 	r := Rules{Now: w.now, DeleteRetention: retention, MaxBatchBytes: w.maxBatch, Producers: map[int64]Last{}}
-	for pid, l := range w.producers {
-		r.Producers[pid] = l
-	}
+	maps.Copy(r.Producers, w.producers)
 	return r
 }
 
@@ -218,7 +216,7 @@ func (w *world) clean() {
 			w.same(out, again)
 		}
 	}
-	w.log = append(out, rest...)
+	w.log = slices.Concat(out, rest)
 	w.check(end)
 }
 

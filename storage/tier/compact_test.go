@@ -1,0 +1,693 @@
+package tier_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"weir/sim"
+	"weir/storage/batch"
+	"weir/storage/blob"
+	"weir/storage/segment"
+	"weir/storage/stream"
+	"weir/storage/tier"
+	"weir/storage/wal"
+)
+
+// table is what a compacted partition must say.
+type table struct {
+	m       *model
+	last    map[string]cell // by key
+	history map[int64]cell  // by offset
+	seqs    map[int64]int32 // last sequence number of each producer
+	end     int64           // one past what was acknowledged
+	sent    int
+}
+
+// cell is a record. An empty value is a tombstone.
+type cell struct {
+	key, value string
+	offset     int64
+	at         time.Time
+}
+
+func newTable(w *world, policy tier.Policy) *table {
+	return &table{m: w.topic(policy), last: map[string]cell{}, history: map[int64]cell{}, seqs: map[int64]int32{}}
+}
+
+func compacted() tier.Policy {
+	p := keepAll()
+	p.Compact, p.MinCleanableRatio, p.DeleteRetention, p.MaxBatchBytes = true, 0.5, time.Hour, 1<<20
+	p.MaxCompactionLag = unlimited
+	p.SegmentBytes = 1 << 30
+	return p
+}
+
+func (tb *table) part(l *life) *part {
+	for _, p := range l.parts {
+		if p.m == tb.m {
+			return p
+		}
+	}
+	panic("no such partition")
+}
+
+// put appends one batch of keys with values; empty values are tombstones. A producer of -1 is none.
+func (tb *table) put(l *life, producer int64, codec batch.Codec, pairs ...string) error {
+	p := tb.part(l)
+	if err := p.adopt(); err != nil {
+		return err
+	}
+	b := batch.NewBuilder()
+	b.ProducerID = producer
+	if producer >= 0 {
+		b.ProducerEpoch, b.BaseSequence = 0, 0
+		if last, ok := tb.seqs[producer]; ok {
+			b.BaseSequence = stream.AdvanceSequence(last, 1)
+		}
+	}
+	cells := map[string]cell{}
+	for i := 0; i < len(pairs); i += 2 {
+		var value []byte
+		if pairs[i+1] != "" {
+			value = []byte(pairs[i+1])
+		}
+		b.Add(l.w.now.UnixMilli(), []byte(pairs[i]), value)
+	}
+	raw := encodeAs(b.Batch(), codec)
+	h, err := batch.Parse(raw)
+	if err != nil {
+		return err
+	}
+	base := p.end
+	batch.SetOffsets(raw, base, p.l.epoch)
+	for i := 0; i < len(pairs); i += 2 {
+		cells[pairs[i]] = cell{pairs[i], pairs[i+1], base + int64(i/2), l.w.now}
+	}
+	if err := p.write(wal.Entry{Type: wal.Data, BaseOffset: base, LastDelta: uint32(h.LastOffsetDelta), Batches: 1, Payload: raw}); err != nil {
+		return err
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		tb.history[base+int64(i/2)] = cell{pairs[i], pairs[i+1], base + int64(i/2), l.w.now}
+	}
+	maps.Copy(tb.last, cells)
+	tb.end = base + int64(h.LastOffsetDelta) + 1
+	if producer >= 0 {
+		tb.seqs[producer] = h.LastSequence()
+	}
+	return nil
+}
+
+func encodeAs(plain []byte, codec batch.Codec) []byte {
+	h, err := batch.Parse(plain)
+	if err != nil {
+		panic(err)
+	}
+	var rs []batch.Record
+	for r, err := range batch.NewDecoder(1 << 24).Records(plain) {
+		if err != nil {
+			panic(err)
+		}
+		rs = append(rs, r)
+	}
+	h.Attributes |= int16(codec)
+	var e batch.Encoder
+	out, err := e.Encode(nil, &h, rs)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// batches returns the partition's batches, wherever they lie, from the log start on.
+func (tb *table) batches(l *life) (out [][]byte, pieces []segment.Piece) {
+	t := l.w.t
+	t.Helper()
+	var xs []stream.Extent
+	tb.part(l).View(func(s *stream.PartitionState) {
+		pieces = slices.Clone(s.PiecesFrom(s.LogStart))
+		for x := range s.Extents.From(s.LogStart) {
+			xs = append(xs, x)
+		}
+	})
+	split := func(b []byte) {
+		for len(b) > 0 {
+			_, one, rest, err := batch.Next(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, bytes.Clone(one))
+			b = rest
+		}
+	}
+	for i := range pieces {
+		obj, err := l.store.Open(context.Background(), pieces[i].Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := segment.Verify(obj, obj.Size()); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		for run, err := range segment.Runs(obj, &pieces[i].Chunk) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			split(run)
+		}
+		_ = obj.Close()
+	}
+	for _, x := range xs {
+		b := make([]byte, x.Len)
+		if err := l.logs.ReadAt(context.Background(), b, x.File, x.Off); err != nil {
+			t.Fatal(err)
+		}
+		split(b)
+	}
+	return out, pieces
+}
+
+// check reads the partition from its start and compares what a consumer makes of it with the table.
+func (tb *table) check(l *life) {
+	t := l.w.t
+	t.Helper()
+	bs, pieces := tb.batches(l)
+	got := map[string]string{}
+	seqs := map[int64]int32{}
+	next := int64(0)
+	var start int64
+	tb.part(l).View(func(s *stream.PartitionState) { start = s.LogStart })
+	cleaned := map[string]int64{}
+	cleanTo := int64(0)
+	for i := range pieces {
+		if pieces[i].Flags&segment.Compacted == 0 {
+			break
+		}
+		cleanTo = pieces[i].Last + 1
+	}
+	d := batch.NewDecoder(1 << 24)
+	for _, b := range bs {
+		h, err := batch.Parse(b)
+		if err != nil || h.BaseOffset < next {
+			t.Fatalf("batch at %d behind %d: %v", h.BaseOffset, next, err)
+		}
+		next = h.LastOffset() + 1
+		if h.ProducerID >= 0 {
+			seqs[h.ProducerID] = h.LastSequence()
+		}
+		for r, err := range d.Records(b) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, ok := tb.history[r.Offset]
+			if !ok && r.Offset >= tb.end {
+				want = cell{string(r.Key), string(r.Value), r.Offset, l.w.now} // durable without an answer
+				tb.history[r.Offset], tb.last[want.key] = want, want
+				tb.end = r.Offset + 1
+				if h.ProducerID >= 0 {
+					tb.seqs[h.ProducerID] = h.LastSequence()
+				}
+			} else if !ok || want.key != string(r.Key) || want.value != string(r.Value) || want.at.UnixMilli() != r.Timestamp {
+				t.Fatalf("record %d is %q=%q of %d, was %+v", r.Offset, r.Key, r.Value, r.Timestamp, want)
+			}
+			if want.value == "" {
+				delete(got, want.key)
+			} else {
+				got[want.key] = want.value
+			}
+			if before, twice := cleaned[want.key]; twice && r.Offset < cleanTo {
+				t.Fatalf("key %q is at %d and %d, below the end of what was cleaned, %d", want.key, before, r.Offset, cleanTo)
+			}
+			cleaned[want.key] = r.Offset
+		}
+	}
+	if next != tb.end && start < tb.end {
+		t.Fatalf("the log ends at %d, want %d", next, tb.end)
+	}
+	want := map[string]string{}
+	for k, c := range tb.last {
+		if c.value != "" && c.offset >= start {
+			want[k] = c.value
+		}
+		if offset, there := cleaned[k]; c.offset >= start && (c.value != "" || l.w.now.Sub(c.at) < tb.m.policy.DeleteRetention) && (!there || offset != c.offset) {
+			t.Fatalf("the last record of %q, %+v, is not there: %d, %v", k, c, offset, there)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("a consumer has %d keys, want %d", len(got), len(want))
+	}
+	for id, seq := range tb.seqs {
+		if s, ok := seqs[id]; (!ok || s != seq) && start == 0 {
+			t.Fatalf("the last batch of producer %d says sequence %d, %v, want %d", id, s, ok, seq)
+		}
+	}
+}
+
+// compactorOf is a compactor of l with a map for so many keys.
+func compactorOf(l *life, keys int) *tier.Compactor {
+	return tier.NewCompactor(tier.CompactConfig{MapBytes: int64(keys+2) * 24, MapLoad: 1}, l.engine)
+}
+
+func mustBeginBare(t *testing.T, w *world) *life {
+	t.Helper()
+	l, err := w.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// step does something at random to the partition.
+func (tb *table) step(l *life, c *tier.Compactor, rng *rand.Rand) error {
+	ctx := context.Background()
+	switch rng.IntN(16) {
+	default:
+		var pairs []string
+		for range 1 + rng.IntN(8) {
+			tb.sent++
+			value := fmt.Sprintf("value %d %s", tb.sent, bytes.Repeat([]byte("x"), rng.IntN(300)))
+			if rng.IntN(4) == 0 {
+				value = ""
+			}
+			pairs = append(pairs, fmt.Sprint("key ", rng.IntN(12)), value)
+		}
+		return tb.put(l, int64(rng.IntN(3))-1, batch.Codec(rng.IntN(5)), pairs...)
+	case 8, 9:
+		return l.engine.Flush(ctx)
+	case 10:
+		return errors.Join(l.engine.Promote(ctx), l.engine.Merge(ctx))
+	case 11, 12, 13:
+		return c.Compact(ctx)
+	case 14:
+		if err := l.engine.Checkpoint(ctx); err != nil {
+			return err
+		}
+		return l.engine.Collect(ctx)
+	case 15:
+		l.w.now = l.w.now.Add(time.Duration(rng.IntN(60)) * time.Minute)
+		return nil
+	}
+}
+
+func compactConfig(seed uint64) tier.Config {
+	cfg := smallConfig(seed)
+	cfg.ClockJump = -1
+	return cfg
+}
+
+// Whatever else moves data, and though the power is cut again and again: a consumer that reads from the start gets the table.
+func TestCompactionKeepsTheTableInPowerCuts(t *testing.T) {
+	var total tier.CompactStats
+	crashes := 0
+	for seed := *first; seed < *first+uint64(max(*seeds/12, 1)); seed++ {
+		w := newWorld(t, seed, compactConfig(seed))
+		rng := rand.New(rand.NewPCG(seed, 77))
+		policy := compacted()
+		policy.SegmentBytes = []int64{2000, 20_000, 1 << 30}[rng.IntN(3)]
+		policy.MinCleanableRatio = []float64{0, 0.3, 0.6}[rng.IntN(3)]
+		policy.MinCompactionLag = []time.Duration{0, 0, 10 * time.Minute}[rng.IntN(3)]
+		tb, other := newTable(w, policy), newTable(w, compacted())
+		keys := []int{8, 12, 1000}[rng.IntN(3)]
+		l := mustBeginBare(t, w)
+		c := compactorOf(l, keys)
+		for range 150 {
+			if rng.IntN(20) == 0 {
+				w.fault(1+rng.IntN(60), []sim.FaultKind{sim.CrashBefore, sim.CrashAfter}[rng.IntN(2)])
+			}
+			use := tb
+			if rng.IntN(4) == 0 {
+				use = other
+			}
+			err := use.step(l, c, rng)
+			if err == nil && !w.crashed.Load() && rng.IntN(10) > 0 {
+				continue
+			}
+			if err != nil && !w.crashed.Load() {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if !w.crashed.Load() {
+				w.disk.Plan(nil) // reading is not what is to be hit
+				tb.check(l)
+				other.check(l)
+				continue
+			}
+			addStats(&total, c)
+			_ = l.end(false)
+			w.disk.Plan(nil)
+			for w.crashed.Load() {
+				crashes++
+				w.crashed.Store(false)
+				w.disk.Crash(rng.Uint64())
+				if l, err = w.begin(); err != nil && !w.crashed.Load() {
+					t.Fatalf("seed %d: start: %v", seed, err)
+				}
+			}
+			c = compactorOf(l, keys)
+			w.disk.Plan(nil)
+			tb.check(l)
+			other.check(l)
+		}
+		w.disk.Plan(nil)
+		addStats(&total, c)
+		ctx := t.Context()
+		must(t, l.engine.Flush(ctx), c.Compact(ctx))
+		tb.check(l)
+		other.check(l)
+		for range 2 {
+			must(t, l.engine.Checkpoint(ctx), l.engine.Collect(ctx))
+		}
+		l.checkStore()
+		if n := len(c.PausedPartitions()); n > 0 {
+			t.Errorf("seed %d: %v", seed, c.PausedPartitions())
+		}
+		must(t, l.end(false))
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%d crashes, %+v", crashes, total)
+	if crashes == 0 || total.Cleanings == 0 || total.Superseded == 0 || total.Tombstones == 0 {
+		t.Error("the test does not test what it should")
+	}
+}
+
+func addStats(total *tier.CompactStats, c *tier.Compactor) {
+	s := c.Stats()
+	total.Cleanings += s.Cleanings
+	total.Discarded += s.Discarded
+	total.Add(&s.Stats)
+}
+
+// The machine crashes at each operation of the disk that a compaction, the checkpoint that makes it permanent, and the collection of what it made
+// superfluous consist of. What is there afterwards is the old or the new, and either way the table.
+func TestCrashAtEachStepOfACompaction(t *testing.T) {
+	crashes, olds, news := 0, 0, 0
+	for n, more := 1, true; more; n++ {
+		for _, kind := range []sim.FaultKind{sim.CrashBefore, sim.CrashAfter} {
+			cfg := compactConfig(1)
+			cfg.OwnBytes, cfg.BundleBytes, cfg.SegmentBytes = 1, 1<<30, 1<<30
+			w := newWorld(t, uint64(n), cfg)
+			policy := compacted()
+			policy.SegmentBytes = 5000
+			tb := newTable(w, policy)
+			l := mustBeginBare(t, w)
+			ctx := t.Context()
+			rng := rand.New(rand.NewPCG(5, 6))
+			for range 4 {
+				for range 5 {
+					var pairs []string
+					for range 6 {
+						tb.sent++
+						pairs = append(pairs, fmt.Sprint("key ", rng.IntN(20)), fmt.Sprintf("value %d %0200d", tb.sent, 0))
+					}
+					must(t, tb.put(l, 1, batch.None, pairs...))
+				}
+				must(t, l.engine.Flush(ctx))
+			}
+			must(t, l.engine.Checkpoint(ctx))
+			w.fault(n, kind)
+			c := compactorOf(l, 1000)
+			for _, step := range []func(context.Context) error{c.Compact, l.engine.Checkpoint, l.engine.Collect, l.engine.Checkpoint, l.engine.Collect} {
+				if err := step(ctx); err != nil {
+					if !w.crashed.Load() {
+						t.Fatal(err)
+					}
+					break
+				}
+			}
+			_ = l.end(false)
+			if !w.crashed.Load() {
+				more = false
+				if s := c.Stats(); s.Cleanings != 1 || s.Superseded == 0 {
+					t.Fatalf("stats %+v", s)
+				}
+			} else {
+				crashes++
+			}
+			w.disk.Plan(nil)
+			w.crashed.Store(false)
+			w.disk.Crash(uint64(n))
+			l = mustBeginBare(t, w)
+			tb.check(l)
+			tb.part(l).View(func(s *stream.PartitionState) {
+				if s.Pieces[0].Flags&segment.Compacted == 0 {
+					olds++
+				} else {
+					news++
+				}
+			})
+			// And it goes on.
+			c = compactorOf(l, 1000)
+			must(t, tb.put(l, 1, batch.None, "key 1", "new"), l.engine.Flush(ctx), c.Compact(ctx))
+			for range 2 {
+				must(t, l.engine.Checkpoint(ctx), l.engine.Collect(ctx))
+			}
+			tb.check(l)
+			l.checkStore()
+			must(t, l.end(true))
+			if t.Failed() {
+				t.Fatalf("operation %d", n)
+			}
+		}
+	}
+	t.Logf("%d crashes: %d times the old was found, %d times the new", crashes, olds, news)
+	if olds == 0 || news == 0 {
+		t.Error("the test does not test what it should")
+	}
+}
+
+// hookStore calls a hook before an object is made.
+type hookStore struct {
+	blob.Store
+	create func()
+}
+
+func (h *hookStore) Create(ctx context.Context, key string) (blob.Writer, error) {
+	if h.create != nil {
+		h.create()
+	}
+	return h.Store.Create(ctx, key)
+}
+
+// hooked is a compactor of l that calls hook for each segment that it begins.
+func hooked(l *life, hook func()) *tier.Compactor {
+	e := tier.New(compactConfig(1), tier.Deps{
+		Log: slog.New(slog.DiscardHandler), Store: &hookStore{l.store, hook}, Journal: journal{l}, Partitions: l.partitions,
+		Incarnation: 1 << 40, Now: func() time.Time { return l.w.now },
+	})
+	return tier.NewCompactor(tier.CompactConfig{}, e)
+}
+
+// pieces makes n pieces of one key each, all for the same key but the last.
+func (tb *table) pieces(t *testing.T, l *life, n int) {
+	t.Helper()
+	for i := range n {
+		must(t, tb.put(l, -1, batch.None, "same", fmt.Sprintf("value %d %0500d", i, i), fmt.Sprint("own ", i), "x"), l.engine.Flush(t.Context()))
+	}
+}
+
+func ownSegments() tier.Config {
+	cfg := compactConfig(1)
+	cfg.OwnBytes, cfg.SegmentBytes = 1, 1<<30
+	return cfg
+}
+
+func TestRetentionMayDropTheHeadDuringACompaction(t *testing.T) {
+	for _, gone := range []int{1, 3, 5} {
+		w := newWorld(t, 1, ownSegments())
+		policy := compacted()
+		policy.Delete = true
+		tb := newTable(w, policy)
+		l := mustBeginBare(t, w)
+		tb.pieces(t, l, 5)
+		begun := 0
+		c := hooked(l, func() {
+			if begun++; begun == 2 {
+				must(t, tb.part(l).SetLogStart(t.Context(), int64(gone)*2))
+			}
+		})
+		must(t, c.Compact(t.Context()))
+		s := c.Stats()
+		if want := gone < 5; (s.Cleanings == 1) != want || (s.Discarded == 1) == want {
+			t.Errorf("%d pieces dropped meanwhile: %+v", gone, s)
+		}
+		tb.check(l)
+		tb.part(l).View(func(s *stream.PartitionState) {
+			if len(s.Pieces) != 5-gone || gone < 5 && (s.Pieces[0].Base != int64(gone)*2 || s.Pieces[0].Flags&segment.Compacted == 0) {
+				t.Errorf("%d pieces dropped meanwhile, the pieces are %v", gone, s.Pieces)
+			}
+		})
+		must(t, l.end(false))
+	}
+}
+
+func TestCompactionOfDataThatMovedIsDiscarded(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	tb := newTable(w, compacted())
+	l := mustBeginBare(t, w)
+	tb.pieces(t, l, 3)
+	cutIn := true
+	c := hooked(l, func() {
+		if cutIn {
+			cutIn = false
+			must(t, tb.part(l).SetLogStart(t.Context(), 3)) // into the middle of what becomes one segment
+		}
+	})
+	must(t, c.Compact(t.Context()))
+	if s := c.Stats(); s.Cleanings != 0 || s.Discarded != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	tb.check(l)
+	must(t, c.Compact(t.Context()))
+	if s := c.Stats(); s.Cleanings != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	tb.check(l)
+	must(t, l.end(false))
+}
+
+func TestDamagedPartitionIsPausedAndOthersGoOn(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	bad, good := newTable(w, compacted()), newTable(w, compacted())
+	l := mustBeginBare(t, w)
+	bad.pieces(t, l, 3)
+	good.pieces(t, l, 3)
+	var key string
+	bad.part(l).View(func(s *stream.PartitionState) { key = s.Pieces[1].Key() })
+	must(t, l.store.Delete(t.Context(), key))
+	c := compactorOf(l, 1000)
+	must(t, c.Compact(t.Context()), c.Compact(t.Context()))
+	if s := c.Stats(); s.Cleanings != 1 || s.Paused != 1 || c.PausedPartitions()[bad.m.name] == nil {
+		t.Errorf("stats %+v, paused %v", s, c.PausedPartitions())
+	}
+	good.check(l)
+	must(t, l.end(false))
+}
+
+// What is chosen, and how far it may be cleaned.
+func TestWhatIsDueIsCleaned(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	tb := newTable(w, compacted())
+	l := mustBeginBare(t, w)
+	c := compactorOf(l, 1000)
+	cleanings := func(want int64, why string) {
+		t.Helper()
+		must(t, c.Compact(t.Context()))
+		if got := c.Stats().Cleanings; got != want {
+			t.Fatalf("%s: %d cleanings, want %d", why, got, want)
+		}
+		tb.check(l)
+	}
+	tb.pieces(t, l, 4)
+	tb.m.policy.Compact = false
+	cleanings(0, "not to be compacted")
+	tb.m.policy.Compact = true
+	tb.m.policy.MinCompactionLag = time.Hour
+	cleanings(0, "too young")
+	w.now = w.now.Add(2 * time.Hour)
+	cleanings(1, "dirty")
+	cleanings(1, "clean")
+	must(t, tb.put(l, -1, batch.None, "small", "x"), l.engine.Flush(t.Context()))
+	w.now = w.now.Add(2 * time.Hour)
+	cleanings(1, "below min.cleanable.dirty.ratio")
+	tb.m.policy.MaxCompactionLag = time.Hour
+	cleanings(2, "max.compaction.lag.ms has passed")
+	// In the journal: cleaned once it has left that.
+	tb.m.policy.MaxCompactionLag = unlimited
+	tb.m.policy.MinCompactionLag, tb.m.policy.MinCleanableRatio = 0, 0
+	must(t, tb.put(l, -1, batch.None, "small", "y"))
+	cleanings(2, "in the journal")
+	tb.m.policy.SegmentTime = time.Minute
+	cleanings(2, "younger than segment.ms")
+	w.now = w.now.Add(time.Minute)
+	cleanings(3, "older than segment.ms")
+	must(t, tb.put(l, -1, batch.None, "small", "z"))
+	tb.m.policy.SegmentBytes = 50
+	cleanings(4, "larger than segment.bytes")
+	must(t, l.end(false))
+}
+
+// A day of a compacted topic, minute by minute: disk use stays within its bound, and the table is right all the time.
+func TestADayOfCompactionStaysWithinItsBound(t *testing.T) {
+	cfg := tier.Config{
+		ClockJump: -1, UnitBytes: 1 << 20, BundleBytes: 1 << 20, OwnBytes: 64 << 10, PromoteBytes: 256 << 10, TinyBytes: 4 << 10,
+		SegmentBytes: 4 << 20, DeleteDelay: -1,
+	}
+	w := newWorld(t, 1, cfg)
+	w.wal = wal.Config{FirstFileBytes: 64 << 10, FileBytes: 128 << 10}
+	policy := compacted()
+	policy.SegmentTime, policy.DeleteRetention, policy.MinCleanableRatio = 10*time.Minute, time.Hour, 0.5
+	tb := newTable(w, policy)
+	l := mustBeginBare(t, w)
+	c := compactorOf(l, 100_000)
+	rng := rand.New(rand.NewPCG(1, 1))
+	ctx := t.Context()
+	const keys, perMinute, valueBytes = 1000, 60, 400
+	var used, appended int64
+	var total tier.CompactStats
+	for minute := range 24 * 60 {
+		for range perMinute / 10 {
+			var pairs []string
+			for range 10 {
+				tb.sent++
+				value := fmt.Sprintf("%0*d", valueBytes, tb.sent)
+				if rng.IntN(10) == 0 {
+					value = ""
+				}
+				pairs = append(pairs, fmt.Sprint("key ", rng.IntN(keys)), value)
+				appended += int64(len(value))
+			}
+			must(t, tb.put(l, int64(rng.IntN(2)), batch.None, pairs...))
+		}
+		w.now = w.now.Add(time.Minute)
+		must(t, c.Compact(ctx))
+		if minute%10 == 9 {
+			must(t, l.engine.Flush(ctx), l.engine.Promote(ctx), l.engine.Merge(ctx))
+		}
+		must(t, l.engine.Checkpoint(ctx), l.engine.Collect(ctx))
+		if minute > 60 {
+			used = max(used, w.disk.Used())
+		}
+		if minute%60 == 59 {
+			tb.check(l)
+		}
+		if minute%360 == 359 { // as if it were an update
+			must(t, l.end(true))
+			addStats(&total, c)
+			w.disk.Kill()
+			l = mustBeginBare(t, w)
+			c = compactorOf(l, 100_000)
+		}
+	}
+	// The bound of docs/compaction.md.
+	const (
+		recordBytes = valueBytes + 20
+		live        = keys * recordBytes                       // one record of each key
+		tombstones  = 60 * perMinute * 20                      // those of delete.retention.ms
+		window      = 10 * perMinute * recordBytes             // what comes within segment.ms
+		dirty       = live + tombstones                        // min.cleanable.dirty.ratio 0.5: as much as is clean
+		containers  = 2 * (live + tombstones + dirty + window) // the old ones stay until the new ones are in a checkpoint
+		journals    = window + 3*128<<10
+		bound       = containers + journals
+	)
+	t.Logf("appended %d KiB; on the disk at most %d KiB, bound %d KiB; %+v", appended>>10, used>>10, bound>>10, total)
+	if used > bound || total.Cleanings < 20 || total.Tombstones == 0 {
+		t.Errorf("%d bytes on the disk, the bound is %d", used, bound)
+	}
+	must(t, l.end(false))
+}
