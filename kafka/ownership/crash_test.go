@@ -20,6 +20,7 @@ import (
 	"weir/sim"
 	"weir/storage/batch"
 	"weir/storage/buffer"
+	"weir/storage/tier"
 	"weir/storage/wal"
 )
 
@@ -31,7 +32,8 @@ var (
 
 // A broker is killed, and its machine crashes, at any operation of its disk, under load; the disk fails and fills up. Then the next incarnation
 // must have every acknowledged record (L1) under its offset (L2), every record that was ever read (L4), a high watermark that did
-// not fall (L3), and exactly one copy of each batch of an idempotent producer, in order (P1).
+// not fall (L3), and exactly one copy of each batch of an idempotent producer, in order (P1). Meanwhile checkpoints are taken at any moment, data move out of
+// the journal, and what nobody needs is deleted; the metadata sometimes take a checkpoint without saying so, or say so late.
 func TestNothingIsLostInCrashes(t *testing.T) {
 	var total stats
 	for seed := *first; seed < *first+uint64(*seeds); seed++ {
@@ -43,12 +45,16 @@ func TestNothingIsLostInCrashes(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", total)
-	if *seeds >= 100 && (total.Acked == 0 || total.Duplicates == 0 || total.Crashes == 0 || total.Full == 0) {
+	if *seeds >= 100 && (total.Acked == 0 || total.Duplicates == 0 || total.Crashes == 0 || total.Full == 0 || total.Checkpoints == 0 || total.Flushes == 0 || total.Restored == 0) {
 		t.Error("the test does not test what it should")
 	}
 }
 
-type stats struct{ Lives, Crashes, Kills, Failures, Full, Appends, Acked, Duplicates, Read int }
+type stats struct {
+	Lives, Crashes, Kills, Failures, Full, Appends, Acked, Duplicates, Read int
+	Checkpoints, Flushes                                                    int // that worked
+	Restored                                                                int // lives that began with a checkpoint
+}
 
 func (s *stats) add(o stats) {
 	s.Lives += o.Lives
@@ -60,6 +66,9 @@ func (s *stats) add(o stats) {
 	s.Acked += o.Acked
 	s.Duplicates += o.Duplicates
 	s.Read += o.Read
+	s.Checkpoints += o.Checkpoints
+	s.Flushes += o.Flushes
+	s.Restored += o.Restored
 }
 
 const (
@@ -78,7 +87,9 @@ type crashWorld struct {
 	model [partitions]*logModel
 	stats stats
 
-	faulty atomic.Bool // a fault was played in this life
+	faulty  atomic.Bool                    // a fault was played in this life
+	publish atomic.Pointer[metadata.Fault] // of what is written to the metadata once the broker runs
+	moving  chan error                     // outcomes of what the tiers are asked for; nil if nothing
 }
 
 // logModel is what the world knows of a partition.
@@ -125,6 +136,10 @@ func (c *crashWorld) run() {
 		if call.Method == "Revoke" { // nobody says goodbye here
 			return metadata.Fault{Before: errors.New("dead")}
 		}
+		if f := c.publish.Load(); f != nil && call.Method == "Commit" {
+			c.faulty.Store(true)
+			return *f
+		}
 		return metadata.Fault{}
 	})
 	for range 2 + c.rng.IntN(4) {
@@ -143,13 +158,15 @@ func (c *crashWorld) run() {
 			c.disk.Crash(c.rng.Uint64())
 		}
 	}
+	c.publish.Store(nil)
 	c.life(true)
 }
 
 // plan chooses what goes wrong in the next life.
 func (c *crashWorld) plan() {
 	c.faulty.Store(false)
-	at := c.disk.Ops() + 1 + c.rng.IntN(120)
+	c.publish.Store(nil)
+	at := c.disk.Ops() + 1 + c.rng.IntN(120+c.rng.IntN(600))
 	kinds := []sim.FaultKind{sim.CrashBefore, sim.CrashAfter, sim.Fail, sim.LoseSync, sim.None}
 	kind := kinds[c.rng.IntN(len(kinds))]
 	full, short := c.rng.IntN(3) == 0, c.rng.IntN(2) == 0
@@ -180,7 +197,7 @@ func (c *crashWorld) life(last bool) {
 	go func() { images <- img.Run(ctx) }()
 	defer func() { cancel(); <-images }()
 	o, err := ownership.Acquire(ctx, ownership.Config{
-		Cluster: crashCluster, Broker: 1, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10},
+		Cluster: crashCluster, Broker: 1, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10}, Tier: c.tiers(),
 	}, ownership.Deps{Log: slog.New(slog.DiscardHandler), Store: c.store, Image: img, Disk: c.disk, Pool: buffer.NewPool(1 << 20)})
 	if err != nil {
 		c.stats.Failures++
@@ -189,8 +206,15 @@ func (c *crashWorld) life(last bool) {
 		}
 		return
 	}
+	if o.Restored() {
+		c.stats.Restored++
+	}
 	go func() { runs <- o.Run(ctx) }()
 	defer func() {
+		c.moved()
+		if !last && c.rng.IntN(4) > 0 { // no goodbye: what the next life begins with is older
+			c.publish.Store(&metadata.Fault{Before: errors.New("dead")})
+		}
 		cancel()
 		if err := <-runs; last && err != nil {
 			c.t.Errorf("the last life: %v", err)
@@ -222,6 +246,8 @@ func (c *crashWorld) life(last bool) {
 		switch c.rng.IntN(10) {
 		case 0:
 			c.read(i, ps[i], max(0, c.model[i].high-int64(c.rng.IntN(20))))
+		case 3:
+			c.move(ctx, o)
 		case 1, 2:
 			for ; flying > 0; flying-- {
 				if !c.settle(<-outcomes) {
@@ -252,6 +278,54 @@ func (c *crashWorld) life(last bool) {
 		c.read(i, ps[i], 0)
 		c.checkOnce(i)
 	}
+}
+
+// tiers is how the tiers of the next life behave: as they are asked to by move, or by themselves and in a hurry.
+func (c *crashWorld) tiers() tier.Config {
+	cfg := tier.Config{
+		CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, RetainInterval: time.Hour,
+		CollectInterval: -1, DeleteDelay: 1, UnitFiles: 1 + c.rng.IntN(3), OwnBytes: 2000, BundleBytes: 8000,
+	}
+	if c.rng.IntN(3) == 0 {
+		cfg.Tick, cfg.CheckpointBytes, cfg.FlushBytes, cfg.CollectInterval = time.Millisecond, 1+int64(c.rng.IntN(64<<10)), 1+int64(c.rng.IntN(128<<10)), 1
+	}
+	return cfg
+}
+
+// move asks the tiers for something, which happens while appends go on.
+func (c *crashWorld) move(ctx context.Context, o *ownership.Owner) {
+	c.moved()
+	step := o.Tiers().Checkpoint
+	switch c.rng.IntN(6) {
+	case 0, 1:
+		step = o.Tiers().Flush
+		c.stats.Flushes++
+	case 2:
+		step = o.Tiers().Collect
+	default:
+		c.stats.Checkpoints++
+	}
+	if f := c.rng.IntN(10); f < 2 {
+		c.publish.Store(&[]metadata.Fault{{Before: errors.New("away")}, {After: errors.New("not heard")}}[f])
+	}
+	moving := make(chan error, 1)
+	c.moving = moving
+	go func() { moving <- step(ctx) }()
+	if c.rng.IntN(2) == 0 {
+		c.moved()
+	}
+}
+
+// moved waits until that is done.
+func (c *crashWorld) moved() {
+	if c.moving == nil {
+		return
+	}
+	if err := <-c.moving; err != nil && !c.faulty.Load() {
+		c.t.Errorf("tiers: %v", err)
+	}
+	c.moving = nil
+	c.publish.Store(nil)
 }
 
 type outcome struct {

@@ -77,6 +77,9 @@ func (o *Owner) runTiers(ctx context.Context) (stop func(error)) {
 	}
 }
 
+// Restored reports whether this incarnation began with a checkpoint.
+func (o *Owner) Restored() bool { return o.began != "" }
+
 // Tiers is what moves data between the tiers.
 func (o *Owner) Tiers() *tier.Engine { return o.tiers }
 
