@@ -7,12 +7,12 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// direct is a second descriptor of a file, opened when it is first needed, whose writes go past the page cache.
+// direct is a second descriptor of a file, opened when it is first needed, whose writes go past the page cache. It may do what the first may. Only
+// files that are written so have one: the journal's present file and objects that are being made, not what is read.
 type direct struct {
 	once sync.Once
 	f    *os.File // nil: the file system cannot
@@ -26,13 +26,6 @@ func (d *direct) close() error {
 	return d.f.Close()
 }
 
-// AlignedBuffer returns n bytes, a multiple of DirectAlign, that WriteDirect can write without a copy.
-func AlignedBuffer(n int) []byte {
-	b := make([]byte, n+DirectAlign)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (DirectAlign - 1))
-	return b[skip : skip+n : skip+n]
-}
-
 func (f *osFile) writeDirect(p []byte, off int64) error {
 	if d := f.openDirect(); d != nil {
 		_, err := d.WriteAt(p, off)
@@ -44,11 +37,17 @@ func (f *osFile) writeDirect(p []byte, off int64) error {
 	return err
 }
 
+// openDirect returns the second descriptor, nil if there is none to be had: direct writes then go through the page cache.
 func (f *osFile) openDirect() *os.File {
 	d := &f.direct
 	d.once.Do(func() {
+		flags, err := unix.FcntlInt(f.fd, unix.F_GETFL, 0)
+		if err != nil {
+			return
+		}
 		// By way of the descriptor: the file may have been renamed since it was opened.
-		if o, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.fd), os.O_RDWR|unix.O_DIRECT, 0); err == nil {
+		o, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.fd), flags&unix.O_ACCMODE|unix.O_DIRECT, 0)
+		if err == nil {
 			d.f, d.fd = o, o.Fd()
 		}
 	})

@@ -11,9 +11,6 @@ type direct struct{}
 
 func (d *direct) close() error { return nil }
 
-// AlignedBuffer returns n bytes.
-func AlignedBuffer(n int) []byte { return make([]byte, n) }
-
 func (f *osFile) writeDirect(p []byte, off int64) error {
 	_, err := f.f.WriteAt(p, off)
 	return err

@@ -277,6 +277,26 @@ func TestSendToRunsBesideItself(t *testing.T) {
 	wg.Wait()
 }
 
+func TestReadOnlyFileRefusesDirectWrites(t *testing.T) {
+	fsys := OS(t.TempDir())
+	w, err := fsys.Open("a", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	f, err := fsys.Open("a", os.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.WriteDirect(pattern(1), 0); err == nil {
+		t.Error("a file opened for reading was written")
+	}
+	if size, err := w.Size(); size != 0 || err != nil {
+		t.Errorf("it has %d bytes, %v", size, err)
+	}
+}
+
 // BenchmarkWrite compares the ways that 1 MiB goes to a file and its medium.
 func BenchmarkWrite(b *testing.B) {
 	p := pattern(256)
