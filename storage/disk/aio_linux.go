@@ -11,11 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// aio carries out one write at a time while the goroutine that asked for it is parked and no thread waits. Threads that are blocked in system calls
+// aio carries out a write at a time while the goroutine that asked for it is parked and no thread waits. Threads that are blocked in system calls
 // make the runtime's monitor look for them every 20 us, which was measured to be an eighth of what a busy broker used, and the goroutines behind
 // them wait until it does.
 type aio struct {
-	mu   sync.Mutex // held by the write in flight; others go another way
 	ctx  uintptr
 	done *os.File // an eventfd
 	fd   int
@@ -23,11 +22,11 @@ type aio struct {
 
 // iocb and ioEvent are the kernel's structures.
 type iocb struct {
-	data    uint64
-	key     uint32
+	_       uint64 // data
+	_       uint32 // key
 	rwFlags uint32
 	op      uint16
-	prio    int16
+	_       int16 // priority
 	file    uint32
 	buf     uintptr
 	bytes   uint64
@@ -48,6 +47,43 @@ const (
 	aioQueue    = 1
 	dsyncFlag   = 2 // RWF_DSYNC
 )
+
+// aios are at most aiosMax of them, made as they are needed.
+type aios struct {
+	mu   sync.Mutex
+	free []*aio
+	made int
+	none bool // the system does not have it, or no more of it
+}
+
+const aiosMax = 4
+
+// take returns one to give back, nil if there is none.
+func (s *aios) take() *aio {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.free); n > 0 {
+		a := s.free[n-1]
+		s.free = s.free[:n-1]
+		return a
+	}
+	if s.none || s.made == aiosMax {
+		return nil
+	}
+	a := newAIO()
+	if a == nil {
+		s.none = true
+		return nil
+	}
+	s.made++
+	return a
+}
+
+func (s *aios) give(a *aio) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, a)
+}
 
 // newAIO returns nil if the system does not have it, or no more of it.
 func newAIO() *aio {
@@ -106,14 +142,16 @@ func (a *aio) writeSync(file uintptr, p []byte, off int64) error {
 
 // WriteDirectSync implements DirectSyncer.
 func (f *osFile) WriteDirectSync(p []byte, off int64) error {
-	if a := f.aio(); a != nil && f.openDirect() != nil && a.mu.TryLock() {
-		err := a.writeSync(f.direct.fd, p, off)
-		a.mu.Unlock()
-		if !errors.Is(err, errAIO) {
-			if err != nil {
-				err = mapped(&fs.PathError{Op: "io_submit", Path: f.f.Name(), Err: err})
+	if f.openDirect() != nil {
+		if a := f.aios.take(); a != nil {
+			err := a.writeSync(f.direct.fd, p, off)
+			f.aios.give(a)
+			if !errors.Is(err, errAIO) {
+				if err != nil {
+					err = mapped(&fs.PathError{Op: "io_submit", Path: f.f.Name(), Err: err})
+				}
+				return err
 			}
-			return err
 		}
 	}
 	if err := f.WriteDirect(p, off); err != nil {
