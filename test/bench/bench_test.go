@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -103,28 +104,26 @@ func runTurn(t *testing.T, name string, round int, chosen []benchCase) results {
 			continue
 		}
 		begin := time.Now()
-		before := len(b.got)
+		before := maps.Clone(b.got)
 		c.run(b)
 		if t.Failed() {
 			t.FailNow()
 		}
-		b.got["took."+c.name] = time.Since(begin).Seconds()
-		t.Logf("%s: %s (%d figures, %v)", c.name, b.got.of(c.name), len(b.got)-before, time.Since(begin).Round(100*time.Millisecond))
+		t.Logf("%s: %v%s", c.name, time.Since(begin).Round(100*time.Millisecond), b.got.since(before))
 	}
 	b.system.stop(t)
 	return b.got
 }
 
-// of prints the figures of one case.
-func (r results) of(name string) string {
-	var parts []string
-	for k, v := range r {
-		if figure, ok := strings.CutPrefix(k, name+"."); ok {
-			parts = append(parts, fmt.Sprintf("%s %.4g", figure, v))
+// since prints the figures that are not in before, or differ.
+func (r results) since(before results) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if old, ok := before[name]; !ok || old != r[name] {
+			fmt.Fprintf(&b, "  %s=%.4g", name, r[name])
 		}
 	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", ")
+	return b.String()
 }
 
 // start starts the system on its empty directory and measures the way to the first acknowledged record.

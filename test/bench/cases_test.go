@@ -15,14 +15,15 @@ type benchCase struct {
 	what string
 	run  func(*turn)
 
-	full   bool // not in the standard set
-	flush  bool // also on Kafka that flushes each append
-	once   bool // in the first round of a set only: it takes long
-	hidden bool // prepares others
+	full  bool // not in the standard set
+	flush bool // also on Kafka that flushes each append
+	weir  bool // on Weir only
+	once  bool // in the first round of a set only: it takes long
+	alone bool // part of another case of the sets
 }
 
 func (c benchCase) runs(b *turn, round int) bool {
-	return b.single || (b.name != onFlush || c.flush) && (round == 0 || !c.once)
+	return b.single || !c.alone && (!c.weir || b.name == onWeir) && (b.name != onFlush || c.flush) && (round == 0 || !c.once)
 }
 
 const (
@@ -32,15 +33,70 @@ const (
 
 // cases are all there are, in the order in which they run on one system.
 func cases() []benchCase {
+	return slices.Concat(standard(), extra(), []benchCase{
+		{name: "after", what: "CPU time of the 30 s after a load", run: after, once: true, weir: true},
+		{name: "touch", what: "the first 2 GiB of 5,000 partitions, in 64 KiB batches", run: touch, alone: true},
+		{
+			name: "restart", what: "touch; memory; restarts, clean and after kill -9", once: true,
+			run: restart("restart", "touch", touched, touchedBytes),
+		},
+		{
+			name: "restart1k", what: "the same with 1,000 partitions", once: true, full: true,
+			run: restart("restart1k", "touch1k", 1000, touchedBytes),
+		},
+		{
+			name: "restart10k", what: "the same with 10,000 partitions", once: true, full: true,
+			run: restart("restart10k", "touch10k", 10_000, touchedBytes),
+		},
+	})
+}
+
+// standard are the cases of the table.
+func standard() []benchCase {
 	return []benchCase{
-		{name: "warm", what: "load that is not measured, for a just-in-time compiler's sake", run: warmUp, flush: true, hidden: true},
+		{name: "memory", what: "memory of the processes once started", run: memory("memory_idle", 4*time.Second)},
+		{name: "warm", what: "load that is not measured, for a just-in-time compiler's sake", run: warmUp, flush: true},
 		{name: "blast64", what: "64 KiB batches of 1 KiB records, 12 partitions", run: produce("blast64", blast{batch: 64 * kib}), flush: true},
 		{name: "blast16", what: "16 KiB batches", run: produce("blast16", blast{batch: 16 * kib}), flush: true},
 		{name: "lz4", what: "16 KiB batches, lz4", run: produce("lz4", blast{batch: 16 * kib, codec: load.LZ4})},
 		{name: "zstd", what: "16 KiB batches, zstd", run: produce("zstd", blast{batch: 16 * kib, codec: load.Zstd})},
 		{name: "single", what: "one record of 1 KiB a request", run: produce("single", blast{batch: 1, perRequest: 1}), flush: true},
-		{name: "many", what: "16 KiB batches, 1,000 partitions", run: produce("many", blast{batch: 16 * kib, partitions: 1000})},
+		{name: "many", what: "16 KiB batches, 1,000 partitions", run: produce("many", blast{batch: 16 * kib, partitions: 1000, touch: true})},
+		{name: "tail", what: "16 KiB batches, consumed as they come", run: tail},
+		{name: "read", what: "1 GB consumed from warm files, then from cold ones", run: reading},
+		{name: "e2e", what: "5 MB/s without linger, from due to consumed", run: endToEnd("e2e", 0), flush: true},
+		{name: "idle", what: "500 idle consumers, 200 producers of a record a second", run: idle},
+		{name: "create", what: "1,000 topics in one request; one topic", run: create},
 	}
+}
+
+// extra are the cases of the full set alone.
+func extra() []benchCase {
+	var more []benchCase
+	for _, c := range []struct {
+		name, what string
+		load       blast
+	}{
+		{"b100", "100 B records in 16 KiB batches", blast{batch: 16 * kib, value: 100}},
+		{"b1m", "1 MiB batches (less their framing), one a request", blast{batch: 1_000_000, perRequest: 1}},
+		{"one", "16 KiB batches, 1 partition", blast{batch: 16 * kib, partitions: 1}},
+		{"many10k", "16 KiB batches, 10,000 partitions", blast{batch: 16 * kib, partitions: 10_000, touch: true}},
+		{"conns1", "16 KiB batches, 1 connection", blast{batch: 16 * kib, conns: 1}},
+		{"conns50", "16 KiB batches, 50 connections, 1 in flight on each", blast{batch: 16 * kib, conns: 50, inFlight: 1}},
+		{"conns500", "16 KiB batches, 500 connections, 1 in flight on each", blast{batch: 16 * kib, conns: 500, inFlight: 1}},
+		{"single50", "one record a request, 50 connections, 1 in flight on each", blast{batch: 1, perRequest: 1, conns: 50, inFlight: 1}},
+		{"idempotent", "16 KiB batches of idempotent producers", blast{batch: 16 * kib, idempotent: true}},
+	} {
+		more = append(more, benchCase{name: c.name, what: c.what, run: produce(c.name, c.load), full: true, flush: c.name == "b100" || c.name == "b1m"})
+	}
+	return append(
+		more,
+		benchCase{name: "linger", what: "5 MB/s with linger 5 ms, from due to consumed", run: endToEnd("linger", 5*time.Millisecond), full: true},
+		benchCase{name: "franz16", what: "franz-go, 1 KiB records, 16 KiB batches", run: flood("franz16", 16*kib, kib), full: true, flush: true},
+		benchCase{name: "franz1m", what: "franz-go, 1 KiB records, batches of up to 1 MB", run: flood("franz1m", 1_000_000, kib), full: true, flush: true},
+		benchCase{name: "franz100", what: "franz-go, 100 B records, 16 KiB batches", run: flood("franz100", 16*kib, 100), full: true},
+		benchCase{name: "perftools", what: "Apache Kafka's own producer and consumer perf tools", run: perfTools, full: true},
+	)
 }
 
 func choose(set, only string) ([]benchCase, error) {
@@ -76,6 +132,7 @@ type blast struct {
 	conns      int // 4
 	inFlight   int // 5
 	idempotent bool
+	touch      bool          // each partition once before anything is measured
 	lead       time.Duration // not measured
 	duration   time.Duration
 	bytes      int64
@@ -99,13 +156,16 @@ func or[T comparable](v, byDefault T) T {
 // send runs the load on targets.
 func (s blast) send(b *turn, targets []load.Target, duration time.Duration, bytes int64) *load.Produced {
 	b.t.Helper()
+	return s.run(b, load.Blast{Targets: targets, Duration: duration, Bytes: bytes})
+}
+
+func (s blast) run(b *turn, l load.Blast) *load.Produced {
+	b.t.Helper()
 	batch, err := load.NewBatch(s.batch, s.value, s.codec)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	l := load.Blast{
-		Targets: targets, Connections: s.conns, InFlight: s.inFlight, Batch: batch, PerRequest: s.perRequest, Duration: duration, Bytes: bytes,
-	}
+	l.Connections, l.InFlight, l.PerRequest, l.Batch = s.conns, s.inFlight, s.perRequest, batch
 	if s.idempotent {
 		l.Idempotent = b.admin
 	}
@@ -121,6 +181,9 @@ func produce(name string, s blast) func(*turn) {
 	return func(b *turn) {
 		s := s.withDefaults()
 		topic, targets := b.topic(s.partitions)
+		if s.touch {
+			s.send(b, targets, 2*time.Minute, int64(s.partitions*s.batch*s.conns))
+		}
 		s.send(b, targets, s.lead, s.bytes/4)
 		var p *load.Produced
 		cpu, _ := b.measure(func() { p = s.send(b, targets, s.duration, s.bytes) })

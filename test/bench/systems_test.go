@@ -29,13 +29,16 @@ const (
 	onWeir  = "weir"
 )
 
+// deleteSoon is the one setting that the distribution does not have: what a case leaves behind goes before the next begins, not a minute later.
+const deleteSoon = "log.segment.delete.delay.ms=1000"
+
 func newSystem(t *testing.T, name string) system {
 	t.Helper()
 	switch name {
 	case onKafka:
-		return kafkaSystem{cluster.NewKafka(t)}
+		return kafkaSystem{cluster.NewKafka(t, deleteSoon)}
 	case onFlush:
-		return kafkaSystem{cluster.NewKafka(t, "log.flush.interval.messages=1")}
+		return kafkaSystem{cluster.NewKafka(t, deleteSoon, "log.flush.interval.messages=1")}
 	case onWeir:
 		// One broker, as Kafka's one node is.
 		return weirSystem{cluster.NewWeir(t, cluster.Options{Brokers: 1})}

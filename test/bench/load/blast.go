@@ -23,7 +23,7 @@ type Blast struct {
 	Batch       Batch         // from NewBatch; sent as it is, again and again
 	PerRequest  int           // partitions, and so batches, in one request; default 1
 	Duration    time.Duration // no request starts after it; default 5 s
-	Bytes       int64         // no request starts after this much payload; 0 is no bound
+	Bytes       int64         // no request starts once this much payload is sent, on all connections together; 0 is no bound
 	Idempotent  *kgo.Client   // not nil: each connection is an idempotent producer with an id from here
 }
 
@@ -216,5 +216,5 @@ func (l *link) run(begin time.Time, b Blast) error {
 	}
 }
 
-// take takes n bytes from what is left to produce, if there is a bound.
+// take takes n bytes from what is left to produce, if there is a bound and anything is left.
 func (l *link) take(bound, n int64) bool { return bound == 0 || l.left.Add(-n) > -n }
