@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weir/test/bench/limits"
 	"weir/test/bench/load"
 	"weir/test/cluster"
 )
@@ -28,6 +29,7 @@ var (
 	rounds   = flag.Int("rounds", 0, "how often each system takes its turn")
 	write    = flag.String("write", "", "file that the tables are written to")
 	perfFile = flag.String("perf", "", "record a profile of the broker with perf into this file while a case is measured")
+	within   = flag.Duration("within", 0, "leave out turns of later rounds that would not end in this time")
 	seconds  = flag.Float64("seconds", 0, "measure loads for this long instead")
 )
 
@@ -71,26 +73,57 @@ func TestBench(t *testing.T) {
 			n = 2
 		}
 	}
-	report := newReport(t, n)
-	for round := range n {
+	if err := measureAgainst(t, systems, chosen, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// measureAgainst has the systems take turns, prints what they showed and writes it if that was asked for.
+func measureAgainst(t *testing.T, systems []string, chosen []benchCase, rounds int) error {
+	t.Helper()
+	report := newReport()
+	probe := func() error {
+		if *only != "" {
+			return nil
+		}
+		m, err := limits.Measure(t.TempDir())
+		report.limits = append(report.limits, m)
+		return err
+	}
+	if err := probe(); err != nil {
+		return err
+	}
+	for round := range rounds {
 		for _, name := range systems {
+			// Another round takes about as long as the one before, less what runs once.
+			if round > 0 && *within > 0 && time.Since(report.begin)+report.times[name]/time.Duration(2*round) > *within {
+				report.skipped = append(report.skipped, fmt.Sprintf("round %d of %s is left out, to end within %v", round+1, name, *within))
+				t.Log(report.skipped[len(report.skipped)-1])
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/%d", name, round), func(t *testing.T) {
 				begin := time.Now()
-				report.add(name, runTurn(t, name, round, chosen))
-				report.took(name, time.Since(begin))
+				got := runTurn(t, name, round, chosen)
+				report.add(name, got, time.Since(begin))
 			})
+			if t.Failed() {
+				return nil // what is measured is not comparable any more
+			}
 		}
 	}
-	if t.Failed() {
-		return
+	if *only != "" {
+		t.Log("\n" + report.ratios() + "\n" + report.figures(systems))
+		return nil
 	}
-	text := report.markdown(systems)
+	if err := probe(); err != nil {
+		return err
+	}
+	text := report.markdown(t, systems)
 	t.Log("\n" + text)
-	if *write != "" {
-		if err := os.WriteFile(*write, []byte("# Benchmarks\n\nWritten by `make bench`.\n\n"+text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if *write == "" {
+		return nil
 	}
+	return os.WriteFile(*write, []byte(text), 0o644)
 }
 
 func runTurn(t *testing.T, name string, round int, chosen []benchCase) results {
@@ -132,7 +165,7 @@ func (b *turn) start() {
 	b.system.start(b.t)
 	b.firstRecord("first", true)
 	b.got["start.s"] = time.Since(begin).Seconds()
-	b.got["start.cpu"] = b.usage().cpu.Seconds()
+	b.got["start.cpu_s"] = b.usage().cpu.Seconds()
 }
 
 // firstRecord waits until a record is acknowledged, trying without pause from the moment on that a broker accepts connections.

@@ -43,3 +43,15 @@ func (m Machine) Produce() float64 {
 
 // Write is the fastest way to write bytes durably, in 1e6 bytes a second.
 func (m Machine) Write() float64 { return max(m.SyncedWrite.MBps, m.DirectWrite.MBps) }
+
+// Best takes the better of each limit.
+func (m Machine) Best(o Machine) Machine {
+	rate := func(a, b Rate) Rate { return Rate{max(a.MBps, b.MBps), min(a.CPUPerGB, b.CPUPerGB)} }
+	latency := func(a, b Latency) Latency { return Latency{min(a.P50, b.P50), min(a.P99, b.P99), min(a.CPU, b.CPU)} }
+	return Machine{
+		SyncedWrite: rate(m.SyncedWrite, o.SyncedWrite), DirectWrite: rate(m.DirectWrite, o.DirectWrite), Sync: latency(m.Sync, o.Sync),
+		ColdRead: rate(m.ColdRead, o.ColdRead), Receive: rate(m.Receive, o.Receive), Send: rate(m.Send, o.Send),
+		Sendfile: rate(m.Sendfile, o.Sendfile), RoundTrip: latency(m.RoundTrip, o.RoundTrip), Copy: rate(m.Copy, o.Copy),
+		Checksum: rate(m.Checksum, o.Checksum),
+	}
+}

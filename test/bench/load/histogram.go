@@ -39,7 +39,7 @@ func (h *Histogram) Record(d time.Duration) {
 
 // Add counts all of o.
 func (h *Histogram) Add(o *Histogram) {
-	for i, n := range o.counts {
+	for i, n := range &o.counts {
 		h.counts[i] += n
 	}
 	h.total += o.total
@@ -59,7 +59,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	}
 	rank := min(uint64(q*float64(h.total)), h.total-1)
 	var seen uint64
-	for i, n := range h.counts {
+	for i, n := range &h.counts {
 		if seen += uint64(n); seen > rank {
 			return min(value(i), h.max)
 		}

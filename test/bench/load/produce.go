@@ -33,8 +33,7 @@ func newRequest(topic string, partitions []int32, b Batch) *request {
 	small = binary.BigEndian.AppendUint32(small, 0) // correlation id
 	small = binary.BigEndian.AppendUint16(small, uint16(len(clientID)))
 	small = append(small, clientID...)
-	small = append(small, 0)                             // tags
-	small = append(small, 0)                             // no transactional id
+	small = append(small, 0, 0)                          // no tags, no transactional id
 	small = binary.BigEndian.AppendUint16(small, 0xffff) // acks=all
 	small = binary.BigEndian.AppendUint32(small, 30_000) // timeout
 	small = binary.AppendUvarint(small, 2)               // one topic
