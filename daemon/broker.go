@@ -20,6 +20,7 @@ import (
 	"weir/node"
 	"weir/storage/buffer"
 	"weir/storage/disk"
+	"weir/storage/tier"
 )
 
 // RunBroker is the role of one broker process: the hand-over file at config says which. It runs until ctx ends or until nobody looks after it any
@@ -90,11 +91,15 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err err
 		return nil
 	})
 
+	tiers, err := tier.Parse(h.Storage)
+	if err != nil {
+		return fmt.Errorf("storage settings of the broker: %w", err)
+	}
 	buffers := buffer.NewPool(poolBytes)
 	live := image.New(store, h.Cluster)
 	lower.Go(func() error { return ended(lowerCtx, live.Run(lowerCtx)) })
 	owner, err := ownership.Acquire(upperCtx, ownership.Config{
-		Cluster: h.Cluster, Broker: h.Broker, Rack: h.Rack, Properties: h.Properties,
+		Cluster: h.Cluster, Broker: h.Broker, Rack: h.Rack, Properties: h.Properties, Tier: tiers,
 	}, ownership.Deps{Log: log, Store: store, Image: live, Disk: disk.OS(h.Dir), Pool: buffers})
 	if err != nil {
 		orphaned(nil)

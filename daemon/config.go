@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"weir/storage/tier"
 )
 
 // Config is everything that can be set. Its values come from, strongest first: flags, WEIR_* environment variables, the nearest weir.yaml in
@@ -26,6 +28,7 @@ type Config struct {
 	Brokers  int    // of the demo cluster
 	Log      string // where the log goes: "file" (log/weir.log in the data directory) or "stderr"
 	LogLevel string // debug, info, warn or error
+	Storage  string // settings of the brokers' storage, name=value,name=value; "" are the defaults
 }
 
 // Default is the one list of defaults.
@@ -58,6 +61,7 @@ func Settings() []Setting {
 		{"brokers", "number of brokers of the demo cluster", func(c *Config) any { return &c.Brokers }},
 		{"log", "where the log goes: file (log/weir.log in the data directory) or stderr", func(c *Config) any { return &c.Log }},
 		{"log-level", "least level that is logged: debug, info, warn, error", func(c *Config) any { return &c.LogLevel }},
+		{"storage", "when brokers move and drop data, as name=value,name=value (docs/guide/storage.md)", func(c *Config) any { return &c.Storage }},
 	}
 }
 
@@ -227,6 +231,9 @@ func (c *Config) Check() error {
 	}
 	if _, err := c.level(); err != nil {
 		return usage("log-level", fmt.Sprintf("%q is not a level", c.LogLevel), "use debug, info, warn or error")
+	}
+	if _, err := tier.Parse(c.Storage); err != nil {
+		return usage("storage", strings.TrimPrefix(err.Error(), "tier: "), "give it as flush-age=5m,flush-bytes=1GiB")
 	}
 	return nil
 }

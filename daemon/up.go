@@ -298,6 +298,7 @@ func (u *Up) newNode(dir *dataDir, log *slog.Logger, gr *ground) (*node.Node, er
 		VCPU:        runtime.NumCPU(),
 		MemoryBytes: machineMemory(),
 		LogLevel:    u.cfg.LogLevel,
+		Storage:     u.cfg.Storage,
 	}, node.Deps{Store: gr.etcd.Store(), Log: log})
 }
 

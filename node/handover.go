@@ -26,6 +26,7 @@ type Handover struct {
 	MemoryBytes int64               `json:"memoryBytes"`
 	Properties  map[string]string   `json:"properties"`
 	LogLevel    string              `json:"logLevel,omitempty"`
+	Storage     string              `json:"storage,omitempty"`
 	Restart     int64               `json:"restart"`  // BrokerSpec.Restart that this process is for
 	Build       string              `json:"build"`    // of the program that should run
 	NotifyFD    uintptr             `json:"notifyFD"` // NotifyReady writes here

@@ -28,6 +28,7 @@ type Config struct {
 	VCPU        int
 	MemoryBytes int64
 	LogLevel    string // of brokers
+	Storage     string // settings of brokers' storage
 	// StopTimeout is how long a broker may take to stop before it is killed; zero means 30 s.
 	StopTimeout time.Duration
 }

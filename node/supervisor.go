@@ -311,6 +311,7 @@ func (s *supervisor) handover() Handover {
 		MemoryBytes: s.spec.MemoryBytes,
 		Properties:  s.spec.Properties,
 		LogLevel:    s.n.cfg.LogLevel,
+		Storage:     s.n.cfg.Storage,
 		Restart:     s.spec.Restart,
 		Build:       s.n.cfg.Build,
 		NotifyFD:    notifyFD,
