@@ -84,6 +84,9 @@ var allowedInTests = map[string][]string{
 	"storage/doctor": {"storage/tier"}, // makes what is examined
 	"awsapi/front":   {"awsapi/front/internal/echo", "awsapi/gen/..."},
 	"storage/blob":   {"storage/blob/blobtest"},
+	// Reads are tested on containers.
+	"kafka/broker":    {"storage/blob", "storage/cache", "storage/segment"},
+	"kafka/partition": {"storage/blob"},
 	// The codec is tested on the types that it is for.
 	"awsapi/protocol": {"awsapi/gen/..."},
 	"awsapi":          {"awsapi/gen/..."},
