@@ -47,14 +47,17 @@ func steps() []step {
 // TestCrashLeavesTheWholeObjectOrNone stops the machine before and after each operation of a commit, and lets it forget what was not synced.
 // An object that was committed is there after it, whatever the store did meanwhile.
 func TestCrashLeavesTheWholeObjectOrNone(t *testing.T) {
-	crashes := 0
+	crashes, seeds := 0, uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
 	for _, tt := range steps() {
 		t.Run(tt.name, func(t *testing.T) {
 			data := blobtest.Content(tt.size)
 			for _, kind := range []sim.FaultKind{sim.CrashBefore, sim.CrashAfter} {
 				for at := 1; ; at++ {
 					reached := false
-					for seed := range uint64(3) {
+					for seed := range seeds {
 						d := sim.NewDisk(seed)
 						d.Tear = true
 						s := blob.NewFS(d, "data/blob")

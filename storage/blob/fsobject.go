@@ -20,17 +20,22 @@ func (s *FS) Open(ctx context.Context, key string) (Object, error) {
 		return nil, fmt.Errorf("blob: open %s: %w", key, err)
 	}
 	f, err := s.fsys.Open(s.name(key), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("blob: open %s: %w", key, ErrNotFound)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("blob: open %s: %w", key, err)
+		return nil, fmt.Errorf("blob: open %s: %w", key, found(err))
 	}
 	size, err := f.Size()
 	if err != nil {
-		return nil, fmt.Errorf("blob: open %s: %w", key, errors.Join(err, f.Close()))
+		return nil, fmt.Errorf("blob: open %s: %w", key, errors.Join(found(err), f.Close()))
 	}
 	return &fsObject{f: f, size: size}, nil
+}
+
+// found makes ErrNotFound of the system's ways to say that there is no such file, but perhaps a directory, or an object where a directory would be.
+func found(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // fsObject is an open file: what is deleted meanwhile stays readable.

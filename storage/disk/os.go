@@ -14,13 +14,13 @@ import (
 // OS returns the operating system's file system below the directory root, which must exist when files are opened.
 // Names that leave root are refused.
 func OS(root string) FS {
-	return &osFS{root: root, vectors: &sync.Pool{New: func() any { return new(vector) }}, aio: sync.OnceValue(newAIO)}
+	return &osFS{root: root, vectors: &sync.Pool{New: func() any { return new(vector) }}, aios: &aios{}}
 }
 
 type osFS struct {
 	root    string
-	vectors *sync.Pool  // of *vector, shared by the files
-	aio     func() *aio // made when it is first needed, shared by the files
+	vectors *sync.Pool // of *vector, shared by the files
+	aios    *aios
 }
 
 var _ FS = (*osFS)(nil)
@@ -42,7 +42,7 @@ func (o *osFS) Open(name string, flag int, perm fs.FileMode) (File, error) {
 	if err != nil {
 		return nil, mapped(err)
 	}
-	return &osFile{f: f, fd: f.Fd(), vectors: o.vectors, aio: o.aio}, nil
+	return &osFile{f: f, fd: f.Fd(), vectors: o.vectors, aios: o.aios}, nil
 }
 
 func (o *osFS) MkdirAll(name string, perm fs.FileMode) error {
@@ -144,7 +144,7 @@ type osFile struct {
 	fd      uintptr // of f; valid until Close
 	vectors *sync.Pool
 	direct  direct
-	aio     func() *aio
+	aios    *aios
 }
 
 var (
@@ -180,6 +180,9 @@ func (f *osFile) Size() (int64, error) {
 	st, err := f.f.Stat()
 	if err != nil {
 		return 0, err
+	}
+	if st.IsDir() {
+		return 0, &fs.PathError{Op: "stat", Path: f.f.Name(), Err: syscall.EISDIR}
 	}
 	return st.Size(), nil
 }

@@ -174,6 +174,7 @@ type sane struct {
 	indexes  []*Index
 	aborted  [][]Aborted
 	data     [][]byte
+	block    []byte // scratch
 }
 
 func readAll(t testing.TB, b []byte) *sane {
@@ -195,48 +196,61 @@ func readAll(t testing.TB, b []byte) *sane {
 	return s
 }
 
-// serves reads all that can be read of damaged, by its own directory and by the chunks that a checkpoint may name, and says what is not as it was.
+// serves reads all that can be read of damaged, and says what is not as it was.
 func (s *sane) serves(damaged []byte) error {
 	r := bytes.NewReader(damaged)
-	chunks := [][]Chunk{s.contents.Chunks}
 	switch c, err := ReadContents(r, r.Size()); {
 	case err == nil:
 		if c.Kind != s.contents.Kind || c.ID != s.contents.ID || !slices.Equal(c.Chunks, s.contents.Chunks) {
 			return fmt.Errorf("other contents: %+v", c)
 		}
-		chunks = append(chunks, c.Chunks)
 	case !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer):
 		return fmt.Errorf("contents: %w", err)
 	}
-	for _, chunks := range chunks {
-		for i := range chunks {
-			k := &chunks[i]
-			switch x, err := ReadIndex(r, k); {
-			case err == nil && !slices.Equal(x.Entries, s.indexes[i].Entries):
-				return fmt.Errorf("%v: another index", k)
-			case err != nil && !errors.Is(err, ErrCorrupt):
-				return fmt.Errorf("%v: index: %w", k, err)
+	for i := range s.contents.Chunks { // whether the directory can be read or not: a checkpoint names chunks as well
+		if err := s.servesChunk(r, i); err != nil {
+			return fmt.Errorf("%v: %w", &s.contents.Chunks[i], err)
+		}
+	}
+	return nil
+}
+
+func (s *sane) servesChunk(r *bytes.Reader, i int) error {
+	k := &s.contents.Chunks[i]
+	switch x, err := ReadIndex(r, k); {
+	case err == nil && !slices.Equal(x.Entries, s.indexes[i].Entries):
+		return errors.New("another index")
+	case err != nil && !errors.Is(err, ErrCorrupt):
+		return fmt.Errorf("index: %w", err)
+	}
+	switch a, err := ReadAborted(r, k); {
+	case err == nil && !slices.Equal(a, s.aborted[i]):
+		return errors.New("other aborted transactions")
+	case err != nil && !errors.Is(err, ErrCorrupt):
+		return fmt.Errorf("aborted: %w", err)
+	}
+	rest, failed := s.data[i], false
+	for p, err := range Runs(r, k) {
+		if err != nil {
+			failed = true
+			if !errors.Is(err, ErrCorrupt) {
+				return fmt.Errorf("data: %w", err)
 			}
-			switch a, err := ReadAborted(r, k); {
-			case err == nil && !slices.Equal(a, s.aborted[i]):
-				return fmt.Errorf("%v: other aborted transactions", k)
-			case err != nil && !errors.Is(err, ErrCorrupt):
-				return fmt.Errorf("%v: aborted: %w", k, err)
-			}
-			got, err := data(r, k)
-			if !bytes.HasPrefix(s.data[i], got) || err == nil && len(got) != len(s.data[i]) {
-				return fmt.Errorf("%v: other data", k)
-			}
-			if err != nil && !errors.Is(err, ErrCorrupt) {
-				return fmt.Errorf("%v: data: %w", k, err)
-			}
-			for j := range s.indexes[i].Entries { // an index that was read before the damage
-				e := &s.indexes[i].Entries[j]
-				p := make([]byte, e.Len)
-				if err := ReadBlock(r, e, p); err == nil && !bytes.Equal(p, s.data[i][e.Pos-k.Pos:][:e.Len]) {
-					return fmt.Errorf("%v: another block %d", k, j)
-				}
-			}
+			continue
+		}
+		if !bytes.HasPrefix(rest, p) {
+			return errors.New("other data")
+		}
+		rest = rest[len(p):]
+	}
+	if !failed && len(rest) > 0 {
+		return errors.New("less data")
+	}
+	for j := range s.indexes[i].Entries { // an index that was read before the damage
+		e := &s.indexes[i].Entries[j]
+		s.block = slices.Grow(s.block[:0], int(e.Len))[:e.Len]
+		if err := ReadBlock(r, e, s.block); err == nil && !bytes.Equal(s.block, s.data[i][e.Pos-k.Pos:][:e.Len]) {
+			return fmt.Errorf("another block %d", j)
 		}
 	}
 	return nil

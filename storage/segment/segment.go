@@ -1,6 +1,30 @@
 // Package segment is the format of containers: immutable objects that hold record batches sorted by partition and offset. A bundle (L1) holds a
 // chunk of each of many partitions, a segment (L2) those of one. A chunk is its batches exactly as a consumer gets them, with an index
 // beside it; the footer's directory names the chunks. The format is drawn in docs/format/container.md.
+//
+// # Non-obvious
+//
+//   - No byte of a container is outside of a checksum, and no byte is without a meaning: sections lie one behind the other, and ReadContents checks
+//     that they do. So a container that was cut, or has something behind its end, is refused before anything of it is believed.
+//
+//   - Checksums of an index and of aborted transactions begin with what the chunk is. A section of another chunk, which has a good checksum of
+//     its own, is not taken for it; and a chunk that a checkpoint names can be read without the directory.
+//
+//   - A chunk's checksum is put together from those of its blocks (crc.go), as a block's is from those of its large batches, which Append has just found
+//     right: data is hashed once on its way in, or twice if batches are small. ReadIndex does the same sum and so knows that the index is of
+//     this data.
+//
+//   - Base and Last of a chunk are what it covers, not what it holds. Who looks for the offset after a hole gets the first block behind it (Index.Find).
+//
+//   - MaxTimestamp of an entry is that of the chunk up to there, so that it ascends and can be searched, though timestamps do not. A block found
+//     by it holds a record that late; blocks behind it may hold none.
+//
+//   - Base timestamps of batches with a delete horizon are not timestamps (KIP-534).
+//
+// # Measured
+//
+// On 2 virtual CPUs, 16 MiB in memory, CPU seconds per GB: Append of batches of 200 B 0.28, 1 KiB 0.14, 16 KiB 0.07, 1 MiB 0.05; Runs 0.10, of which
+// most is the copy from the reader. Nothing is allocated for a batch, 40 bytes for a block.
 package segment
 
 import (

@@ -254,6 +254,11 @@ func list(t *testing.T, s blob.Store) {
 	wantKeys(t, s, "b/1/")
 	wantKeys(t, s, "nothing/")
 	wantKeys(t, s, "../")
+	for _, key := range []string{"s", "s/0a", "s/0a/1", "a-b/c"} { // parts of keys, and what would lie below one
+		if _, err := s.Open(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("open %s: %v", key, err)
+		}
+	}
 	for info, err := range s.List(t.Context(), "") {
 		must(t, err)
 		if info.Size != int64(len(info.Key)) {
