@@ -170,7 +170,7 @@ func (l *loading) manifests(ctx context.Context) error {
 }
 
 // filesMax bounds how far apart the oldest and the newest journal file are that a checkpoint names: what Logs takes memory for.
-const filesMax = 1 << 22
+const filesMax = 1 << 20
 
 // check checks what goes beyond single records.
 func (l *loading) check() error {
