@@ -16,10 +16,8 @@ func (f *osFile) writeDirect(p []byte, off int64) error {
 	return err
 }
 
-// aio is not built for this system.
-type aio struct{}
-
-func newAIO() *aio { return nil }
+// aios is not built for this system.
+type aios struct{}
 
 // WriteDirectSync implements DirectSyncer.
 func (f *osFile) WriteDirectSync(p []byte, off int64) error {

@@ -185,7 +185,7 @@ func (s *story) config(name string) Config {
 	return Config{
 		Stream: name, FirstFileBytes: 16 << 10, FileBytes: 64 << 10, Pool: "wal/pool", PoolFiles: 1 + s.rng.IntN(3),
 		Salt: s.salt, fillBelow: 1 << 62,
-		directFrom: []int64{0, 4 << 10, 8 << 10}[s.rng.IntN(3)], stageBytes: []int64{0, 8 << 10, 40 << 10}[s.rng.IntN(3)],
+		stageBytes: []int64{0, 8 << 10, 40 << 10}[s.rng.IntN(3)],
 	}
 }
 

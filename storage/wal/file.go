@@ -24,8 +24,8 @@ type Config struct {
 	PoolFiles      int           // files to keep in Pool; 4
 	Salt           func() uint32 // random numbers, from crypto/rand
 	Log            *slog.Logger  // nowhere
-	// ReserveBytes is how much of the file system appends leave free: below it they fail with ErrFull. Sealing and new streams may use it.
-	// 0 is none.
+	// ReserveBytes is how much of the file system appends leave free: below it they fail with ErrFull. Entries without payload, sealing and new
+	// streams may use it. 0 is none.
 	ReserveBytes int64
 	// AtLeast makes Recover refuse a log that ends before this position (reliability design, F6): one that the caller knows to have been
 	// durable, because it wrote it down elsewhere.
@@ -35,7 +35,6 @@ type Config struct {
 	Trusted Position
 
 	fillBelow  int64 // zero-fill files for a writer of smaller frames, on average; 64 KiB
-	directFrom int64 // frames of as many bytes go past the page cache wherever they lie; 64 KiB
 	stageBytes int64 // memory to put them together in, of which larger ones take several turns; 4.5 MiB
 }
 
@@ -58,9 +57,6 @@ func (c *Config) setDefaults() error {
 	}
 	if c.fillBelow == 0 {
 		c.fillBelow = 64 << 10
-	}
-	if c.directFrom == 0 {
-		c.directFrom = 64 << 10
 	}
 	if c.stageBytes == 0 {
 		c.stageBytes = 4608 << 10
@@ -214,7 +210,7 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("wal: append to %s: %w", l.dir, err)
 	}
-	if err := l.checkSpace(); err != nil {
+	if err := l.checkSpace(); err != nil && (hasPayload(es) || !errors.Is(err, ErrFull)) {
 		return fmt.Errorf("wal: append to %s: %w", l.dir, err)
 	}
 	off := max(cur.end, blockBytes) // only Append changes end
@@ -257,6 +253,16 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 
 // spaceChecks is how often free space is looked at while a whole reserve is written, so that appends overrun it by little.
 const spaceChecks = 16
+
+// hasPayload tells entries that fill the disk from those that may help to empty it, as a log start does.
+func hasPayload(es []Entry) bool {
+	for i := range es {
+		if len(es[i].Payload) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // checkSpace keeps the reserve, which what shares the file system needs to go on: the metadata, sealing, the next start.
 func (l *File) checkSpace() error {

@@ -19,8 +19,7 @@ const (
 	suffix   = ".wal"
 	poolFile = ".free"
 
-	fillBytes     = 1 << 20 // zeros written at once
-	fillSyncBytes = 4 << 20 // zeros written between syncs, so that none takes long
+	fillBytes = 1 << 20 // zeros written at once
 )
 
 // Run makes the next file ahead of time, until ctx ends or the log is closed. It returns an error if the disk failed, and with it the log.
@@ -205,21 +204,14 @@ func (l *File) spares(size int64) bool {
 // fill writes zeros, so that frames will overwrite blocks that the file has already. It stops when Append needs the file.
 func (l *File) fill(f disk.File, size int64) error {
 	zeros := disk.AlignedBuffer(int(min(fillBytes, size-blockBytes)))
-	synced := int64(0)
 	for off := int64(blockBytes); off < size && !l.hurry.Load(); off += int64(len(zeros)) {
 		select {
 		case <-l.quit:
 			return nil
 		default:
 		}
-		if err := f.WriteDirect(zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
+		if err := writeSync(f, zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
 			return err
-		}
-		if off-synced >= fillSyncBytes {
-			synced = off
-			if err := f.Datasync(); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -11,14 +11,12 @@ import (
 
 // write makes the frame in l.bufs, of size bytes, durable.
 func (l *File) write(cur *span, off, size int64) error {
-	// Small frames go past the page cache too where the disk has blocks for them already. Elsewhere it would cost more.
-	direct := size >= l.cfg.directFrom || off+size <= cur.made
-	var err error
+	err := l.extend(cur, off+size)
 	switch {
-	case !direct:
-		err = l.writeCached(cur, off, size)
+	case err != nil:
+		err = l.refuse(cur, off, err)
 	case size <= l.cfg.stageBytes:
-		err = l.writeDirect(cur, off, size)
+		err = l.writeAtOnce(cur, off, size)
 	default:
 		err = l.writeInTurns(cur, off, size)
 	}
@@ -47,20 +45,15 @@ func (l *File) takeBack(cur *span, off int64) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if isZero(first) {
-		return nil // there may be no space for zeros either
+	for n > 0 && first[n-1] == 0 {
+		n-- // where nothing was written there may be no space for zeros either
+	}
+	if n == 0 {
+		return nil
 	}
 	l.cut = true
 	_, err = cur.f.WriteAt(l.zeros[:n], off)
 	return err
-}
-
-// sync makes what was written of a frame durable.
-func (l *File) sync(cur *span) error {
-	if err := cur.f.Datasync(); err != nil {
-		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
-	}
-	return nil
 }
 
 // finish completes the frame's header.
@@ -76,19 +69,6 @@ func (l *File) finish(of salted) {
 	l.frame.encode(l.bufs[0], of)
 }
 
-// writeCached writes the frame into the page cache.
-func (l *File) writeCached(cur *span, off, size int64) error {
-	l.finish(cur.of)
-	n, err := cur.f.WritevAt(l.bufs, off)
-	if err == nil && int64(n) != size {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return l.refuse(cur, off, err)
-	}
-	return l.sync(cur)
-}
-
 // staging returns aligned memory of n bytes, or as much as there may be.
 func (l *File) staging(n int64) []byte {
 	n = min(n, l.cfg.stageBytes)
@@ -98,31 +78,30 @@ func (l *File) staging(n int64) []byte {
 	return l.stage[:n]
 }
 
-// writeDirect writes the frame past the page cache, by way of memory as the disk needs it.
-func (l *File) writeDirect(cur *span, off, size int64) error {
+// writeAtOnce writes the frame past the page cache, by way of memory as the disk needs it.
+func (l *File) writeAtOnce(cur *span, off, size int64) error {
 	p := l.staging(size)
 	l.gather(p, cur.of)
-	if err := l.extend(cur, off+size); err != nil {
+	if err := writeSync(cur.f, p, off); err != nil {
 		return l.refuse(cur, off, err)
 	}
-	if f, ok := cur.f.(disk.DirectSyncer); ok {
-		if err := f.WriteDirectSync(p, off); err != nil {
-			return l.refuse(cur, off, err)
-		}
-		return nil
-	}
-	if err := cur.f.WriteDirect(p, off); err != nil {
-		return l.refuse(cur, off, err)
-	}
-	return l.sync(cur)
+	return nil
 }
 
-// writeInTurns is writeDirect for a frame that is larger than the memory for it.
+// writeSync makes p durable at off.
+func writeSync(f disk.File, p []byte, off int64) error {
+	if f, ok := f.(disk.DirectSyncer); ok {
+		return f.WriteDirectSync(p, off)
+	}
+	if err := f.WriteDirect(p, off); err != nil {
+		return err
+	}
+	return f.Datasync()
+}
+
+// writeInTurns is writeAtOnce for a frame that is larger than the memory for it.
 func (l *File) writeInTurns(cur *span, off, size int64) error {
 	l.finish(cur.of)
-	if err := l.extend(cur, off+size); err != nil {
-		return l.refuse(cur, off, err)
-	}
 	bufs, skip := l.bufs, 0
 	for at := off; at < off+size; {
 		p := l.staging(off + size - at)
@@ -138,7 +117,10 @@ func (l *File) writeInTurns(cur *span, off, size int64) error {
 		}
 		at += int64(len(p))
 	}
-	return l.sync(cur)
+	if err := cur.f.Datasync(); err != nil {
+		return l.fail(fmt.Errorf("sync %s: %w", cur.name, err))
+	}
+	return nil
 }
 
 // extendBytes is by how much a file is made longer at a time. A recovery reads what is behind the last frame: not more than this for nothing.
