@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -56,6 +57,11 @@ func TestBench(t *testing.T) {
 	if *set == "" && *only == "" {
 		t.Skip("a benchmark: run make bench")
 	}
+	if *only == "list" {
+		t.Log("\n" + list())
+		return
+	}
+	debug.SetGCPercent(400) // the loads of real clients run in this process, beside what they measure
 	chosen, err := choose(*set, *only)
 	if err != nil {
 		t.Fatal(err)

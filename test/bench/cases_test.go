@@ -111,15 +111,20 @@ func choose(set, only string) ([]benchCase, error) {
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(all, func(c benchCase) bool { return c.name == name })
 		if i < 0 {
-			var list strings.Builder
-			for _, c := range all {
-				fmt.Fprintf(&list, "\n  %-10s %s", c.name, c.what)
-			}
-			return nil, fmt.Errorf("no case %q; there are:%s", name, list.String())
+			return nil, fmt.Errorf("no case %q; there are:\n%s", name, list())
 		}
 		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
+}
+
+// list names the cases.
+func list() string {
+	var b strings.Builder
+	for _, c := range cases() {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.what)
+	}
+	return b.String()
 }
 
 // blast is a produce load of pre-encoded requests; the zero values are what most cases have.

@@ -23,7 +23,6 @@
 //     says more.
 //   - CPU time counts all processes of a system: Kafka's one node is broker and controller, so Weir's control plane counts too.
 //   - A JVM that was just started takes five times the CPU of a warm one for small requests. The case warm comes before the others for that reason.
-//     Doubling it changed no figure by more than the noise.
 //   - The first batch of a partition is cheap for Kafka; the second makes it map the partition's indexes, for some 28 ms of CPU time on two
 //     cores. So "first touch" goes on to 2 GiB, and the case many writes several batches to each partition before it measures.
 //   - A turn begins with a sync of all file systems, and latencies are measured after one, so that nobody waits for what another has left dirty.

@@ -24,7 +24,7 @@ func tail(b *turn) {
 	s := blast{batch: 16 * kib}.withDefaults()
 	topic, targets := b.topic(s.partitions)
 	run := func(duration time.Duration, bytes int64) (*load.Produced, *load.Drained) {
-		_, wait := b.drain(topic, targets, false)
+		wait := b.drain(topic, targets, false)
 		p := s.send(b, targets, duration, bytes)
 		return p, wait()
 	}
@@ -33,17 +33,17 @@ func tail(b *turn) {
 	topic, targets = b.topic(s.partitions)
 	var p *load.Produced
 	var d *load.Drained
-	cpu, wall := b.measure(func() { p, d = run(s.duration, 1_500*mb) })
+	cpu, _ := b.measure(func() { p, d = run(s.duration, 1_500*mb) })
 	b.got["tail.cpu_gb"] = cpu.Seconds() / (float64(d.Payload) / 1e9)
-	b.got["tail.mbs"] = float64(d.Payload) / 1e6 / wall.Seconds()
+	b.got["tail.mbs"] = d.MBps()
 	b.got["tail.ack_p99_ms"] = ms(p.Ack.Quantile(0.99))
 	b.drop(topic)
 	b.quiet(2 * time.Second)
 }
 
 // drain starts consumers at the topic's beginning. They end at its end as it is now, or as it is once wait is called.
-func (b *turn) drain(topic string, targets []load.Target, now bool) (d *load.Drain, wait func() *load.Drained) {
-	d = &load.Drain{Targets: targets, ValueBytes: kib}
+func (b *turn) drain(topic string, targets []load.Target, now bool) (wait func() *load.Drained) {
+	d := &load.Drain{Targets: targets, ValueBytes: kib}
 	setEnd := func() {
 		ends, err := load.EndOffsets(b.ctx, b.admin, topic)
 		if err != nil {
@@ -63,7 +63,7 @@ func (b *turn) drain(topic string, targets []load.Target, now bool) (d *load.Dra
 		got, err := d.Run(b.ctx)
 		done <- outcome{got, err}
 	}()
-	return d, func() *load.Drained {
+	return func() *load.Drained {
 		if !now {
 			setEnd()
 		}
@@ -82,28 +82,30 @@ func reading(b *turn) {
 	s.send(b, targets, 30*time.Second, b.readBytes())
 	b.quiet(8 * time.Second)
 	once := func() *load.Drained {
-		_, wait := b.drain(topic, targets, true)
+		wait := b.drain(topic, targets, true)
 		return wait()
 	}
 	once()
 	const times = 3
 	var sum load.Drained
-	cpu, wall := b.measure(func() {
+	cpu, _ := b.measure(func() {
 		for range times {
-			sum.Payload += once().Payload
+			got := once()
+			sum.Payload += got.Payload
+			sum.Elapsed += got.Elapsed
 		}
 	})
 	b.got["warmread.cpu_gb"] = cpu.Seconds() / (float64(sum.Payload) / 1e9)
-	b.got["warmread.mbs"] = float64(sum.Payload) / 1e6 / wall.Seconds()
+	b.got["warmread.mbs"] = sum.MBps()
 
 	if err := limits.Evict(b.system.dir()); err != nil {
 		b.t.Fatalf("drop files from the page cache: %v", err)
 	}
 	var d *load.Drained
 	before := b.diskRead()
-	cpu, wall = b.measure(func() { d = once() })
+	cpu, _ = b.measure(func() { d = once() })
 	b.got["coldread.cpu_gb"] = cpu.Seconds() / (float64(d.Payload) / 1e9)
-	b.got["coldread.mbs"] = float64(d.Payload) / 1e6 / wall.Seconds()
+	b.got["coldread.mbs"] = d.MBps()
 	b.got["coldread.from_disk"] = float64(b.diskRead()-before) / float64(d.Wire)
 	b.drop(topic)
 }

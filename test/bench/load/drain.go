@@ -36,7 +36,7 @@ type Drained struct {
 	Records  int64
 	Payload  int64         // bytes of values
 	Wire     int64         // bytes of answers
-	Elapsed  time.Duration // from the first request to the last answer
+	Elapsed  time.Duration // from the first request to the last answer that had records
 }
 
 // MBps is payload, in 1e6 bytes a second.
@@ -79,6 +79,7 @@ func (d *Drain) Run(ctx context.Context) (*Drained, error) {
 		failures []error
 	)
 	begin := time.Now()
+	last := begin
 	for _, t := range d.Targets {
 		for n := range min(d.Connections, len(t.Partitions)) {
 			f := &fetcher{topic: t.Topic}
@@ -90,6 +91,9 @@ func (d *Drain) Run(ctx context.Context) (*Drained, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				total.add(&f.got)
+				if f.last.After(last) {
+					last = f.last
+				}
 				if err != nil {
 					failures = append(failures, err)
 					cancel()
@@ -98,7 +102,7 @@ func (d *Drain) Run(ctx context.Context) (*Drained, error) {
 		}
 	}
 	wait.Wait()
-	total.Elapsed = time.Since(begin)
+	total.Elapsed = last.Sub(begin)
 	return &total, errors.Join(failures...)
 }
 
@@ -111,6 +115,7 @@ type fetcher struct {
 	left       int // bytes of the answer not read yet
 	err        error
 	got        Drained
+	last       time.Time // when records came last
 }
 
 func (d *Drain) drain(ctx context.Context, address string, f *fetcher) error {
@@ -134,8 +139,12 @@ func (d *Drain) drain(ctx context.Context, address string, f *fetcher) error {
 		if _, err := conn.Write(frame); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
+		before := f.got.Records
 		if err := f.answer(turn, d.ValueBytes); err != nil {
 			return fmt.Errorf("answer to fetch %d: %w", turn, err)
+		}
+		if f.got.Records > before {
+			f.last = time.Now()
 		}
 		f.got.Requests++
 	}
