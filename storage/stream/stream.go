@@ -106,7 +106,8 @@ type Stream struct {
 	bytes   int64 // queued and in flight
 	stopped error // set once: no more writes
 
-	tail tail // committer only
+	tail  tail // committer only
+	pulse pulse
 
 	commits, written, writtenBytes, cached atomic.Int64
 
@@ -117,6 +118,7 @@ type Stream struct {
 func New(cfg Config, log wal.Log, logs *Logs) *Stream {
 	cfg.setDefaults()
 	s := &Stream{cfg: cfg, log: log, logs: logs, wake: make(chan struct{}, 1), tail: tail{budget: cfg.TailBytesMax}}
+	s.pulse.start()
 	s.settled.Store(Mark{File: logs.Number(log, firstSeq)}.pack())
 	return s
 }
@@ -250,7 +252,7 @@ func (s *Stream) commit(ctx context.Context, g *group) error {
 	if len(g.writes) == 0 {
 		return nil
 	}
-	if err := s.log.Append(ctx, g.entries); err != nil {
+	if err := s.append(ctx, g); err != nil {
 		failAll(g.writes, err)
 		if errors.Is(err, wal.ErrFull) {
 			return nil
@@ -274,6 +276,35 @@ func (s *Stream) commit(ctx context.Context, g *group) error {
 	s.writtenBytes.Add(g.bytes)
 	s.cached.Store(s.tail.held)
 	return nil
+}
+
+// append writes the group. On a full disk it fails the data and writes what is left, which takes nearly no room: a log start, for one, is what
+// makes room again.
+func (s *Stream) append(ctx context.Context, g *group) error {
+	s.pulse.begin()
+	defer s.pulse.end()
+	err := s.log.Append(ctx, g.entries)
+	if !errors.Is(err, wal.ErrFull) {
+		return err
+	}
+	kept := 0
+	for i, w := range g.writes {
+		if len(g.entries[i].Payload) > 0 {
+			w.Failed(err)
+			continue
+		}
+		g.writes[kept], g.entries[kept] = w, g.entries[i]
+		kept++
+	}
+	all := kept == len(g.writes)
+	clear(g.writes[kept:])
+	clear(g.entries[kept:])
+	g.writes, g.entries = g.writes[:kept], g.entries[:kept]
+	if all || kept == 0 {
+		return err
+	}
+	g.bytes = 0
+	return s.log.Append(ctx, g.entries)
 }
 
 // dropCancelled fails the cancelled writes of the group and closes the gaps.

@@ -264,6 +264,16 @@ func hasPayload(es []Entry) bool {
 	return false
 }
 
+// hasPayload tells entries that fill the disk from those that may help to empty it, as a log start does.
+func hasPayload(es []Entry) bool {
+	for i := range es {
+		if len(es[i].Payload) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // checkSpace keeps the reserve, which what shares the file system needs to go on: the metadata, sealing, the next start.
 func (l *File) checkSpace() error {
 	if l.cfg.ReserveBytes == 0 || l.unchecked > 0 {
