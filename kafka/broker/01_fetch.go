@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/partition"
 	"weir/kafka/wire"
 	"weir/storage/buffer"
 )
@@ -35,7 +36,8 @@ type fetchOp struct {
 	session *session     // in use by this request, nil if it is not incremental
 	parts   []*fetchPart // without a session: all that it asks for
 	look    look
-	sent    []buffer.Range // of the answer, what lies in files
+	resp    *wire.FetchResponse // nil until it is sent
+	few     [1]found            // where look begins to collect
 }
 
 // ready is false: a fetch that could be answered at once is as soon as its turn comes.
@@ -43,8 +45,13 @@ func (op *fetchOp) ready() bool { return false }
 
 func (op *fetchOp) done() { op.look.release() }
 
-// files implements inFiles.
-func (op *fetchOp) files() []buffer.Range { return op.sent }
+// appendFiles implements inFiles.
+func (op *fetchOp) appendFiles(to []buffer.Range) []buffer.Range {
+	if op.resp == nil {
+		return to
+	}
+	return op.resp.AppendFiles(to)
+}
 
 func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, error) {
 	if op.req.ReplicaID >= 0 || op.req.ReplicaState.ID >= 0 {
@@ -60,10 +67,9 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 	if err := op.collect(ctx); err != nil {
 		return nil, err
 	}
-	resp := op.respond()
-	resp.ThrottleMillis = throttleMillis(op.b.throttleFetch(op.r, op.look.bytes))
-	op.sent = resp.Files()
-	return resp.AppendFrame(bufs, op.r.CorrelationID), nil
+	op.resp = op.respond()
+	op.resp.ThrottleMillis = throttleMillis(op.b.throttleFetch(op.r, op.look.bytes))
+	return op.resp.AppendFrame(bufs, op.r.CorrelationID), nil
 }
 
 // resolve finds out which partitions the request is about.
@@ -90,11 +96,11 @@ func (op *fetchOp) resolve() *kerr.Error {
 
 // collect looks for records until there are enough or the time is over.
 func (op *fetchOp) collect(ctx context.Context) error {
-	op.look.op = op
+	op.look.op, op.look.found = op, op.few[:0]
 	if enough, err := op.lookOnce(ctx); enough || err != nil {
 		return err
 	}
-	left := time.Until(op.began.Add(time.Duration(op.req.MaxWaitMillis) * time.Millisecond))
+	left := op.patience()
 	if left <= 0 || op.look.hopeless() {
 		return nil
 	}
@@ -130,13 +136,36 @@ func (op *fetchOp) collect(ctx context.Context) error {
 	}
 }
 
+// Idle consumers are many, and what each poll costs is mostly the system's waking up. So those that wait long are answered together, up to waitRounding
+// later than they asked for.
+const (
+	waitRounding = 10 * time.Millisecond
+	waitLong     = 200 * time.Millisecond
+)
+
+// patience is for how long the fetch may still wait.
+func (op *fetchOp) patience() time.Duration {
+	wait := time.Duration(op.req.MaxWaitMillis) * time.Millisecond
+	end := op.began.Add(wait)
+	if wait >= waitLong {
+		end = end.Add((waitRounding - time.Duration(end.UnixNano())%waitRounding) % waitRounding)
+	}
+	return time.Until(end)
+}
+
 // wait registers for what the last look found nothing in. leave ends that.
 func (op *fetchOp) wait() (wake <-chan struct{}, leave func()) {
 	if x := op.session; x != nil {
 		op.b.metrics.fetchWaiting.Inc()
 		return x.wake, op.b.metrics.fetchWaiting.Dec
 	}
-	w := op.b.purgatory.wait(op.look.watch)
+	watch := make([]watching, 0, len(op.look.found))
+	for i := range op.look.found {
+		if f := &op.look.found[i]; f.led != nil {
+			watch = append(watch, watching{partition.Key{Topic: f.topic.ID, Index: f.part.index}, f.led})
+		}
+	}
+	w := op.b.purgatory.wait(watch)
 	return w.wake, func() { op.b.purgatory.leave(w) }
 }
 

@@ -47,6 +47,7 @@ type conn struct {
 	bytes *semaphore.Weighted // of requests in flight
 	queue chan pending        // in order of requests; never full, because slots are fewer
 	out   net.Buffers         // of the write loop: scratch
+	part  net.Buffers         // of the write loop: scratch
 	files []buffer.Range      // of the write loop: scratch
 	raw   syscall.RawConn     // of the write loop: nil if nothing can be sent from files
 	skips int                 // of the write loop: how often fetches went without what lies on the disk, since they did not

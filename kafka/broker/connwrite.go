@@ -20,8 +20,8 @@ const outKept = 64
 
 // inFiles is a reply whose answer lies in files in part.
 type inFiles interface {
-	// files returns the ranges that belong where frame left nil among the buffers, in order. They can be read until done.
-	files() []buffer.Range
+	// appendFiles appends the ranges that belong where frame left nil among the buffers, in order. They can be read until done.
+	appendFiles(to []buffer.Range) []buffer.Range
 }
 
 // writeLoop writes replies in the order of their requests until the queue is closed and empty. After a failure it only releases them.
@@ -65,9 +65,10 @@ func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more boo
 			size += len(b)
 		}
 		if r, ok := p.reply.(inFiles); ok {
-			for _, f := range r.files() {
-				size += int(f.Len)
-				files = append(files, f)
+			known := len(files)
+			files = r.appendFiles(files)
+			for i := range files[known:] {
+				size += int(files[known+i].Len)
 			}
 		}
 		if taken == len(batch) || size >= gatherMax {
@@ -150,13 +151,14 @@ func (c *conn) send(out *net.Buffers, files *[]buffer.Range) (sent int64, err er
 			n++
 		}
 		if n > 0 {
-			memory := (*out)[:n]
-			k, err := memory.WriteTo(c.nc) // consumes what was written, and forgets it
+			c.part = (*out)[:n]
+			k, err := c.part.WriteTo(c.nc) // consumes what was written, and forgets it
 			sent += k
-			*out = (*out)[n-len(memory):]
 			if err != nil {
+				*out = (*out)[n-len(c.part):]
 				return sent, err
 			}
+			*out = (*out)[n:]
 			continue
 		}
 		f := &(*files)[0]

@@ -17,21 +17,20 @@ type look struct {
 	op  *fetchOp
 	img *image.Image
 
-	found  []found    // what the response will hold
-	cold   []int      // of found, those that are to be read from the disk
-	watch  []watching // without a session: partitions that could get records
-	errors int        // partitions that got an error
-	bytes  int64      // of records
-	memory int64      // of them, those that are not sent from files
-	failed bool       // a partition that exists could not be read: the client must hear of it now
-	budget int64      // taken from the fetch budget
-	room   int64      // bytes that may still be read; negative: none were taken from the budget yet
+	found  []found // what the response will hold
+	cold   int     // of found, those that are to be read from the disk
+	errors int     // partitions that got an error
+	bytes  int64   // of records
+	memory int64   // of them, those that are not sent from files
+	failed bool    // a partition that exists could not be read: the client must hear of it now
+	budget int64   // taken from the fetch budget
+	room   int64   // bytes that may still be read; negative: none were taken from the budget yet
 }
 
 // found is what a look says about one partition.
 type found struct {
 	part    *fetchPart
-	led     led
+	led     led // nil if it cannot be read
 	topic   *image.Topic
 	code    int16
 	settled bool // there is nothing more to find until the partition says so
@@ -60,7 +59,7 @@ func (l *look) release() {
 		l.op.b.fetchBudget.give(l.budget)
 	}
 	clear(l.found)
-	*l = look{op: l.op, found: l.found[:0], cold: l.cold[:0], watch: l.watch[:0], room: -1}
+	*l = look{op: l.op, found: l.found[:0], room: -1}
 }
 
 // hopeless reports whether nothing that was looked at can get records.
@@ -68,7 +67,7 @@ func (l *look) hopeless() bool {
 	if x := l.op.session; x != nil {
 		return l.errors == len(x.parts)
 	}
-	return len(l.watch) == 0
+	return l.errors == len(l.op.parts)
 }
 
 func (l *look) run(ctx context.Context, parts []*fetchPart) error {
@@ -77,23 +76,24 @@ func (l *look) run(ctx context.Context, parts []*fetchPart) error {
 		if l.op.session != nil && l.bytes > 0 && l.room == 0 {
 			break // those behind keep their place, which is in front the next time
 		}
-		f := found{part: p, offsets: partition.Offsets{LogStart: -1, HighWatermark: -1, LastStable: -1}}
-		if err := l.partition(ctx, &f); err != nil {
+		l.found = append(l.found, found{part: p, offsets: partition.Offsets{LogStart: -1, HighWatermark: -1, LastStable: -1}})
+		f := &l.found[len(l.found)-1]
+		if err := l.partition(ctx, f); err != nil {
 			return err
 		}
 		switch {
 		case f.records.Deferred:
-			l.cold = append(l.cold, len(l.found))
+			l.cold++
 		case l.op.session != nil && !f.news():
 			if f.settled {
 				l.op.session.settle(p)
 			}
-			continue
+			*f = found{}
+			l.found = l.found[:len(l.found)-1]
 		}
-		l.found = append(l.found, f)
 	}
 	l.giveBack()
-	if len(l.cold) == 0 {
+	if l.cold == 0 {
 		return nil
 	}
 	err := l.bulk(ctx)
@@ -153,9 +153,6 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		}
 		l.read(ctx, f, partition.ReadRequest{TailOnly: true})
 	}
-	if l.op.session == nil && f.code == 0 {
-		l.watch = append(l.watch, watching{key, f.led})
-	}
 	return nil
 }
 
@@ -179,6 +176,7 @@ func (l *look) read(ctx context.Context, f *found, r partition.ReadRequest) {
 func (l *look) refuse(f *found, err error) {
 	l.failed = true
 	l.errors++
+	f.led = nil
 	f.code = l.op.b.code(l.op.r, err, "topic", f.topic.Name, "partition", f.part.index, "offset", f.part.offset)
 	if errors.Is(err, kerr.NotLeaderForPartition) || errors.Is(err, kerr.FencedLeaderEpoch) {
 		f.hint = hint(f.topic, f.part.index)
@@ -218,11 +216,13 @@ func (l *look) bulk(ctx context.Context) error {
 		}
 	}
 	defer b.bulk.Release(1)
-	for _, i := range l.cold {
+	for i := range l.found {
 		if l.bytes > 0 && l.room == 0 {
 			break
 		}
-		l.read(ctx, &l.found[i], partition.ReadRequest{})
+		if f := &l.found[i]; f.records.Deferred {
+			l.read(ctx, f, partition.ReadRequest{})
+		}
 	}
 	return nil
 }

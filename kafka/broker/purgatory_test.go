@@ -32,6 +32,9 @@ type fakeLed struct {
 	watchers map[int]func()
 	next     int
 	reads    int
+	looks    int // at the offsets
+
+	cold chan struct{} // what is not in memory takes a receive from it; nil: everything is
 
 	beforeWatch func() // called once, when the first watcher is about to be registered
 }
@@ -45,11 +48,19 @@ func (f *fakeLed) LeaderEpoch() metadata.LeaderEpoch {
 func (f *fakeLed) Offsets() partition.Offsets {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.looks++
 	return partition.Offsets{HighWatermark: f.end, LastStable: f.end}
 }
 
 func (f *fakeLed) Read(_ context.Context, r partition.ReadRequest) (partition.Records, error) {
 	out := partition.Records{Offsets: f.Offsets()}
+	if f.cold != nil {
+		if r.TailOnly {
+			out.Deferred = true
+			return out, nil
+		}
+		<-f.cold
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
@@ -171,9 +182,14 @@ type outcome struct {
 
 // fetch begins a fetch; its outcome comes on the channel.
 func (r *waitRig) fetch(ctx context.Context, req *kmsg.FetchRequest) <-chan outcome {
+	return r.fetchOn(ctx, &conn{b: r.b, lost: r.conn.lost}, req)
+}
+
+// fetchOn is fetch on a connection, which has one fetch at a time.
+func (r *waitRig) fetchOn(ctx context.Context, c *conn, req *kmsg.FetchRequest) <-chan outcome {
 	out := make(chan outcome, 1)
 	began := time.Now()
-	rep := r.b.fetch(ctx, &Request{Body: req, Listener: "CLIENT", conn: &conn{b: r.b, lost: r.conn.lost}})
+	rep := r.b.fetch(ctx, &Request{Body: req, Listener: "CLIENT", conn: c})
 	go func() {
 		bufs, err := rep.frame(ctx, nil)
 		var frame []byte

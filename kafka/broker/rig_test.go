@@ -20,7 +20,10 @@ import (
 	"weir/kafka/partition"
 	"weir/kafka/topic"
 	"weir/metadata"
+	"weir/storage/blob"
 	"weir/storage/buffer"
+	"weir/storage/cache"
+	"weir/storage/disk"
 	"weir/storage/stream"
 	"weir/storage/wal"
 )
@@ -111,6 +114,8 @@ type rigBroker struct {
 	admin   *topic.Admin
 	stream  *stream.Stream
 	leaders *partition.Leaders
+
+	containers *blob.FS
 }
 
 type rigConfig struct {
@@ -119,6 +124,7 @@ type rigConfig struct {
 	properties map[string]string
 	pool       *buffer.Pool
 	quiet      bool // no log
+	tailBytes  int64
 }
 
 func newRig(t testing.TB, cfg rigConfig) *rig {
@@ -166,8 +172,11 @@ func (r *rig) start(id metadata.BrokerID, cfg rigConfig) *rigBroker {
 		pool = buffer.NewPool(1 << 20)
 	}
 	logs := stream.NewLogs()
-	b.stream = stream.New(stream.Config{}, b.log, logs)
-	b.leaders = partition.NewLeaders(partition.Config{Stream: b.stream, Logs: logs, Pool: pool})
+	b.stream = stream.New(stream.Config{TailBytesMax: cfg.tailBytes}, b.log, logs)
+	b.containers = blob.NewFS(disk.OS(r.t.TempDir()), "blob")
+	containers := cache.New(cache.Config{Store: b.containers, Pool: pool, Log: log})
+	r.t.Cleanup(containers.Close)
+	b.leaders = partition.NewLeaders(partition.Config{Stream: b.stream, Logs: logs, Pool: pool, Containers: containers})
 	b.admin = topic.New(topic.Config{Cluster: testCluster, Broker: id, Properties: cfg.properties}, topic.Deps{Store: r.store, Image: b.live, Log: log})
 	b.Broker, err = New(Config{
 		Cluster: testCluster, ClusterID: "test-cluster-id-000000", Broker: id, Properties: cfg.properties, Limits: cfg.limits,

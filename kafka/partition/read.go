@@ -71,43 +71,46 @@ const (
 // partition was closed, the reason given then; and kerr.KafkaStorageError if the data cannot be read back.
 // A read at the high watermark, or for a committed read at the last stable offset, returns no segments and no error.
 func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
+	rd := reading{p: p, r: r, next: r.Offset}
 	p.mu.Lock()
-	out := Records{Offsets: p.offsetsLocked()}
+	rd.out.Offsets = p.offsetsLocked()
 	if err := p.checkReadLocked(&r); err != nil {
 		p.mu.Unlock()
-		return out, err
+		return rd.out, err
 	}
-	rd := reading{p: p, r: &r, out: &out, next: r.Offset, limit: out.Offsets.HighWatermark}
+	rd.limit = rd.out.Offsets.HighWatermark
 	if r.Committed {
-		rd.limit = out.Offsets.LastStable
+		rd.limit = rd.out.Offsets.LastStable
 	}
-	switch {
-	case r.Offset >= rd.limit:
-		p.mu.Unlock()
-		return out, nil
-	case rd.tailLocked():
+	if r.Offset >= rd.limit || rd.tailLocked() {
 		rd.abortedLocked()
 		p.mu.Unlock()
-		return out, nil
+		return rd.out, nil
 	}
 	p.mu.Unlock()
 	if r.TailOnly {
-		out.Deferred = true
-		return out, nil
+		rd.out.Deferred = true
+		return rd.out, nil
 	}
+	return rd.deep(ctx)
+}
+
+// deep is the part of a Read that is not about the tail cache only. It works on a copy: what goes that deep lies on the heap.
+func (rd reading) deep(ctx context.Context) (Records, error) {
+	p, out := rd.p, &rd.out
 	if err := rd.below(ctx); err != nil {
 		if out.Bytes == 0 {
 			out.Release()
-			return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w", p.key, r.Offset, err)
+			return Records{Offsets: out.Offsets}, fmt.Errorf("partition %v: read at %d: %w", p.key, rd.r.Offset, err)
 		}
 		// What lies in front is good. The next read begins where this one failed, and has to say so.
 	}
-	if r.Committed {
+	if rd.r.Committed {
 		p.mu.Lock()
 		rd.abortedLocked()
 		p.mu.Unlock()
 	}
-	return out, nil
+	return *out, nil
 }
 
 func (p *Partition) checkReadLocked(r *ReadRequest) error {
@@ -128,8 +131,8 @@ func (p *Partition) checkReadLocked(r *ReadRequest) error {
 // reading is one Read under way. It walks up the log: pieces, extents of the journal, tail cache.
 type reading struct {
 	p     *Partition
-	r     *ReadRequest
-	out   *Records
+	r     ReadRequest
+	out   Records
 	next  int64 // where to go on
 	limit int64 // batches from here on are not for this read
 }
@@ -195,7 +198,7 @@ func (rd *reading) tailLocked() bool {
 	if !ok {
 		return false
 	}
-	out := rd.out
+	out := &rd.out
 	if out.Segments == nil {
 		n := min(len(es), 16) // most reads are of little
 		out.Segments, out.held = make([][]byte, 0, n), make([]releaser, 0, n)

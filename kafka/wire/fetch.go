@@ -62,9 +62,8 @@ func (r *FetchResponse) headSize() int {
 	return n
 }
 
-// Files returns the ranges for which AppendFrame leaves a nil among the buffers, in order.
-func (r *FetchResponse) Files() []buffer.Range {
-	var files []buffer.Range
+// AppendFiles appends the ranges for which AppendFrame leaves a nil among the buffers, in order.
+func (r *FetchResponse) AppendFiles(files []buffer.Range) []buffer.Range {
 	for i := range r.Topics {
 		for j := range r.Topics[i].Partitions {
 			files = append(files, r.Topics[i].Partitions[j].Files...)
@@ -74,7 +73,7 @@ func (r *FetchResponse) Files() []buffer.Range {
 }
 
 // AppendFrame appends the whole frame to bufs, as buffers to write in order: pieces of one allocation, and between them the segments
-// themselves. A nil among them stands for the next of Files.
+// themselves. A nil among them stands for the next of AppendFiles.
 func (r *FetchResponse) AppendFrame(bufs net.Buffers, correlationID int32) net.Buffers {
 	e := fetchEncoder{encoder: encoder{v: r.Version, flexible: r.Version >= 12, dst: make([]byte, 0, r.headSize())}}
 	e.dst = appendHeader(e.dst, 1, correlationID, e.flexible)

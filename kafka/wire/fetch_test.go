@@ -3,11 +3,15 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/storage/buffer"
 )
 
 // The hand-written encoding must be byte for byte what kmsg makes of the same content, at every version.
@@ -16,8 +20,7 @@ func TestFetchFrameMatchesKmsg(t *testing.T) {
 		t.Run(fmt.Sprintf("v%d", v), func(t *testing.T) {
 			for seed := range uint64(200) {
 				ours, theirs := randomFetch(rand.New(rand.NewPCG(seed, uint64(v))), v)
-				bufs := ours.AppendFrame(nil, 99)
-				got := bytes.Join(bufs, nil)
+				got := flat(t, ours.AppendFrame(nil, 99), ours.AppendFiles(nil))
 				want := AppendResponse(nil, 99, theirs)
 				if !bytes.Equal(got, want) {
 					t.Fatalf("seed %d\n got %x\nwant %x", seed, got, want)
@@ -26,6 +29,30 @@ func TestFetchFrameMatchesKmsg(t *testing.T) {
 		})
 	}
 }
+
+// flat puts what lies in files where the buffers have nil.
+func flat(t *testing.T, bufs [][]byte, files []buffer.Range) (out []byte) {
+	t.Helper()
+	for _, b := range bufs {
+		if b == nil {
+			b = make([]byte, files[0].Len)
+			if _, err := files[0].File.ReadAt(b, files[0].Off); err != nil {
+				t.Fatal(err)
+			}
+			files = files[1:]
+		}
+		out = append(out, b...)
+	}
+	if len(files) > 0 {
+		t.Errorf("%d files have no place", len(files))
+	}
+	return out
+}
+
+// memFile is a file in memory.
+type memFile struct{ *bytes.Reader }
+
+func (memFile) SendTo(syscall.RawConn, int64, int64) (int64, error) { return 0, errors.ErrUnsupported }
 
 func randomFetch(r *rand.Rand, v int16) (*FetchResponse, *kmsg.FetchResponse) {
 	ours := &FetchResponse{Version: v}
@@ -81,8 +108,13 @@ func randomPartition(r *rand.Rand, p int32, v int16) (FetchPartition, kmsg.Fetch
 	for range r.IntN(4) {
 		seg := make([]byte, 1+r.IntN(300))
 		seg[0] = byte(r.IntN(256))
-		op.Segments = append(op.Segments, seg)
 		tp.RecordBatches = append(tp.RecordBatches, seg...)
+		if r.IntN(3) == 0 {
+			op.Segments = append(op.Segments, nil)
+			op.Files = append(op.Files, buffer.Range{File: memFile{bytes.NewReader(append([]byte("in front"), seg...))}, Off: 8, Len: int64(len(seg))})
+			continue
+		}
+		op.Segments = append(op.Segments, seg)
 	}
 	if r.IntN(3) == 0 && v >= 12 {
 		op.LeaderID, op.LeaderEpoch = 2, 7
