@@ -61,7 +61,7 @@ func (o *Owner) checkFiles(k *keys, c *stream.Checkpoint) error {
 	for _, f := range c.Files {
 		if h := have[f.Stream]; f.Seq < h[0] || f.Seq > h[1] {
 			return fmt.Errorf("checkpoint %d of stream %s needs file %d of stream %s, which is gone; %s: %w",
-				c.Number, c.Stream, f.Seq, f.Stream, o.concerned(k, c, metadata.StreamID(f.Stream)), wal.ErrCorrupt)
+				c.Number, c.Stream, f.Seq, f.Stream, o.concerned(k, c, func(g stream.JournalFile) bool { return f == g }, false), wal.ErrCorrupt)
 		}
 	}
 	return nil
@@ -70,15 +70,15 @@ func (o *Owner) checkFiles(k *keys, c *stream.Checkpoint) error {
 // concernedMax is how many partitions a message names.
 const concernedMax = 10
 
-// concerned names the partitions that may have lost records with a stream: those that the checkpoint knows to have had entries or data in it.
-func (o *Owner) concerned(k *keys, c *stream.Checkpoint, id metadata.StreamID) string {
+// concerned names the partitions that have data in journal files that are lost, or, if the end of a stream is lost, entries.
+func (o *Owner) concerned(k *keys, c *stream.Checkpoint, lost func(stream.JournalFile) bool, end bool) string {
 	in := make(map[uint32]bool, len(c.Files))
 	for _, f := range c.Files {
-		in[f.Number] = f.Stream == string(id)
+		in[f.Number] = lost(f)
 	}
 	var names []string
 	for p, s := range c.Partitions {
-		if in[s.Applied.File] || slices.ContainsFunc(s.Extents.Files(), func(n uint32) bool { return in[n] }) {
+		if end && in[s.Applied.File] || slices.ContainsFunc(s.Extents.Files(), func(n uint32) bool { return in[n] }) {
 			name := fmt.Sprintf("%x", p.Topic)
 			if t, ok := k.topics[p.Topic]; ok {
 				name = t.Name

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,44 @@ type world struct {
 	t     testing.TB
 	store *metadata.Mem
 	fs    disk.FS
+	log   notes
+}
+
+// notes keeps what was logged since it was asked last.
+type notes struct {
+	mu   sync.Mutex
+	said []note
+}
+
+type note struct {
+	message string
+	entries int64
+}
+
+func (n *notes) Enabled(context.Context, slog.Level) bool { return true }
+func (n *notes) WithAttrs([]slog.Attr) slog.Handler       { return n }
+func (n *notes) WithGroup(string) slog.Handler            { return n }
+
+func (n *notes) Handle(_ context.Context, r slog.Record) error {
+	one := note{message: r.Message}
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "entries" {
+			one.entries = a.Value.Int64()
+		}
+		return true
+	})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = append(n.said, one)
+	return nil
+}
+
+func (n *notes) take() []note {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	said := n.said
+	n.said = nil
+	return said
 }
 
 func newWorld(t testing.TB) *world {
@@ -58,7 +97,7 @@ func (w *world) start(cfg Config) (*process, error) {
 	p := &process{w: w, image: img, cancel: cancel, ended: make(chan error, 1), image2: make(chan error, 1)}
 	go func() { p.image2 <- img.Run(ctx) }()
 	o, err := Acquire(ctx, cfg, Deps{
-		Log: slog.New(slog.DiscardHandler), Store: w.store, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
+		Log: slog.New(&w.log), Store: w.store, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
 	})
 	if err != nil {
 		cancel()

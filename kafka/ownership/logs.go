@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -142,8 +143,9 @@ func (o *Owner) openOlder(ctx context.Context, k *keys, c *stream.Checkpoint) er
 			}
 			if s.log, err = wal.Recover(ctx, o.disk, dir, cfg); err != nil {
 				err = fmt.Errorf("recover stream %s: %w", s.record.ID, err)
-				if c.Number > 0 && errors.Is(err, wal.ErrCorrupt) {
-					err = fmt.Errorf("%w; %s", err, o.concerned(k, c, s.record.ID))
+				if c.Number > 0 && (errors.Is(err, wal.ErrCorrupt) || errors.Is(err, fs.ErrNotExist)) {
+					in := func(f stream.JournalFile) bool { return f.Stream == string(s.record.ID) }
+					err = fmt.Errorf("%w; %s", err, o.concerned(k, c, in, true))
 				}
 			}
 			return err
