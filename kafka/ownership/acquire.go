@@ -36,6 +36,8 @@ type Config struct {
 	Stream     stream.Config
 	WAL        wal.Config // of the log's files; Stream, Pool and Log are set here
 	Tier       tier.Config
+	// IndexBytesMax is the memory of containers' indexes; 64 MiB.
+	IndexBytesMax int64
 }
 
 // Deps are the parts to work with; all are required but Now.
@@ -141,7 +143,7 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 	o.logs.Name(o.own, string(o.streamID()))
 	o.stream = stream.New(cfg.Stream, o.own, o.logs)
 	o.checkpoints = stream.NewCheckpoints(o.blobs, string(o.streamID()), o.logs, recovered)
-	o.containers = cache.New(cache.Config{Store: o.blobs, Pool: deps.Pool, Log: o.log, Own: uint64(o.incarnation)})
+	o.containers = cache.New(cache.Config{Store: o.blobs, Pool: deps.Pool, Log: o.log, Own: uint64(o.incarnation), IndexBytesMax: cfg.IndexBytesMax})
 	o.leaders = partition.NewLeaders(partition.Config{
 		Stream: o.stream, Logs: o.logs, Pool: deps.Pool, Containers: o.containers, Now: deps.Now,
 	})

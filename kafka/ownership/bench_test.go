@@ -2,12 +2,16 @@ package ownership_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"weir/kafka/image"
 	"weir/kafka/ownership"
@@ -17,17 +21,23 @@ import (
 	"weir/storage/batch"
 	"weir/storage/buffer"
 	"weir/storage/disk"
+	"weir/storage/tier"
 )
 
 // start is a broker on real parts.
 func start(b *testing.B, store metadata.Store, fs disk.FS, id metadata.BrokerID) (o *ownership.Owner, stop func()) {
+	b.Helper()
+	return startWith(b, store, fs, id, tier.Config{})
+}
+
+func startWith(b *testing.B, store metadata.Store, fs disk.FS, id metadata.BrokerID, tiers tier.Config) (o *ownership.Owner, stop func()) {
 	b.Helper()
 	img := image.New(store, "bench")
 	ctx, cancel := context.WithCancel(context.Background())
 	images, runs := make(chan error, 1), make(chan error, 1)
 	go func() { images <- img.Run(ctx) }()
 	log := slog.New(slog.DiscardHandler)
-	o, err := ownership.Acquire(ctx, ownership.Config{Cluster: "bench", Broker: id}, ownership.Deps{
+	o, err := ownership.Acquire(ctx, ownership.Config{Cluster: "bench", Broker: id, Tier: tiers}, ownership.Deps{
 		Log: log, Store: store, Image: img, Disk: fs, Pool: buffer.NewPool(16 << 20),
 	})
 	if err != nil {
@@ -187,4 +197,104 @@ func BenchmarkRestart5000Partitions(b *testing.B) {
 		stop()
 		b.StartTimer()
 	}
+}
+
+// BenchmarkRestartWithCheckpoint is a restart after a kill, with 10,000 partitions that hold 2 GiB in the journal, 200 MiB of it behind the newest
+// checkpoint. The metadata are in memory.
+func BenchmarkRestartWithCheckpoint(b *testing.B) {
+	const topics, perTopic, before, behind = 40, 250, 30_000, 3_200
+	store := metadata.NewMem()
+	defer store.Close()
+	var keys []partition.Key
+	for i := range topics {
+		topic := metadata.Topic{Name: fmt.Sprintf("t%d", i), ID: metadata.NewTopicID(), Partitions: perTopic}
+		a := metadata.Assignment{Partitions: make([]metadata.PartitionAssignment, perTopic)}
+		for j := range a.Partitions {
+			a.Partitions[j] = metadata.PartitionAssignment{Leader: 1, Replicas: []metadata.BrokerID{1}}
+			keys = append(keys, partition.Key{Topic: topic.ID, Index: int32(j)})
+		}
+		_, err := store.Commit(b.Context(), metadata.Txn{Then: []metadata.Op{
+			metadata.Put(metadata.TopicKey("bench", topic.Name), metadata.Encode(topic)),
+			metadata.Put(metadata.AssignmentKey("bench", topic.ID, 0), metadata.Encode(a)),
+		}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	fs := disk.OS(b.TempDir())
+	life := func(appends int) (o *ownership.Owner, kill func()) {
+		o, stop := startWith(b, store, fs, 1, tier.Config{CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, Tick: time.Hour})
+		done := make(chan error, 64)
+		flying := 0
+		settle := func() {
+			if err := <-done; err != nil {
+				b.Fatal(err)
+			}
+			flying--
+		}
+		for i := range appends {
+			p, err := o.Leaders().Get(keys[i%len(keys)])
+			if err != nil {
+				b.Fatal(err)
+			}
+			src := batch.NewBuilder()
+			src.Add(1_700_000_000_000, nil, make([]byte, 64<<10))
+			for flying == cap(done) {
+				settle()
+			}
+			if err := p.Append(partition.Append{Batches: src.Batch()}, func(_ partition.Appended, err error) { done <- err }); err != nil {
+				b.Fatal(err)
+			}
+			flying++
+		}
+		for flying > 0 {
+			settle()
+		}
+		return o, func() {
+			store.SetFault(func(c metadata.Call) metadata.Fault {
+				if c.Method == "Commit" {
+					return metadata.Fault{Before: errors.New("killed")}
+				}
+				return metadata.Fault{}
+			})
+			stop()
+			store.SetFault(nil)
+		}
+	}
+	_, kill := life(before)
+	kill()
+	o, kill := life(0) // older data, in a stream of its own
+	if err := o.Tiers().Checkpoint(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	kill()
+	_, kill = life(behind)
+	kill()
+	var used time.Duration
+	for b.Loop() {
+		began := cpu()
+		o, stop := start(b, store, fs, 1)
+		if err := o.MarkReady(context.Background(), nil); err != nil {
+			b.Fatal(err)
+		}
+		used += cpu() - began
+		b.StopTimer()
+		store.SetFault(func(c metadata.Call) metadata.Fault {
+			if c.Method == "Commit" {
+				return metadata.Fault{Before: errors.New("killed")}
+			}
+			return metadata.Fault{}
+		})
+		stop()
+		store.SetFault(nil)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(used.Milliseconds())/float64(b.N), "cpu-ms/op")
+}
+
+// cpu is what the process used so far.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
