@@ -21,6 +21,7 @@ import (
 type Options struct {
 	NoDemo  bool   // --demo=false
 	Brokers int    // --brokers; 0 leaves the default
+	Storage string // --storage; "" leaves the default
 	Dir     string // where the data directory is made; "" is a temporary folder. Its path must be short.
 }
 
@@ -103,6 +104,9 @@ func (w *Weir) UpArgs() []string {
 	}
 	if w.options.Brokers != 0 {
 		args = append(args, "--brokers", strconv.Itoa(w.options.Brokers))
+	}
+	if w.options.Storage != "" {
+		args = append(args, "--storage", w.options.Storage)
 	}
 	return args
 }

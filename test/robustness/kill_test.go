@@ -32,9 +32,13 @@ func TestKafkaPassesTheSameCheck(t *testing.T) {
 	})
 }
 
+// restless makes brokers move data all the time, so that kills meet every step of it.
+const restless = "checkpoint-interval=300ms,flush-age=500ms,flush-idle-bytes=1,own-bytes=64KiB,tiny-bytes=16KiB,promote-age=2s,merge-count=2," +
+	"collect-interval=1s,delete-delay=1s,tick=50ms"
+
 // TestKilledBrokersLoseNothing kills one broker process after the other; its node starts it again.
 func TestKilledBrokersLoseNothing(t *testing.T) {
-	w := cluster.StartWeir(t, cluster.Options{})
+	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 	underLoad(t, w, kills(t, "WEIR_TEST_BROKER_KILLS", 200), func(int) {
 		pids := w.Brokers()
 		victim := pids[rand.IntN(len(pids))]
@@ -46,12 +50,13 @@ func TestKilledBrokersLoseNothing(t *testing.T) {
 			return nil
 		})
 	})
+	examine(t, w)
 }
 
 // TestKilledWeirUpLosesNothing kills `weir up` itself: alone in every even cycle, so that the next start finds the brokers at
 // work, and together with its brokers in every odd one.
 func TestKilledWeirUpLosesNothing(t *testing.T) {
-	w := cluster.StartWeir(t, cluster.Options{})
+	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 	underLoad(t, w, kills(t, "WEIR_TEST_UP_KILLS", 20), func(cycle int) {
 		brokers := w.Brokers()
 		w.KillAll()
@@ -63,6 +68,21 @@ func TestKilledWeirUpLosesNothing(t *testing.T) {
 		w.Start(t)
 		w.AwaitReady(t)
 	})
+	examine(t, w)
+}
+
+// examine stops all and has what is on the disk checked, byte by byte: kills leave nothing that is wrong.
+func examine(t *testing.T, w *cluster.Weir) {
+	t.Helper()
+	if t.Failed() {
+		return
+	}
+	w.Stop(t)
+	report := w.Command(t, "doctor") // fails the test if it finds anything
+	t.Logf("weir doctor:\n%s", report)
+	if strings.Count(report, ": healthy (") != w.Replicas() {
+		t.Error("not every broker was found healthy")
+	}
 }
 
 func kills(t *testing.T, name string, otherwise int) int {
