@@ -100,7 +100,7 @@ func (op *fetchOp) collect(ctx context.Context) error {
 	if enough, err := op.lookOnce(ctx); enough || err != nil {
 		return err
 	}
-	left := op.patience()
+	left := time.Until(op.began.Add(time.Duration(op.req.MaxWaitMillis) * time.Millisecond))
 	if left <= 0 || op.look.hopeless() {
 		return nil
 	}
@@ -134,23 +134,6 @@ func (op *fetchOp) collect(ctx context.Context) error {
 		}
 		return nil
 	}
-}
-
-// Idle consumers are many, and what each poll costs is mostly the system's waking up. So those that wait long are answered together, up to waitRounding
-// later than they asked for.
-const (
-	waitRounding = 10 * time.Millisecond
-	waitLong     = 200 * time.Millisecond
-)
-
-// patience is for how long the fetch may still wait.
-func (op *fetchOp) patience() time.Duration {
-	wait := time.Duration(op.req.MaxWaitMillis) * time.Millisecond
-	end := op.began.Add(wait)
-	if wait >= waitLong {
-		end = end.Add((waitRounding - time.Duration(end.UnixNano())%waitRounding) % waitRounding)
-	}
-	return time.Until(end)
 }
 
 // wait registers for what the last look found nothing in. leave ends that.

@@ -48,10 +48,7 @@ func (f *inflight) Committed(c *stream.Commit, e *wal.Entry) error {
 	p.settleLocked(f.seq)
 	if e.Type == wal.Data {
 		p.cacheLocked(c, f)
-		if len(p.watchers) > 0 && p.wakingIn != c.Number {
-			p.wakingIn = c.Number
-			c.Wake(p)
-		}
+		p.wakeLocked(c)
 	}
 	outcome := Appended{
 		BaseOffset: e.BaseOffset, LastOffset: e.BaseOffset + int64(e.LastDelta),

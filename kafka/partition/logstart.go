@@ -28,6 +28,7 @@ func (c *cut) Cancelled() bool  { return false }
 func (c *cut) Committed(commit *stream.Commit, e *wal.Entry) error {
 	c.p.mu.Lock()
 	err := c.p.state.Apply(e, commit.File(e.At.Seq))
+	c.p.wakeLocked(commit)
 	c.p.mu.Unlock()
 	if err != nil {
 		err = fmt.Errorf("partition %v: %w: %w", c.p.key, kerr.KafkaStorageError, err)

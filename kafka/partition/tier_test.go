@@ -47,3 +47,18 @@ func TestViewAndEditEndWithLeadership(t *testing.T) {
 		t.Errorf("edit after the end: %v", err)
 	}
 }
+
+// A fetch session that was told of a log start hears of the next one.
+func TestWatchersHearOfTheLogStart(t *testing.T) {
+	r, _ := start(t, stream.Config{}, &memLog{})
+	p := r.open(key(0), 0, nil)
+	r.mustAppend(p, records(5, 1, "v"))
+	moved := make(chan int64, 8)
+	defer p.OnAdvance(func() { moved <- p.Offsets().LogStart })()
+	if err := p.SetLogStart(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if at := <-moved; at != 3 {
+		t.Errorf("woken with the log start at %d", at)
+	}
+}
