@@ -21,10 +21,11 @@ type clock struct {
 	off     time.Duration
 }
 
-// newClock trusts the wall clock if it is not far ahead of known, the newest time that the data on disk show to have been; zero if nothing is known.
+// newClock trusts the wall clock if it is not far ahead of known, the newest time that the data on disk show to have been. Nothing is known if that is
+// zero or before 1970.
 func newClock(wall func() time.Time, known time.Time, jump, hold time.Duration, log *slog.Logger) *clock {
 	c := &clock{wall: wall, jump: jump, hold: hold, log: log, at: time.Now(), trusted: wall()}
-	if !known.IsZero() && c.trusted.Sub(known) > jump && jump >= 0 {
+	if known.Unix() > 0 && c.trusted.Sub(known) > jump && jump >= 0 {
 		c.trusted = known
 	}
 	return c

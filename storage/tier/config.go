@@ -42,6 +42,7 @@ type Config struct {
 	BusyBytes  int64         // written in a second at most while appends are in flight; 64 MiB
 	Tick       time.Duration // how often triggers are looked at; 500 ms
 	RetryAfter time.Duration // after a failure, doubling up to a minute; 1 s
+	StuckAfter time.Duration // until data of a partition that could not be moved are tried again; 10 min
 }
 
 func (c *Config) setDefaults() {
@@ -64,7 +65,7 @@ func (c *Config) setDefaults() {
 		{&c.CheckpointInterval, 30 * time.Second}, {&c.FlushAge, 10 * time.Minute}, {&c.FlushIdle, 5 * time.Second},
 		{&c.PromoteAge, time.Hour}, {&c.RetainInterval, 30 * time.Second}, {&c.ClockJump, time.Hour}, {&c.ClockHold, 6 * time.Hour},
 		{&c.CollectInterval, time.Minute}, {&c.DeleteDelay, time.Minute}, {&c.ScrubInterval, 7 * 24 * time.Hour},
-		{&c.Tick, 500 * time.Millisecond}, {&c.RetryAfter, time.Second},
+		{&c.Tick, 500 * time.Millisecond}, {&c.RetryAfter, time.Second}, {&c.StuckAfter, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

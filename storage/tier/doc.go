@@ -16,6 +16,5 @@
 //   - Pieces that were compacted and pieces that were not are never merged. FirstDirtyMs of a piece is when its oldest record was appended, rounded
 //     up: compaction may come later for it, never too early.
 //   - Retention goes by a clock that does not follow jumps of the wall clock, see clock.
-//   - Partition.View and Edit run under the partition's lock, Engine.mu may be taken inside of it by nothing: the order is Engine.mu never around a
-//     call of a Partition, nor the other way round.
+//   - Lock order: a partition's lock, then Engine.mu. Engine.mu is never held around a call of a Partition.
 package tier

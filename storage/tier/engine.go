@@ -189,15 +189,13 @@ func (e *PartitionError) Unwrap() error { return e.Err }
 func (e *Engine) stick(err *PartitionError) {
 	e.mu.Lock()
 	_, known := e.stuck[err.Partition]
-	e.stuck[err.Partition] = stuck{err, time.Now().Add(stuckRetry)}
+	e.stuck[err.Partition] = stuck{err, time.Now().Add(e.cfg.StuckAfter)}
 	e.mu.Unlock()
 	if !known {
 		e.count.failures.Add(1)
 		e.log.Error("data of a partition cannot be moved", "topic", fmt.Sprintf("%x", err.Partition.Topic), "partition", err.Partition.Index, "err", err.Err)
 	}
 }
-
-const stuckRetry = 10 * time.Minute
 
 // unstick notes that a partition's data were moved.
 func (e *Engine) unstick(p wal.Partition) {

@@ -296,6 +296,11 @@ func (e *Engine) fillFromJournal(ctx context.Context, s span, to uint32, w *segm
 		}
 	}
 	w.Note(0, 0, firstMs)
+	var aborted []segment.Aborted
+	s.p.View(func(state *stream.PartitionState) { aborted = state.AbortedIn(s.base, s.last+1) })
+	for _, a := range aborted {
+		w.Abort(a)
+	}
 	return nil
 }
 

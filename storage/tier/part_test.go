@@ -109,7 +109,8 @@ func (p *part) adopt() error {
 func (p *part) produce(producer, n, size int, ageMs int64) error {
 	b := batch.NewBuilder()
 	m, w := p.m, p.l.w
-	mb := modelBatch{producer: producer, ms: w.now.UnixMilli() - ageMs}
+	ms := w.now.UnixMilli() - ageMs
+	mb := modelBatch{producer: producer, ms: min(ms, w.now.UnixMilli())} // the future counts as the present
 	if producer >= 0 {
 		b.ProducerID, b.ProducerEpoch, b.BaseSequence = int64(producer), 0, m.seqs[producer]
 		m.seqs[producer] += int32(n)
@@ -118,7 +119,7 @@ func (p *part) produce(producer, n, size int, ageMs int64) error {
 	w.stats.Records += int64(n)
 	for i := range n {
 		value := fmt.Appendf(nil, "append %d record %d of life %d ", w.stats.Appends, i, w.lives)
-		b.Add(mb.ms, nil, append(value, bytes.Repeat([]byte{byte(w.stats.Appends)}, size)...))
+		b.Add(ms, nil, append(value, bytes.Repeat([]byte{byte(w.stats.Appends)}, size)...))
 	}
 	mb.bytes = b.Batch()
 	m.pending = append(m.pending, mb)

@@ -47,21 +47,24 @@ func (e *Engine) rewriteAll(ctx context.Context, plan func(*planner, []segment.P
 	sparse := e.sparse
 	e.mu.Unlock()
 	var tiny []rewrite // for bundles
+	here := map[wal.Partition]bool{}
 	for p := range e.deps.Partitions {
+		here[p.Name()] = true
 		if e.isStuck(p.Name()) {
 			continue
 		}
 		var pieces []segment.Piece
 		p.View(func(s *stream.PartitionState) { pieces = s.PiecesFrom(s.LogStart) })
-		if len(pieces) == 0 {
-			continue
-		}
 		pol := p.Policy()
 		pl := planner{
 			cfg: &e.cfg, policy: pol, limit: e.mergeLimit(pol), nowMs: now.UnixMilli(),
 			sparse: func(id segment.ID) bool { return sparse[id] },
 		}
-		for _, m := range plan(&pl, pieces) {
+		moves := plan(&pl, pieces)
+		if len(moves) == 0 {
+			e.unstick(p.Name()) // whatever it was
+		}
+		for _, m := range moves {
 			r := rewrite{p: p, name: p.Name(), run: m.run}
 			if m.kind == segment.Bundle && !e.wasStuck(r.name) {
 				tiny = append(tiny, r)
@@ -72,7 +75,19 @@ func (e *Engine) rewriteAll(ctx context.Context, plan func(*planner, []segment.P
 			}
 		}
 	}
+	e.forgetStuck(here)
 	return e.rewriteBundles(ctx, tiny)
+}
+
+// forgetStuck forgets the partitions that are not here any more.
+func (e *Engine) forgetStuck(here map[wal.Partition]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name := range e.stuck {
+		if !here[name] {
+			delete(e.stuck, name)
+		}
+	}
 }
 
 // mergeLimit is how large a piece may grow by being written again: retention drops whole pieces, so for a small log they are smaller.

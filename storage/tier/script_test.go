@@ -135,7 +135,7 @@ func (w *world) play(l *life, o op, v variant) *life {
 	}
 	err := l.do(o)
 	if !w.crashed.Load() {
-		if err != nil && !errors.Is(err, errPublish) {
+		if err != nil && !errors.Is(err, errPublish) && !errors.Is(err, errHiccup) {
 			w.t.Errorf("%v: %v", o.kind, err)
 		}
 		return l
@@ -195,6 +195,12 @@ var errPublish = errors.New("the metadata are away")
 // do does what the operation says.
 func (l *life) do(o op) error {
 	ctx, w := context.Background(), l.w
+	if turn := turnOf(o.kind); turn != "" {
+		l.active[turn] = true
+		defer delete(l.active, turn)
+	}
+	l.depth++
+	defer func() { l.depth-- }()
 	var p *part
 	if len(l.parts) > 0 {
 		p = l.parts[o.a%len(l.parts)]
@@ -242,7 +248,7 @@ func (l *life) do(o op) error {
 		return l.engine.Collect(ctx)
 	case opScrub:
 		found, err := l.engine.Scrub(ctx)
-		if err == nil && len(found) > 0 {
+		if err == nil && len(found) > 0 && !w.crashed.Load() && !w.interleave {
 			w.t.Errorf("scrub: %v", found)
 		}
 		return err
@@ -299,13 +305,15 @@ func (w *world) finish(l *life) {
 			t.Errorf("in the end: %s: %v", name, err)
 		}
 	}
-	w.publish = nil
+	w.publish, w.interleave = nil, false
 	must("checkpoint", l.engine.Checkpoint(ctx))
 	must("collect", l.engine.Collect(ctx))
 	must("checkpoint", l.engine.Checkpoint(ctx))
 	must("collect", l.engine.Collect(ctx))
 	l.checkStore()
 	must("flush", l.engine.Flush(ctx))
+	must("promote", l.engine.Promote(ctx))
+	must("merge", l.engine.Merge(ctx))
 	must("checkpoint", l.engine.Checkpoint(ctx))
 	for _, p := range l.parts {
 		l.read(p)

@@ -11,7 +11,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"weir/sim"
 	"weir/storage/batch"
 	"weir/storage/blob"
-	"weir/storage/disk"
 	"weir/storage/segment"
 	"weir/storage/stream"
 	"weir/storage/tier"
@@ -43,20 +41,12 @@ type world struct {
 	models  []*model       // of partitions that exist
 	names   int            // partitions made so far
 
-	crashed atomic.Bool // the planned fault came about
-	more    int         // faults to plan after it
-	trace   bool
-	plant   plant
-	publish func() (before, after error) // what goes wrong with publishing; nil: nothing
-	stats   worldStats
-}
-
-// plant is a bug that the tests must find.
-type plant struct {
-	trimEarly   bool // trim journal files when a checkpoint was taken, not published
-	sinkEarly   bool // refer to a container that is not durable
-	deleteEarly bool // delete containers at first sight
-	skipSyncDir bool
+	crashed    atomic.Bool // the planned fault came about
+	more       int         // faults to plan after it
+	trace      bool
+	interleave bool
+	publish    func() (before, after error) // what goes wrong with publishing; nil: nothing
+	stats      worldStats
 }
 
 type worldStats struct {
@@ -116,6 +106,8 @@ type life struct {
 	stream *stream.Stream
 	parts  []*part
 	engine *tier.Engine
+	active map[string]bool // what is being done
+	depth  int
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -130,13 +122,13 @@ func (w *world) begin() (_ *life, err error) {
 	w.lives++
 	w.stats.Lives++
 	ctx := context.Background()
-	l := &life{w: w, name: fmt.Sprintf("s%04d", w.lives), epoch: int32(w.lives), logs: stream.NewLogs()}
+	l := &life{w: w, name: fmt.Sprintf("s%04d", w.lives), epoch: int32(w.lives), logs: stream.NewLogs(), active: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			l.closeLogs()
 		}
 	}()
-	files := blob.NewFS(w.fs(), "blob")
+	files := blob.NewFS(w.disk, "blob")
 	l.store = files
 	if err := files.Sweep(); err != nil {
 		return nil, err
@@ -147,7 +139,7 @@ func (w *world) begin() (_ *life, err error) {
 		if name == w.current {
 			cfg.AtLeast, cfg.Trusted = w.pointer.From, w.pointer.From
 		}
-		log, err := wal.Recover(ctx, w.fs(), "wal/"+name, cfg)
+		log, err := wal.Recover(ctx, w.disk, "wal/"+name, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +152,7 @@ func (w *world) begin() (_ *life, err error) {
 	}
 	cfg := w.wal
 	cfg.Stream = l.name
-	if l.own, err = wal.Create(w.fs(), "wal/"+l.name, cfg); err != nil {
+	if l.own, err = wal.Create(w.disk, "wal/"+l.name, cfg); err != nil {
 		return nil, err
 	}
 	w.streams = append(w.streams, l.name)
@@ -188,8 +180,8 @@ func (w *world) begin() (_ *life, err error) {
 	l.cancel, l.done = cancel, make(chan error, 1)
 	go func() { l.done <- l.stream.Run(runCtx) }()
 	l.engine = tier.New(w.cfg, tier.Deps{
-		Log: slog.New(slog.DiscardHandler), Store: w.storeFor(l), Journal: journal{l},
-		Checkpoints: stream.NewCheckpoints(l.store, l.name, l.logs, last),
+		Log: slog.New(slog.DiscardHandler), Store: nosyStore{l.store, l}, Journal: journal{l},
+		Checkpoints: stream.NewCheckpoints(nosyStore{l.store, l}, l.name, l.logs, last),
 		Partitions:  l.partitions, Publish: l.publish, Incarnation: uint64(w.lives),
 		Now: func() time.Time { return w.now },
 	})
@@ -241,7 +233,7 @@ func (l *life) closeLogs() {
 // end ends the process: politely with a last checkpoint, or not.
 func (l *life) end(polite bool) (err error) {
 	if polite {
-		if err = l.engine.Checkpoint(context.Background()); err != nil && !l.w.crashed.Load() && !errors.Is(err, errPublish) {
+		if err = l.do(op{kind: opCheckpoint}); err != nil && !l.w.crashed.Load() && !errors.Is(err, errPublish) && !errors.Is(err, errHiccup) {
 			l.w.t.Errorf("last checkpoint: %v", err)
 		}
 	}
@@ -267,6 +259,9 @@ func (l *life) partitions(yield func(tier.Partition) bool) {
 }
 
 func (l *life) publish(_ context.Context, p stream.Pointer) error {
+	if err := l.interrupt(); err != nil {
+		return err
+	}
 	var before, after error
 	if l.w.publish != nil {
 		before, after = l.w.publish()
@@ -275,6 +270,9 @@ func (l *life) publish(_ context.Context, p stream.Pointer) error {
 		return before
 	}
 	l.w.current, l.w.pointer = l.name, p
+	if after == nil {
+		after = l.interrupt()
+	}
 	return after
 }
 
@@ -314,6 +312,9 @@ func (j journal) Files() (out []tier.File) {
 }
 
 func (j journal) ReadAt(ctx context.Context, p []byte, number, off uint32) error {
+	if err := j.l.interrupt(); err != nil {
+		return err
+	}
 	return j.l.logs.ReadAt(ctx, p, number, off)
 }
 
@@ -497,24 +498,3 @@ const unlimited = time.Duration(-1)
 func keepAll() tier.Policy {
 	return tier.Policy{RetentionTime: unlimited, RetentionBytes: -1, SegmentBytes: math.MaxInt64}
 }
-
-// fs is the disk as the process sees it.
-func (w *world) fs() disk.FS {
-	if w.plant.skipSyncDir {
-		return forgetful{w.disk}
-	}
-	return w.disk
-}
-
-// forgetful does not sync directories of containers.
-type forgetful struct{ disk.FS }
-
-func (f forgetful) SyncDir(name string) error {
-	if strings.HasPrefix(name, "blob") {
-		return nil
-	}
-	return f.FS.SyncDir(name)
-}
-
-// storeFor is the store as the engine sees it.
-func (w *world) storeFor(l *life) blob.Store { return l.store }
