@@ -60,9 +60,6 @@ func RunBroker(ctx context.Context, config string) (err error) {
 	return err
 }
 
-// poolBytes is how much memory free buffers may keep.
-const poolBytes = 32 << 20
-
 func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err error) {
 	store, err := etcd.Dial(h.Metadata, log)
 	if err != nil {
@@ -95,19 +92,26 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err err
 	if err != nil {
 		return fmt.Errorf("storage settings of the broker: %w", err)
 	}
-	buffers := buffer.NewPool(poolBytes)
+	files := disk.OS(h.Dir)
+	config := ownership.Config{Cluster: h.Cluster, Broker: h.Broker, Rack: h.Rack, Properties: h.Properties, Tier: tiers}
+	limits, err := budgetFor(h, files)
+	if err != nil {
+		return fmt.Errorf("budget of the broker: %w", err)
+	}
+	limits.apply(&config)
+	log.Info("budget", "memory_bytes", limits.memory, "tail_bytes", limits.tail, "journal_bytes", limits.journal)
+	buffers := buffer.NewPool(limits.free)
 	live := image.New(store, h.Cluster)
 	lower.Go(func() error { return ended(lowerCtx, live.Run(lowerCtx)) })
-	owner, err := ownership.Acquire(upperCtx, ownership.Config{
-		Cluster: h.Cluster, Broker: h.Broker, Rack: h.Rack, Properties: h.Properties, Tier: tiers,
-	}, ownership.Deps{Log: log, Store: store, Image: live, Disk: disk.OS(h.Dir), Pool: buffers})
+	owner, err := ownership.Acquire(upperCtx, config, ownership.Deps{Log: log, Store: store, Image: live, Disk: files, Pool: buffers})
 	if err != nil {
 		orphaned(nil)
 		return errors.Join(err, upper.Wait())
 	}
 	lower.Go(func() error { return owner.Run(lowerCtx) })
 
-	upper.Go(func() error { return serveBroker(upperCtx, h, log, store, live, owner, buffers) })
+	metrics := &brokerMetrics{owner: owner, budget: limits}
+	upper.Go(func() error { return serveBroker(upperCtx, h, log, store, live, metrics, buffers) })
 	upper.Go(func() error { // what is below failed: nothing can be served
 		select {
 		case <-lowerCtx.Done():
@@ -126,15 +130,17 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err err
 var errLowerEnded = errors.New("the broker's log or metadata ended")
 
 func serveBroker(
-	ctx context.Context, h *node.Handover, log *slog.Logger, store *etcd.Store, live *image.Live, owner *ownership.Owner, buffers *buffer.Pool,
+	ctx context.Context, h *node.Handover, log *slog.Logger, store *etcd.Store, live *image.Live, metrics *brokerMetrics, buffers *buffer.Pool,
 ) error {
+	owner, registry := metrics.owner, newRegistry(metrics)
 	topics := topic.New(
 		topic.Config{Cluster: h.Cluster, Broker: h.Broker, Properties: h.Properties},
 		topic.Deps{Store: store, Image: live, Log: log},
 	)
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
-	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers})
+		Limits: metrics.budget.limits(),
+	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -144,6 +150,8 @@ func serveBroker(
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Run(gctx, listeners) })
+	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
+	g.Go(func() error { return serveMetrics(gctx, h, log, registry) })
 	g.Go(func() error {
 		if err := owner.MarkReady(gctx, h.Endpoints); err != nil {
 			return ended(gctx, err)

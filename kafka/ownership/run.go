@@ -27,6 +27,9 @@ func (o *Owner) StreamStats() stream.Stats { return o.stream.Stats() }
 // StreamPulse says how fast its commits become durable.
 func (o *Owner) StreamPulse() stream.Pulse { return o.stream.Pulse() }
 
+// StreamPulse says how fast its commits become durable.
+func (o *Owner) StreamPulse() stream.Pulse { return o.stream.Pulse() }
+
 // Run commits appends, moves what is durable between the tiers, keeps the session and follows the metadata until ctx ends. Then it finishes the
 // appends in hand, takes a last checkpoint, removes the session and closes the logs; whoever sends appends should have stopped before. It returns
 // early with an error if the log fails or the broker is superseded: the process must exit then.
