@@ -318,14 +318,14 @@ func (w *restartWorld) sink(m *member) {
 	}
 }
 
-// replace makes one piece of some.
+// replace makes one piece of some, or of one.
 func (w *restartWorld) replace(m *member) {
 	n := len(m.s.Pieces)
-	if n < 2 {
+	if n == 0 {
 		return
 	}
-	i := w.rng.IntN(n - 1)
-	old := slices.Clone(m.s.Pieces[i : i+2+w.rng.IntN(n-i-1)])
+	i := w.rng.IntN(n)
+	old := slices.Clone(m.s.Pieces[i : i+1+w.rng.IntN(min(n-i, 4))])
 	w.pieces++
 	if err := m.s.Replace(old, []segment.Piece{piece(m.name, w.pieces, old[0].Base, old[len(old)-1].Last)}); err != nil {
 		w.t.Fatal(err)
