@@ -27,12 +27,8 @@ const produceKey = 0
 // topics, CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, OUT_OF_ORDER_SEQUENCE_NUMBER,
 // INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR. Transactions are not built yet: a transactional id gets INVALID_REQUEST.
 func (b *Broker) produce(ctx context.Context, r *Request) reply {
-	req := body[*kmsg.ProduceRequest](r)
-	n := 0
-	for i := range req.Topics {
-		n += len(req.Topics[i].Partitions)
-	}
-	op := &produceOp{b: b, r: r, req: req, img: b.image.Current(), parts: make([]producePart, 0, n), complete: make(chan struct{})}
+	op := r.produce
+	op.img = b.image.Current()
 	op.left.Store(1) // us, until all appends are queued
 	op.holders.Store(2)
 	begun := false
@@ -47,27 +43,69 @@ func (b *Broker) produce(ctx context.Context, r *Request) reply {
 	return op
 }
 
-// produceOp is one produce request under way.
+// produceOp is one produce request under way. Its memory is used again for another one after the last of its holders let go: producing is
+// what a broker does most, and its garbage would be most of what there is.
 type produceOp struct {
 	b     *Broker
-	r     *Request
-	req   *kmsg.ProduceRequest
+	r     Request
+	body  kmsg.ProduceRequest // of r: empty but for the version
+	req   wire.ProduceRequest
 	img   *image.Image
-	parts []producePart // of all topics, in the request's order; its capacity is never exceeded, so that pointers into it stay good
+	parts []*producePart // one for each of req.Parts, or more
 
 	patience time.Time     // until when partitions are awaited
 	throttle time.Duration // what the client is told to pause
 	left     atomic.Int32  // appends that are not done, and the starter
-	complete chan struct{} // closed when left is 0
-	holders  atomic.Int32  // of the input buffer: the appends together, and the reply
+	complete chan struct{} // gets a token when left is 0
+	holders  atomic.Int32  // of the op and its input buffer: the appends together, and the reply
+	out      []byte        // the answer
 }
 
 type producePart struct {
 	op   *produceOp
+	done func(partition.Appended, error) // its method outcome, made once
 	err  error
 	hint leaderHint
 	out  partition.Appended
 }
+
+// newProduce returns an op for a produce request on the connection.
+func (c *conn) newProduce(start wire.Start) *produceOp {
+	op := c.b.produceOps.Get().(*produceOp) //nolint:errcheck // the pool holds nothing else
+	op.body.Version = start.Version
+	op.r = Request{
+		Body: &op.body, CorrelationID: start.CorrelationID, ClientHost: c.host, Listener: c.listener, conn: c, produce: op,
+	}
+	return op
+}
+
+func (b *Broker) newProduceOp() any { return &produceOp{b: b, complete: make(chan struct{}, 1)} }
+
+// reuse gives the op back. Nobody may know of it any more.
+func (op *produceOp) reuse() {
+	select {
+	case <-op.complete: // the connection was lost before anyone waited
+	default:
+	}
+	for _, p := range op.parts {
+		p.err, p.hint, p.out = nil, leaderHint{}, partition.Appended{}
+	}
+	if len(op.parts) > partsKept {
+		op.parts = nil
+	}
+	if cap(op.out) > outBytesKept {
+		op.out = nil
+	}
+	op.req.Reset()
+	op.r, op.img, op.patience, op.throttle = Request{}, nil, time.Time{}, 0
+	op.b.produceOps.Put(op)
+}
+
+// What a produceOp that waits for its next request keeps of the last one's memory.
+const (
+	partsKept    = 64
+	outBytesKept = 8 << 10
+)
 
 var (
 	errTransactions = fmt.Errorf("transactions are not built yet: %w", kerr.InvalidRequest)
@@ -87,19 +125,25 @@ func (op *produceOp) begin(ctx context.Context) {
 	switch {
 	case op.req.Acks < -1 || op.req.Acks > 1:
 		refuse = errAcks
-	case op.req.TransactionID != nil:
+	case op.req.Transactional:
 		refuse = errTransactions
 	case op.b.pressure.refuses():
 		op.b.metrics.journalRefused.Inc()
 		refuse = errJournalFull
 	}
-	op.throttle = op.b.throttleProduce(op.r)
+	op.throttle = op.b.throttleProduce(&op.r)
+	for len(op.parts) < len(op.req.Parts) {
+		p := &producePart{op: op}
+		p.done = p.outcome
+		op.parts = append(op.parts, p)
+	}
+	next := 0
 	for i := range op.req.Topics {
 		t := &op.req.Topics[i]
 		known, unknown := op.topic(t)
-		for j := range t.Partitions {
-			op.parts = append(op.parts, producePart{op: op})
-			p := &op.parts[len(op.parts)-1]
+		for range t.Parts {
+			p, in := op.parts[next], &op.req.Parts[next]
+			next++
 			switch {
 			case refuse != nil:
 				p.err = refuse
@@ -108,27 +152,27 @@ func (op *produceOp) begin(ctx context.Context) {
 			case known.Internal && op.r.ClientID != adminClientID:
 				p.err = errInternal
 			default:
-				p.append(ctx, known, &t.Partitions[j])
+				p.append(ctx, known, in)
 			}
 		}
 	}
 }
 
 // topic finds the topic that t names.
-func (op *produceOp) topic(t *kmsg.ProduceRequestTopic) (*image.Topic, error) {
+func (op *produceOp) topic(t *wire.ProduceTopic) (*image.Topic, error) {
 	if op.req.Version >= 13 {
-		if known, ok := op.img.TopicByID(metadata.TopicID(t.TopicID)); ok {
+		if known, ok := op.img.TopicByID(metadata.TopicID(t.ID)); ok {
 			return known, nil
 		}
 		return nil, kerr.UnknownTopicID
 	}
-	if known, ok := op.img.Topic(t.Topic); ok {
+	if known, ok := op.img.Topic(t.Name); ok {
 		return known, nil
 	}
 	return nil, kerr.UnknownTopicOrPartition
 }
 
-func (p *producePart) append(ctx context.Context, t *image.Topic, in *kmsg.ProduceRequestTopicPartition) {
+func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.ProducePart) {
 	if in.Partition < 0 || int(in.Partition) >= len(t.Partitions) {
 		p.err = kerr.UnknownTopicOrPartition
 		return
@@ -164,35 +208,29 @@ func (op *produceOp) await(ctx context.Context, key partition.Key) (led, error) 
 	return op.b.leaders.await(ctx, key)
 }
 
-// done takes the outcome of an append, from the committer's goroutine.
-func (p *producePart) done(out partition.Appended, err error) {
+// outcome takes the outcome of an append, from the committer's goroutine.
+func (p *producePart) outcome(out partition.Appended, err error) {
 	p.out, p.err = out, err
 	p.op.appended()
 }
 
 func (op *produceOp) appended() {
 	if op.left.Add(-1) == 0 {
-		close(op.complete)
+		op.complete <- struct{}{}
 		op.release()
 	}
 }
 
-// release gives back the input and its part of the budget, once nothing reads it any more.
+// release gives back the input and its part of the budget, and the op itself, once nothing reads it any more.
 func (op *produceOp) release() {
 	if op.holders.Add(-1) == 0 {
 		op.r.input.Release()
 		op.b.produceBudget.give(op.r.charge)
+		op.reuse()
 	}
 }
 
-func (op *produceOp) ready() bool {
-	select {
-	case <-op.complete:
-		return true
-	default:
-		return false
-	}
-}
+func (op *produceOp) ready() bool { return len(op.complete) > 0 }
 
 func (op *produceOp) done() { op.release() }
 
@@ -207,9 +245,9 @@ func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, er
 	if op.req.Acks != 0 {
 		return append(bufs, op.response()), nil
 	}
-	for i := range op.parts {
-		if err := op.parts[i].err; err != nil {
-			return bufs, fmt.Errorf("%w: %w", errUnacknowledged, err)
+	for _, p := range op.parts[:len(op.req.Parts)] {
+		if p.err != nil {
+			return bufs, fmt.Errorf("%w: %w", errUnacknowledged, p.err)
 		}
 	}
 	return bufs, nil
@@ -217,21 +255,22 @@ func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, er
 
 // response encodes the outcome of all partitions.
 func (op *produceOp) response() []byte {
-	w := wire.NewProduceResponse(op.req.Version, op.r.CorrelationID, len(op.req.Topics), len(op.parts))
+	w := wire.NewProduceResponse(op.out, op.req.Version, op.r.CorrelationID, len(op.req.Topics), len(op.req.Parts))
 	hints := hinted{img: op.img, listener: op.r.Listener}
 	next := 0
 	for i := range op.req.Topics {
 		t := &op.req.Topics[i]
-		w.Topic(t.Topic, t.TopicID, len(t.Partitions))
-		for j := range t.Partitions {
+		w.Topic(t.Name, t.ID, t.Parts)
+		for range t.Parts {
 			out := op.parts[next].answer(&hints)
-			out.Partition = t.Partitions[j].Partition
+			out.Partition = op.req.Parts[next].Partition
 			w.Partition(&out)
 			next++
 		}
 		w.EndTopic()
 	}
-	return w.Frame(hints.nodes, throttleMillis(op.throttle))
+	op.out = w.Frame(hints.nodes, throttleMillis(op.throttle))
+	return op.out
 }
 
 // answer is what the client is told of the partition.
@@ -241,7 +280,7 @@ func (p *producePart) answer(hints *hinted) wire.ProducePartition {
 			BaseOffset: p.out.BaseOffset, LogAppendMs: p.out.LogAppendMs, LogStart: p.out.LogStartOffset, LeaderID: -1, LeaderEpoch: -1,
 		}
 	}
-	out := wire.ProducePartition{ErrorCode: p.op.b.code(p.op.r, p.err), BaseOffset: -1, LogAppendMs: -1, LogStart: -1, LeaderID: -1, LeaderEpoch: -1}
+	out := wire.ProducePartition{ErrorCode: p.op.b.code(&p.op.r, p.err), BaseOffset: -1, LogAppendMs: -1, LogStart: -1, LeaderID: -1, LeaderEpoch: -1}
 	switch out.ErrorCode {
 	case kerr.NotLeaderForPartition.Code, kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code:
 	default:

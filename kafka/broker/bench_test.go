@@ -88,7 +88,7 @@ func BenchmarkMetadataOfOneTopic(b *testing.B) {
 }
 
 // The budget of the storage engine's design, section 6: a produce request costs the whole broker at most 12 allocations. The client's and the
-// test's own are in the count, and each request is a commit of its own here, so that there is some room.
+// test's own are in the count, and each request is a commit of its own here.
 func TestProduceAllocatesLittle(t *testing.T) {
 	r := newRig(t, rigConfig{quiet: true})
 	r.brokers[0].log.forget = true
@@ -108,7 +108,7 @@ func TestProduceAllocatesLittle(t *testing.T) {
 		}
 	}
 	once()
-	if n := testing.AllocsPerRun(2000, once); n > 18 {
+	if n := testing.AllocsPerRun(2000, once); n > 12 {
 		t.Errorf("%v allocations a request", n)
 	} else {
 		t.Logf("%v allocations a request", n)

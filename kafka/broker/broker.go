@@ -78,6 +78,7 @@ type Broker struct {
 	metrics   *metrics
 
 	producerIDs *txn.ProducerIDs
+	produceOps  sync.Pool // of *produceOp
 
 	produceBudget *budget             // bytes of produce requests from the wire to the disk
 	requestBudget *budget             // bytes of all other requests
@@ -134,6 +135,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		quotas:        quota.New(nil),
 		conns:         make(map[*conn]struct{}),
 	}
+	b.produceOps.New = b.newProduceOp
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{
 		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets), Registerer: deps.Registerer,

@@ -28,9 +28,10 @@ type Request struct {
 	ClientHost    string // address of the peer, without port
 	Listener      string // name of the listener it came in on
 
-	conn   *conn
-	input  *buffer.Buffer // produce: where Body lies; the starter owns this reference
-	charge int64          // produce: what it took from the produce budget; the starter owns it
+	conn    *conn
+	produce *produceOp     // produce: the request itself; Body has only its version
+	input   *buffer.Buffer // produce: where it lies; the starter owns this reference
+	charge  int64          // produce: what it took from the produce budget; the starter owns it
 }
 
 // conn is one client connection: a read loop and an ordered write loop, both ended and waited for by run.
@@ -244,8 +245,13 @@ func (c *conn) next(ctx context.Context) (p pending, err error) {
 		p.reply = c.b.apiVersionsFallback(start.CorrelationID)
 		return p, nil
 	}
-	r := &Request{CorrelationID: start.CorrelationID, ClientHost: c.host, Listener: c.listener, conn: c}
-	r.Body, _ = wire.NewRequest(start.Key, start.Version)
+	var r *Request
+	if start.Key == produceKey {
+		r = &c.newProduce(start).r
+	} else {
+		r = &Request{CorrelationID: start.CorrelationID, ClientHost: c.host, Listener: c.listener, conn: c}
+		r.Body, _ = wire.NewRequest(start.Key, start.Version)
+	}
 	defer func() {
 		if p.reply == nil { // an error or a panic
 			c.b.requestBudget.give(p.charge)

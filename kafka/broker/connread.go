@@ -56,7 +56,7 @@ func (c *conn) readProduce(ctx context.Context, r *Request, n int) (err error) {
 		return err
 	}
 	r.ClientID = c.clientID(client)
-	return c.b.decoder.DecodeInPlace(r.Body, body)
+	return c.b.decoder.DecodeProduce(&r.produce.req, r.Body.GetVersion(), body)
 }
 
 // readOther reads the rest of any other request into memory of its own, which handlers may keep. Memory and budget are taken as bytes come.

@@ -53,21 +53,6 @@ func (d *Decoder) Decode(req kmsg.Request, body []byte) error {
 	return nil
 }
 
-// DecodeInPlace is Decode, but strings too lie in body: nothing of req may be kept beyond body's life.
-func (d *Decoder) DecodeInPlace(req kmsg.Request, body []byte) error {
-	u, ok := req.(kmsg.UnsafeReadFrom)
-	if !ok {
-		return d.Decode(req, body)
-	}
-	if _, err := d.Check(req, body); err != nil {
-		return err
-	}
-	if err := u.UnsafeReadFrom(body); err != nil {
-		return fmt.Errorf("%w: %s version %d: %w", ErrMalformed, kmsg.NameForKey(req.Key()), req.GetVersion(), err)
-	}
-	return nil
-}
-
 func (d *Decoder) shape(key, version int16) (*shape, error) {
 	k := shapeKey{key, version}
 	if s, ok := d.shapes.Load(k); ok {

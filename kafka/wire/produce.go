@@ -1,17 +1,20 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
-// ProduceResponse writes the produce response, versions 3 to 13, piece by piece into one allocation: it is the answer that brokers send most.
+// ProduceResponse writes the produce response, versions 3 to 13, piece by piece into memory that can be used again: it is the answer that brokers send most.
 // v5 adds the log start offset; v8 error messages (KIP-467), and records that caused an error, which are not told; v9 is flexible; v10 has the
 // current leader and the leaders' endpoints (KIP-951); v13 names topics by id (KIP-516).
 //
 // Call Topic, then Partition as often as Topic was told, then EndTopic, for each topic; then Frame.
 type ProduceResponse struct{ e encoder }
 
-// NewProduceResponse begins a frame that will hold that many topics and partitions.
-func NewProduceResponse(version int16, correlationID int32, topics, partitions int) ProduceResponse {
-	e := encoder{v: version, flexible: version >= 9, dst: make([]byte, 0, 32+48*topics+56*partitions)}
+// NewProduceResponse begins a frame in dst, from its start, that will hold that many topics and partitions.
+func NewProduceResponse(dst []byte, version int16, correlationID int32, topics, partitions int) ProduceResponse {
+	e := encoder{v: version, flexible: version >= 9, dst: slices.Grow(dst[:0], 32+48*topics+56*partitions)}
 	e.dst = appendHeader(e.dst, 0, correlationID, e.flexible)
 	e.count(topics)
 	return ProduceResponse{e}

@@ -27,7 +27,7 @@ func randomProduce(r *rand.Rand, v int16) (ours, theirs []byte) {
 	resp := kmsg.NewPtrProduceResponse()
 	resp.Version = v
 	topics := r.IntN(4)
-	w := NewProduceResponse(v, 42, topics, 3)
+	w := NewProduceResponse(make([]byte, 3), v, 42, topics, 3)
 	for range topics {
 		topic := kmsg.NewProduceResponseTopic()
 		topic.Topic, topic.TopicID = "flights", [16]byte{9, byte(r.IntN(200))}
