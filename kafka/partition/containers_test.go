@@ -635,3 +635,34 @@ func TestTimestampLookupsEqualAWalk(t *testing.T) {
 		}
 	}
 }
+
+// Who reads from the start after a compaction meets the last records only, though the tail cache has the others still.
+func TestCompactedRecordsAreNotReadFromTheTail(t *testing.T) {
+	r, _ := start(t, stream.Config{}, &memLog{})
+	p := r.open(key(0), 3, nil)
+	ts := r.withContainers(true)
+	m := &model{}
+	for range 6 {
+		b := records(1, 1000, "v")
+		ts.mustAppend(p, b)
+		m.batches = append(m.batches, b)
+	}
+	sunk := ts.put(p, []chunkOf{{base: 0, last: 1, batches: m.batches[:2]}, {base: 2, last: 3, batches: m.batches[2:4]}})
+	if err := p.Edit(func(s *stream.PartitionState) error { return s.Sink(sunk) }); err != nil {
+		t.Fatal(err)
+	}
+	m.drain(t, p, 1<<20, false)
+	cleaned := ts.put(p, []chunkOf{{base: 0, last: 1, batches: m.batches[1:2]}})
+	cleaned[0].Flags |= segment.Compacted
+	if err := p.Edit(func(s *stream.PartitionState) error { return s.Replace(sunk[:1], cleaned) }); err != nil {
+		t.Fatal(err)
+	}
+	m.batches = m.batches[1:]
+	m.drain(t, p, 1<<20, false)
+	m.drain(t, p, 1, true)
+	recs, err := p.Read(t.Context(), ReadRequest{Offset: 0, MaxBytes: 1 << 20, AtLeastOne: true, ClientEpoch: -1, TailOnly: true})
+	if err != nil || !recs.Deferred {
+		t.Errorf("the tail answers a read of what was compacted: %+v, %v", recs, err)
+	}
+	recs.Release()
+}

@@ -192,8 +192,11 @@ func (rd *reading) below(ctx context.Context) error {
 	return fmt.Errorf("%w: the data moved %d times: %w", kerr.KafkaStorageError, plansMax, moved)
 }
 
-// tailLocked takes the rest from the tail cache, and reports false if rd.next is older than it.
+// tailLocked takes the rest from the tail cache, and reports false if rd.next is older than it, or was compacted.
 func (rd *reading) tailLocked() bool {
+	if rd.next < rd.p.cleaned {
+		return false
+	}
 	es, ok := rd.p.tail.from(rd.next)
 	if !ok {
 		return false

@@ -3,6 +3,7 @@ package partition
 import (
 	"fmt"
 
+	"weir/storage/segment"
 	"weir/storage/stream"
 	"weir/storage/wal"
 )
@@ -36,6 +37,12 @@ func (p *Partition) Edit(fn func(*stream.PartitionState) error) error {
 		return fmt.Errorf("partition %v: edit: %w", p.key, err)
 	}
 	p.state.Changes++ // whatever fn counted itself: a checkpoint only asks whether it moved
+	for i := len(p.state.Pieces) - 1; i >= 0 && p.state.Pieces[i].Last >= p.cleaned; i-- {
+		if piece := &p.state.Pieces[i]; piece.Flags&segment.Compacted != 0 {
+			p.cleaned = piece.Last + 1
+			break
+		}
+	}
 	return nil
 }
 
