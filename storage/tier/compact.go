@@ -58,8 +58,16 @@ type Compactor struct {
 	count   compactCounters
 
 	mu     sync.Mutex
-	paused map[wal.Partition]stuck
+	paused map[wal.Partition]pause
 }
+
+// pause says why a partition cannot be cleaned, and for how long nobody tries.
+type pause struct {
+	err   error
+	until time.Time
+}
+
+const pauseFor = 10 * time.Minute
 
 // CompactStats counts since the process started.
 type CompactStats struct {
@@ -79,7 +87,7 @@ type compactCounters struct {
 func NewCompactor(cfg CompactConfig, e *Engine) *Compactor {
 	cfg.setDefaults()
 	return &Compactor{
-		cfg: cfg, e: e, turn: make(turn, 1), paused: map[wal.Partition]stuck{},
+		cfg: cfg, e: e, turn: make(turn, 1), paused: map[wal.Partition]pause{},
 		cleaner: compact.New(compact.NewKeyMap(cfg.MapBytes, cfg.MapLoad), batch.NewDecoder(cfg.BatchBytes)),
 	}
 }
@@ -114,7 +122,7 @@ func (c *Compactor) Compact(ctx context.Context) error {
 			c.count.discarded.Add(1)
 			skip[j.name] = true
 		case ours:
-			c.pause(pe)
+			c.hold(pe)
 		default:
 			return preempted(err)
 		}
@@ -190,8 +198,18 @@ func (c *Compactor) rolls(p Partition, pol *Policy) bool {
 	if size == 0 {
 		return false
 	}
-	after, now := pol.RollAfter(), c.e.now()
-	return pol.SegmentBytes > 0 && size >= pol.SegmentBytes || after >= 0 && now.wallMs-c.e.appendedMs(oldest) >= after.Milliseconds()
+	if pol.SegmentBytes > 0 && size >= pol.SegmentBytes {
+		return true
+	}
+	after := pol.RollAfter()
+	if after < 0 {
+		return false
+	}
+	now, held := c.e.clock.now()
+	if held { // what a clock says that is not followed does not help: it is as old as its file at most
+		return time.Since(c.e.seenFile(oldest.File).at) >= after
+	}
+	return now.UnixMilli()-c.e.appendedMs(oldest) >= after.Milliseconds()
 }
 
 // job is a partition that is to be cleaned: its pieces from the log's start to the end of what may be cleaned.
@@ -238,7 +256,7 @@ func (j *job) look(s *stream.PartitionState, after func(uint32) int64) {
 			continue
 		}
 		// What a producer dated in the future counts as dated when it was appended, as for retention.
-		if p.Last >= lastStable(s) ||
+		if p.Last >= s.LastStable() ||
 			j.policy.MinCompactionLag > 0 && r.newest(s, i) > j.nowMs-j.policy.MinCompactionLag.Milliseconds() {
 			break
 		}
@@ -262,9 +280,6 @@ func (j *job) isDue() bool {
 	return j.ratio > 0 && (j.late > 0 || j.ratio > j.policy.MinCleanableRatio)
 }
 
-// lastStable is the last stable offset. There are no transactions yet: all that is durable is stable.
-func lastStable(s *stream.PartitionState) int64 { return s.End }
-
 // clean cleans one partition.
 func (c *Compactor) clean(ctx context.Context, j *job) error {
 	started := time.Now()
@@ -272,6 +287,12 @@ func (c *Compactor) clean(ctx context.Context, j *job) error {
 		Now: time.UnixMilli(j.nowMs), DeleteRetention: max(j.policy.DeleteRetention, 0), MaxBatchBytes: j.policy.MaxBatchBytes, Producers: lastBatches(j.p),
 	})
 	defer c.cleaner.Finish()
+	// The state knows of all transactions that were aborted, also of those whose data were flushed before they were.
+	var aborted []segment.Aborted
+	j.p.View(func(s *stream.PartitionState) {
+		aborted = s.AbortedIn(j.pieces[0].Base, j.pieces[len(j.pieces)-1].Last+1)
+	})
+	c.cleaner.Abort(aborted)
 	more := true
 	for i := j.dirty; i < len(j.pieces) && more; i++ {
 		err := c.eachRun(ctx, j, &j.pieces[i], func(run []byte) (bool, error) {
@@ -290,7 +311,8 @@ func (c *Compactor) clean(ctx context.Context, j *job) error {
 		j.pieces = j.pieces[:n]
 	}
 	c.cleaner.Rewind()
-	o := output{c: c, j: j, end: end, base: -1}
+	c.cleaner.Abort(aborted)
+	o := output{c: c, j: j, end: end, base: -1, stays: map[segment.Aborted]bool{}}
 	defer o.release()
 	if err := o.rewrite(ctx); err != nil {
 		return err
@@ -324,18 +346,13 @@ func lastBatches(p Partition) map[int64]compact.Last {
 	return out
 }
 
-// eachRun reads a piece, after telling the cleaner of its aborted transactions. Reading ends early when fn returns false.
+// eachRun reads a piece. Reading ends early when fn returns false.
 func (c *Compactor) eachRun(ctx context.Context, j *job, p *segment.Piece, fn func(run []byte) (bool, error)) error {
 	obj, err := c.e.deps.Store.Open(ctx, p.Key())
 	if err != nil {
 		return c.unread(ctx, j, p, err)
 	}
 	defer closeObject(obj)
-	aborted, err := segment.ReadAborted(obj, &p.Chunk)
-	if err != nil {
-		return c.unread(ctx, j, p, err)
-	}
-	c.cleaner.Abort(aborted)
 	obj.WillNeed(int64(p.Pos), int64(p.Len))
 	for run, err := range segment.Runs(obj, &p.Chunk) {
 		if err != nil {
@@ -383,11 +400,11 @@ func (c *Compactor) throttle(ctx context.Context, n int) error {
 	return c.e.pace.wait(ctx, int64(n))
 }
 
-// pause notes that a partition cannot be cleaned for now, and says so once.
-func (c *Compactor) pause(err *PartitionError) {
+// hold notes that a partition cannot be cleaned for now, and says so once.
+func (c *Compactor) hold(err *PartitionError) {
 	c.mu.Lock()
 	_, known := c.paused[err.Partition]
-	c.paused[err.Partition] = stuck{err, time.Now().Add(stuckRetry)}
+	c.paused[err.Partition] = pause{err, time.Now().Add(pauseFor)}
 	c.mu.Unlock()
 	if !known {
 		c.e.log.Error("partition cannot be compacted", "topic", fmt.Sprintf("%x", err.Partition.Topic), "partition", err.Partition.Index, "err", err.Err)
@@ -404,7 +421,7 @@ func (c *Compactor) isPaused(p wal.Partition) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, ok := c.paused[p]
-	return ok && time.Now().Before(s.retry)
+	return ok && time.Now().Before(s.until)
 }
 
 // PausedPartitions says which partitions cannot be cleaned, and why.

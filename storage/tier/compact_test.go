@@ -622,6 +622,89 @@ func TestWhatIsDueIsCleaned(t *testing.T) {
 	must(t, l.end(false))
 }
 
+// put for transactions: one batch of a producer in a transaction, or its end.
+func (tb *table) transact(t *testing.T, l *life, producer int64, seq int32, marker string, pairs ...string) {
+	t.Helper()
+	p := tb.part(l)
+	must(t, p.adopt())
+	b := batch.NewBuilder()
+	b.ProducerID, b.ProducerEpoch, b.BaseSequence, b.Transactional = producer, 0, seq, true
+	for i := 0; i < len(pairs); i += 2 {
+		b.Add(l.w.now.UnixMilli(), []byte(pairs[i]), []byte(pairs[i+1]))
+	}
+	if marker != "" {
+		b.Control, b.BaseSequence = true, -1
+		b.Add(l.w.now.UnixMilli(), []byte{0, 0, 0, map[string]byte{"abort": 0, "commit": 1}[marker]}, []byte{0, 0, 0, 0, 0, 1})
+	}
+	raw := b.Batch()
+	h, err := batch.Parse(raw)
+	must(t, err)
+	batch.SetOffsets(raw, p.end, p.l.epoch)
+	must(t, p.write(wal.Entry{Type: wal.Data, BaseOffset: p.end, LastDelta: uint32(h.LastOffsetDelta), Batches: 1, Payload: raw}))
+}
+
+// What a transaction wrote that was aborted after its data were flushed goes as well, and in the end nothing names it any more.
+func TestAbortedTransactionsGo(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	policy := compacted()
+	policy.MinCleanableRatio = 0
+	tb := newTable(w, policy)
+	l := mustBeginBare(t, w)
+	ctx := t.Context()
+	c := compactorOf(l, 1000)
+	show := func() (out []string) {
+		bs, _ := tb.batches(l)
+		for _, b := range bs {
+			h, _ := batch.Parse(b)
+			if h.Control() {
+				out = append(out, fmt.Sprint(h.BaseOffset, " control"))
+				continue
+			}
+			for r, err := range batch.NewDecoder(1 << 20).Records(b) {
+				must(t, err)
+				out = append(out, fmt.Sprintf("%d %s=%s", r.Offset, r.Key, r.Value))
+			}
+		}
+		return out
+	}
+	wantLog := func(why string, aborted int, want ...string) {
+		t.Helper()
+		must(t, l.engine.Flush(ctx), c.Compact(ctx))
+		if got := show(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", why, got, want)
+		}
+		tb.part(l).View(func(s *stream.PartitionState) {
+			if len(s.Aborted) != aborted {
+				t.Errorf("%s: aborted %v, want %d", why, s.Aborted, aborted)
+			}
+		})
+	}
+	must(t, tb.put(l, -1, batch.None, "a", "stable"))
+	tb.transact(t, l, 7, 0, "", "a", "never")
+	wantLog("while it is open", 0, "0 a=stable", "1 a=never")
+	tb.transact(t, l, 7, 0, "abort")
+	tb.transact(t, l, 7, 1, "", "b", "committed")
+	tb.transact(t, l, 7, 0, "commit")
+	wantLog("aborted", 0, "0 a=stable", "2 control", "3 b=committed", "4 control")
+	for i := range 3 {
+		must(t, tb.put(l, -1, batch.None, "c", fmt.Sprint(i)))
+		w.now = w.now.Add(policy.DeleteRetention)
+		must(t, l.engine.Flush(ctx), c.Compact(ctx))
+	}
+	wantLog("after delete.retention.ms", 0, "0 a=stable", "3 b=committed", "4 control", "7 c=2")
+
+	// The empty batch that says the producer's sequence keeps the transaction's name and its marker.
+	tb.transact(t, l, 8, 0, "", "a", "never")
+	tb.transact(t, l, 8, 0, "abort")
+	for range 3 {
+		must(t, tb.put(l, -1, batch.None, "c", "x"))
+		w.now = w.now.Add(policy.DeleteRetention)
+		must(t, l.engine.Flush(ctx), c.Compact(ctx))
+	}
+	wantLog("with a producer that lives", 1, "0 a=stable", "3 b=committed", "4 control", "9 control", "12 c=x")
+	must(t, l.end(false))
+}
+
 // A day of a compacted topic, minute by minute: disk use stays within its bound, and the table is right all the time.
 func TestADayOfCompactionStaysWithinItsBound(t *testing.T) {
 	cfg := tier.Config{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"weir/storage/blob"
 	"weir/storage/compact"
@@ -28,9 +29,10 @@ type output struct {
 	key        string
 	object     blob.Writer // of the segment that was begun; nil: none was
 	w          *segment.Writer
-	base, last int64 // what the next, or the present one covers; base -1: from the next piece on
-	copied     bool  // it is behind end
-	aborted    map[segment.Aborted]bool
+	base, last int64                    // what the next, or the present one covers; base -1: from the next piece on
+	copied     bool                     // it is behind end
+	aborted    map[segment.Aborted]bool // that the segment names
+	stays      map[segment.Aborted]bool // that any segment names
 }
 
 // rewrite writes what stays of the job's pieces. Neighbours that are not larger than a segment together become one, as Kafka does it; where retention may
@@ -97,7 +99,7 @@ func (o *output) add(ctx context.Context, p *segment.Piece, b *compact.Out) erro
 	}
 	if a := b.Aborted; a != nil && !o.aborted[*a] {
 		o.w.Abort(*a)
-		o.aborted[*a] = true
+		o.aborted[*a], o.stays[*a] = true, true
 	}
 	o.c.buf = append(o.c.buf, b.Bytes...)
 	if len(o.c.buf) >= writeBytes {
@@ -182,9 +184,15 @@ func (o *output) commit(s *stream.PartitionState) error {
 		return fmt.Errorf("%w: all that was compacted is gone", stream.ErrMoved)
 	}
 	for i := range o.pieces {
-		if o.pieces[i].Base == old[0].Base {
-			return s.Replace(old, o.pieces[i:])
+		if o.pieces[i].Base != old[0].Base {
+			continue
 		}
+		if err := s.Replace(old, o.pieces[i:]); err != nil {
+			return err
+		}
+		// Consumers must not be told of transactions of which nothing is left: without the marker, they would take later ones of the producer for aborted.
+		s.Aborted = slices.DeleteFunc(slices.Clone(s.Aborted), func(a segment.Aborted) bool { return a.LastOffset < o.end && !o.stays[a] })
+		return nil
 	}
 	return fmt.Errorf("%w: the log begins at %d now", stream.ErrMoved, s.LogStart)
 }
