@@ -1,0 +1,205 @@
+package robustness
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weir/test/cluster"
+)
+
+// What section 14 of the storage engine's design allows a broker that leads 10,000 partitions.
+const (
+	manyTopics, manyPartitions = 100, 100 // a topic
+
+	manyMemoryMax     = 20 << 20 // more than a broker without partitions, beside what their producers take
+	manyRestartMax    = 2 * time.Second
+	manyGoroutinesMax = 200 // whatever the partitions
+	manyFilesMax      = 100
+	manyIdleCoresMax  = 0.1
+)
+
+// TestTenThousandPartitions gives one broker 10,000 partitions: that costs no goroutine and no file for each, memory and a restart within their bounds, and
+// a record is acknowledged as fast as with one.
+func TestTenThousandPartitions(t *testing.T) {
+	w := cluster.StartWeir(t, cluster.Options{Brokers: 1})
+	address := w.Bootstrap()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	client := func() *kgo.Client {
+		t.Helper()
+		cl, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite(),
+			kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(50*time.Millisecond),
+			kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cl.Close)
+		return cl
+	}
+	create := func(cl *kgo.Client, topics int, prefix string) {
+		t.Helper()
+		var names []string
+		for i := range topics {
+			names = append(names, fmt.Sprint(prefix, i))
+		}
+		began := time.Now()
+		resp, err := kadm.NewClient(cl).CreateTopics(ctx, manyPartitions, 1, nil, names...)
+		if err == nil {
+			err = resp.Error()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d topics with %d partitions created in %v", topics, manyPartitions, time.Since(began).Round(time.Millisecond))
+	}
+	acknowledge := func(cl *kgo.Client, prefix string, topics int, n int) (p50, p99 time.Duration) {
+		t.Helper()
+		value := make([]byte, 1024)
+		took := make([]time.Duration, n)
+		for i := range took {
+			r := &kgo.Record{Topic: fmt.Sprint(prefix, rand.IntN(topics)), Partition: rand.Int32N(manyPartitions), Value: value}
+			began := time.Now()
+			if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			took[i] = time.Since(began)
+		}
+		slices.Sort(took)
+		return took[n/2], took[n*99/100]
+	}
+
+	cl := client()
+	create(cl, 1, "few-")
+	acknowledge(cl, "few-", 1, 200)
+	fewP50, fewP99 := acknowledge(cl, "few-", 1, 1000)
+	restart := func() (*kgo.Client, time.Duration) {
+		t.Helper()
+		began := time.Now()
+		w.KillBroker(t, w.Brokers()[0])
+		cl := client()
+		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "few-0", Value: []byte("first")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		return cl, time.Since(began)
+	}
+	cl, fewRestart := restart()
+	few := examineBroker(t, w, address)
+
+	create(cl, manyTopics, "many-")
+	began := time.Now()
+	for i := range manyTopics {
+		for p := range int32(manyPartitions) {
+			cl.Produce(ctx, &kgo.Record{Topic: fmt.Sprint("many-", i), Partition: p, Value: make([]byte, 1024)}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	if err := cl.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("first record of each of %d partitions in %v", manyTopics*manyPartitions, time.Since(began).Round(time.Millisecond))
+	manyP50, manyP99 := acknowledge(cl, "many-", manyTopics, 2000)
+	grown := examineBroker(t, w, address)
+	cl, manyRestart := restart()
+	many := examineBroker(t, w, address)
+	_, again := restart() // with the checkpoint that the first one began with
+	idle := cores(examineAfter(t, w, address, 3*time.Second))
+
+	t.Logf("memory: %.1f MiB with %d partitions, %.1f MiB with %d after a restart, %.1f MiB before it",
+		few.mib(), manyPartitions, many.mib(), manyTopics*manyPartitions, grown.mib())
+	t.Logf("restart after kill -9, to the first acknowledged record: %v with %d partitions, %v and %v with %d",
+		fewRestart.Round(time.Millisecond), manyPartitions, manyRestart.Round(time.Millisecond), again.Round(time.Millisecond), manyTopics*manyPartitions)
+	t.Logf("acknowledged: p50 %v, p99 %v with %d partitions; p50 %v, p99 %v with %d", fewP50, fewP99, manyPartitions, manyP50, manyP99, manyTopics*manyPartitions)
+	t.Logf("%d goroutines, %d files, %.3f cores while idle", int(many.goroutines), int(many.files), idle)
+	if more := many.rss - few.rss; more > manyMemoryMax {
+		t.Errorf("%d partitions cost %.1f MiB, %d are allowed", manyTopics*manyPartitions, more/(1<<20), manyMemoryMax>>20)
+	}
+	if least := min(manyRestart, again); least > manyRestartMax {
+		t.Errorf("a restart took %v, %v is allowed", least, manyRestartMax)
+	}
+	if many.goroutines > manyGoroutinesMax || grown.goroutines > manyGoroutinesMax {
+		t.Errorf("%d goroutines, %d before the restart", int(many.goroutines), int(grown.goroutines))
+	}
+	if many.files > manyFilesMax || grown.files > manyFilesMax {
+		t.Errorf("%d files, %d before the restart", int(many.files), int(grown.files))
+	}
+	if idle > manyIdleCoresMax {
+		t.Errorf("%.3f cores while idle", idle)
+	}
+}
+
+// brokerState is what a broker says of itself, and the system of its memory.
+type brokerState struct {
+	at                              time.Time
+	rss, goroutines, files, seconds float64
+}
+
+func (s brokerState) mib() float64 { return s.rss / (1 << 20) }
+
+// cores is how many processors the broker kept busy in between.
+func cores(later, earlier brokerState) float64 {
+	return (later.seconds - earlier.seconds) / later.at.Sub(earlier.at).Seconds()
+}
+
+// examineAfter examines now and after d.
+func examineAfter(t *testing.T, w *cluster.Weir, address string, d time.Duration) (later, earlier brokerState) {
+	t.Helper()
+	earlier = examineBroker(t, w, address)
+	<-time.After(d)
+	return examineBroker(t, w, address), earlier
+}
+
+func examineBroker(t *testing.T, w *cluster.Weir, address string) brokerState {
+	t.Helper()
+	s := brokerState{at: time.Now()}
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", w.Brokers()[0]))
+	if err != nil {
+		cluster.Unavailable(t, "needs /proc: %v", err)
+	}
+	pages, err := strconv.ParseFloat(strings.Fields(string(statm))[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.rss = pages * float64(os.Getpagesize())
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, "11001")+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		for want, to := range map[string]*float64{
+			"go_goroutines": &s.goroutines, "process_open_fds": &s.files, "process_cpu_seconds_total": &s.seconds,
+		} {
+			if name == want {
+				if *to, err = strconv.ParseFloat(value, 64); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	return s
+}
