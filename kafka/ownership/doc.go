@@ -8,7 +8,8 @@
 //  1. Lock the broker's log directory. Who holds the lock is the only process of this broker: everything that follows relies on it.
 //  2. Read the cluster's keys and take a lease.
 //  3. Create the session key and, in the same transaction, set the older streams that are OPEN to SEALING.
-//  4. Make this incarnation's log. Seal the older ones and replay them, oldest first.
+//  4. Make this incarnation's log. Load the newest checkpoint that an older stream published; seal the older streams and replay what follows it, oldest
+//     first. Streams before the checkpoint's are opened only if it names files of theirs.
 //  5. In as few transactions as it takes: older streams SEALED, this one OPEN, and one more leader epoch for each partition that this broker leads.
 //  6. Open the partitions, which queues an ADOPT for each.
 //
@@ -28,7 +29,16 @@
 //     would show our partitions with their old epochs.
 //   - This incarnation's log exists on disk before its stream is OPEN in the metadata. A stream in the metadata without its log is therefore lost data, and
 //     refused.
-//   - A stream that nothing was appended to says nothing: its record is deleted in step 5 and its log later, while serving, so that
-//     restarting an idle broker a thousand times leaves one log. The record goes first; the other order would look like lost data.
+//   - A stream that nothing was appended to says nothing, and one before the checkpoint's that it names no file of is not needed: their records are
+//     deleted in step 5 and their logs later, while serving, so that restarting an idle broker a thousand times leaves one log. The record goes
+//     first; the other order would look like lost data. A log without a record is removed if it is empty or older than the checkpoint's stream.
+//     The stream of the newest checkpoint stays whatever it holds, until a later one has published its own.
+//   - Publishing is a transaction on our stream's record, which nobody but us writes while it is OPEN. So a conflict is either a write of ours of which we did not
+//     hear, and the record is OPEN still, or somebody has begun to seal the stream, and this process must end.
+//   - The tiers stop after the committer, so that the last checkpoint has everything, and before the partitions are closed, which would
+//     take them out of it. If the log failed there is none: only a recovery knows what became durable.
+//   - Partitions whose data we have, but which the metadata give to another broker, are dormant: nobody is served, everything is kept, in
+//     checkpoints too. One that is given away while we lead it keeps checkpoints from being taken until the next start, because its state
+//     cannot be seen any more: that is loud, and loses nothing.
 //   - A deleted topic whose RELEASE did not make it to the log is found again by replay and dropped, since no assignment names it.
 package ownership

@@ -399,6 +399,10 @@ func TestPiecesMoveToManifests(t *testing.T) {
 	}
 	r.apply(v, wal.Entry{Type: wal.LogStart, BaseOffset: 20, LeaderEpoch: 1})
 	step()
+	if err := v.s.Replace(slices.Clone(v.s.Pieces[3:4]), []segment.Piece{piece(v.name, 999, 23, 23)}); err != nil {
+		t.Fatal(err)
+	}
+	step()
 	if err := v.s.Replace(slices.Clone(v.s.Pieces[:50]), []segment.Piece{piece(v.name, 1000, 20, 69)}); err != nil {
 		t.Fatal(err)
 	}

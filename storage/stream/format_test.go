@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,36 @@ func TestEveryFlipAndCutIsRefused(t *testing.T) {
 		if _, err := Load(t.Context(), gone, stream, delta); !errors.Is(err, blob.ErrNotFound) || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is gone: %v", key, err)
 		}
+	}
+}
+
+// What a piece has, a checkpoint keeps: a field that is added to chunks must be added to the format.
+func TestEveryFieldOfAPieceIsKept(t *testing.T) {
+	var p segment.Piece
+	n := int64(1)
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		switch {
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		case v.Kind() == reflect.Array:
+			for i := range v.Len() {
+				fill(v.Index(i))
+			}
+		case v.CanInt():
+			v.SetInt(n)
+		default:
+			v.SetUint(uint64(n))
+		}
+		n++
+	}
+	fill(reflect.ValueOf(&p).Elem())
+	b := appendPiece(nil, &p)
+	d := decoder{b: b}
+	if got := d.piece(p.Partition); got != p || len(b) != pieceBytes {
+		t.Errorf("%d bytes give\n%+v, want\n%+v", len(b), got, p)
 	}
 }
 
