@@ -26,16 +26,18 @@ func (l *life) interrupt() error {
 	if l.depth >= 2 || w.rng.IntN(10) > 0 {
 		return nil
 	}
-	kinds := []opKind{opProduce, opProduce, opRetry, opDeleteRecords, opCheckpoint, opCollect, opRetain, opFlush, opPromote, opMerge, opRead}
-	o := op{kinds[w.rng.IntN(len(kinds))], w.rng.IntN(1 << 20), w.rng.IntN(1 << 20), w.rng.IntN(1 << 20)}
-	if l.active[turnOf(o.kind)] {
-		return nil
-	}
-	if w.trace {
-		w.t.Logf("    in between: %v", o)
-	}
-	if err := l.do(o); err != nil && !w.crashed.Load() && !errors.Is(err, errPublish) && !errors.Is(err, errHiccup) {
-		w.t.Errorf("in between: %v: %v", o.kind, err)
+	kinds := []opKind{opProduce, opProduce, opRetry, opDeleteRecords, opCheckpoint, opCheckpoint, opCollect, opCollect, opRetain, opFlush, opPromote, opMerge, opRead}
+	for range 1 + w.rng.IntN(4) {
+		o := op{kinds[w.rng.IntN(len(kinds))], w.rng.IntN(1 << 20), w.rng.IntN(1 << 20), w.rng.IntN(1 << 20)}
+		if l.active[turnOf(o.kind)] {
+			continue
+		}
+		if w.trace {
+			w.t.Logf("    in between: %v", o)
+		}
+		if err := l.do(o); err != nil && !w.crashed.Load() && !errors.Is(err, errPublish) && !errors.Is(err, errHiccup) {
+			w.t.Errorf("in between: %v: %v", o.kind, err)
+		}
 	}
 	return nil
 }

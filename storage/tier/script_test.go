@@ -113,6 +113,7 @@ func (w *world) play(l *life, o op, v variant) *life {
 			}
 		}()
 	}
+	w.doing = o.kind
 	switch o.kind {
 	case opRestart:
 		if w.crashed.Load() {
@@ -380,6 +381,7 @@ func (w *world) fault(n int, kind sim.FaultKind) {
 			return sim.Fault{}
 		}
 		w.crashed.Store(true)
+		w.cutIn = w.doing
 		return sim.Fault{Kind: kind}
 	})
 }

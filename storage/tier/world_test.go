@@ -42,7 +42,9 @@ type world struct {
 	names   int            // partitions made so far
 
 	crashed    atomic.Bool // the planned fault came about
-	more       int         // faults to plan after it
+	cutIn      opKind      // what was being done then
+	doing      opKind
+	more       int // faults to plan after it
 	trace      bool
 	interleave bool
 	publish    func() (before, after error) // what goes wrong with publishing; nil: nothing
