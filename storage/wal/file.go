@@ -127,7 +127,9 @@ type span struct {
 	// Guarded by File.mu.
 	end     int64 // end of the durable frames; 0: not known (of a recovered log, but its last file)
 	frames  int64 // written
-	readers int
+	readers int   // that Trim leaves the file to
+	holds   int   // Held
+	dropped bool  // by Trim or Close, while it was held: the last Release closes it
 }
 
 // Create starts the log of a new stream in dir of fs, which must not hold one. It returns when the first file is durable, some
@@ -253,16 +255,6 @@ func (l *File) Append(ctx context.Context, es []Entry) error {
 
 // spaceChecks is how often free space is looked at while a whole reserve is written, so that appends overrun it by little.
 const spaceChecks = 16
-
-// hasPayload tells entries that fill the disk from those that may help to empty it, as a log start does.
-func hasPayload(es []Entry) bool {
-	for i := range es {
-		if len(es[i].Payload) > 0 {
-			return true
-		}
-	}
-	return false
-}
 
 // hasPayload tells entries that fill the disk from those that may help to empty it, as a log start does.
 func hasPayload(es []Entry) bool {
@@ -416,7 +408,9 @@ func (l *File) Close() error {
 	l.calls.Wait()
 	var errs []error
 	for _, s := range l.spans {
-		errs = append(errs, s.f.Close())
+		if !l.leaveToHolders(s) {
+			errs = append(errs, s.f.Close())
+		}
 	}
 	if l.next != nil {
 		errs = append(errs, l.next.f.Close())

@@ -356,7 +356,11 @@ func (l *File) trimOne(ctx context.Context, before Position) (bool, error) {
 	s := l.spans[0]
 	l.spans = l.spans[1:]
 	l.mu.Unlock()
-	if err := l.drop(s); err != nil {
+	drop := l.drop
+	if l.leaveToHolders(s) {
+		drop = l.dropHeld
+	}
+	if err := drop(s); err != nil {
 		l.mu.Lock()
 		l.trimFailed = err
 		l.mu.Unlock()
