@@ -86,7 +86,7 @@ func (w *entry) Committed(c *stream.Commit, e *wal.Entry) error {
 }
 
 func (p *part) write(e wal.Entry) error {
-	e.Partition, e.LeaderEpoch, e.AppendMs = p.m.name, p.l.epoch, p.l.w.now.UnixMilli()
+	e.Partition, e.LeaderEpoch, e.AppendMs = p.m.name, p.l.epoch, p.l.w.wallClock().UnixMilli()
 	w := &entry{p: p, e: e, done: make(chan error, 1)}
 	if err := p.l.stream.Enqueue(w); err != nil {
 		return err
@@ -109,8 +109,8 @@ func (p *part) adopt() error {
 func (p *part) produce(producer, n, size int, ageMs int64) error {
 	b := batch.NewBuilder()
 	m, w := p.m, p.l.w
-	ms := w.now.UnixMilli() - ageMs
-	mb := modelBatch{producer: producer, ms: min(ms, w.now.UnixMilli())} // the future counts as the present
+	ms := w.wallClock().UnixMilli() - ageMs
+	mb := modelBatch{producer: producer, ms: min(ms, w.wallClock().UnixMilli())} // the future counts as the present
 	if producer >= 0 {
 		b.ProducerID, b.ProducerEpoch, b.BaseSequence = int64(producer), 0, m.seqs[producer]
 		m.seqs[producer] += int32(n)

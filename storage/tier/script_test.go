@@ -266,7 +266,7 @@ func (l *life) do(o op) error {
 		}
 		return nil
 	case opPolicy:
-		p.m.setPolicy(policies[o.b%len(policies)], w.now.UnixMilli())
+		p.m.setPolicy(policies[o.b%len(policies)], w.wallClock().UnixMilli())
 		return nil
 	case opClock:
 		w.now = w.now.Add(time.Duration(o.a%600) * time.Second)

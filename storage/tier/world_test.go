@@ -33,8 +33,9 @@ type world struct {
 	cfg  tier.Config
 	wal  wal.Config
 
-	now     time.Time // the wall clock
-	streams []string  // not dropped, oldest first
+	now     time.Time        // the wall clock
+	clock   func() time.Time // or this, if it is set
+	streams []string         // not dropped, oldest first
 	lives   int
 	current string         // the stream whose checkpoint is current
 	pointer stream.Pointer // that checkpoint
@@ -57,16 +58,17 @@ type worldStats struct {
 
 // model is what one partition must hold.
 type model struct {
-	name    wal.Partition
-	policy  tier.Policy
-	batches []modelBatch // acknowledged, by base offset
-	end     int64
-	start   int64 // largest log start seen, or asked for and acknowledged
-	cut     int64 // largest that DeleteRecords asked for
-	pending []modelBatch
-	allow   int64    // largest log start that earlier policies allowed
-	seqs    [2]int32 // next sequence number of each producer
-	last    [2]modelBatch
+	name       wal.Partition
+	policy     tier.Policy
+	batches    []modelBatch // acknowledged, by base offset
+	end        int64
+	start      int64 // largest log start seen, or asked for and acknowledged
+	cut        int64 // largest that DeleteRecords asked for
+	pending    []modelBatch
+	batchBytes int64    // of the last one
+	allow      int64    // largest log start that earlier policies allowed
+	seqs       [2]int32 // next sequence number of each producer
+	last       [2]modelBatch
 }
 
 type modelBatch struct {
@@ -185,7 +187,7 @@ func (w *world) begin() (_ *life, err error) {
 		Log: slog.New(slog.DiscardHandler), Store: nosyStore{l.store, l}, Journal: journal{l},
 		Checkpoints: stream.NewCheckpoints(nosyStore{l.store, l}, l.name, l.logs, last),
 		Partitions:  l.partitions, Publish: l.publish, Incarnation: uint64(w.lives),
-		Now: func() time.Time { return w.now },
+		Now: w.wallClock,
 	})
 	return l, nil
 }
@@ -384,8 +386,8 @@ func (l *life) tryRead(p *part) error {
 	if start < m.start || start > end {
 		t.Errorf("partition %d: log start is %d of %d, was %d", m.name.Index, start, end, m.start)
 	}
-	if start > m.allowed(l.w.now.UnixMilli()) {
-		t.Errorf("partition %d: log start is %d, the policy allows %d", m.name.Index, start, m.allowed(l.w.now.UnixMilli()))
+	if start > m.allowed(l.w.wallClock().UnixMilli()) {
+		t.Errorf("partition %d: log start is %d, the policy allows %d", m.name.Index, start, m.allowed(l.w.wallClock().UnixMilli()))
 	}
 	m.start = max(m.start, start)
 	if end < m.end {
@@ -493,6 +495,13 @@ func (m *model) allowed(nowMs int64) int64 {
 func (m *model) setPolicy(p tier.Policy, nowMs int64) {
 	m.allow = m.allowed(nowMs)
 	m.policy = p
+}
+
+func (w *world) wallClock() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
+	return w.now
 }
 
 const unlimited = time.Duration(-1)
