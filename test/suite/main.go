@@ -174,7 +174,15 @@ func simulate(ctx context.Context, r *report) error {
 	default:
 		first = "1"
 	}
-	return r.goTest(ctx, nil, "-timeout=30m", "-run=^TestNothingIsLostInCrashes$", "./kafka/ownership", "-args", "-seeds", seeds, "-first", first)
+	for _, sim := range []struct{ test, folder string }{
+		{"TestNothingIsLostInCrashes", "./kafka/ownership"},
+		{"TestNothingIsLostInPowerCuts", "./storage/tier"},
+	} {
+		if err := r.goTest(ctx, nil, "-timeout=60m", "-run=^"+sim.test+"$", sim.folder, "-args", "-seeds", seeds, "-first", first); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // realParts runs one folder under test/ against the built binary, one test at a time: they share the machine's addresses.
