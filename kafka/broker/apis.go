@@ -59,6 +59,8 @@ func table() []api {
 		{key: 42, min: 0, max: 3, handle: (*Broker).deleteGroups},
 		{key: 44, min: 0, max: 1, handle: (*Broker).incrementalAlterConfigs},
 		{key: 47, min: 0, max: 0, handle: (*Broker).offsetDelete},
+		{key: 48, min: 0, max: 1, handle: (*Broker).describeClientQuotas},
+		{key: 49, min: 0, max: 1, handle: (*Broker).alterClientQuotas},
 		{key: 60, min: 0, max: 2, handle: (*Broker).describeCluster},
 		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
 	}

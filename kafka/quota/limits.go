@@ -93,9 +93,14 @@ func FromRecord(r *metadata.ClientQuotas) Table {
 	t := make(Table, len(r.Entries))
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		t[Entity{User: loaded(e.User), Client: loaded(e.Client)}] = Limits{Produce: e.ProducerByteRate, Fetch: e.ConsumerByteRate}
+		t[EntityOf(e)] = Limits{Produce: e.ProducerByteRate, Fetch: e.ConsumerByteRate}
 	}
 	return t
+}
+
+// EntityOf is what a stored limit is for.
+func EntityOf(q *metadata.ClientQuota) Entity {
+	return Entity{User: loaded(q.User), Client: loaded(q.Client)}
 }
 
 func (n Name) stored() *string {

@@ -95,9 +95,13 @@ func TestSetAndRecord(t *testing.T) {
 		value float64
 		want  string
 	}{
-		{ProduceKey, 1, ""}, {FetchKey, 1 << 30, ""}, {ProduceKey, 0, "Quota producer_byte_rate must be greater than 0"},
-		{ProduceKey, -1, "Quota producer_byte_rate must be greater than 0"}, {ProduceKey, math.NaN(), "Quota producer_byte_rate must be greater than 0"},
-		{ProduceKey, math.Inf(1), "Quota producer_byte_rate must be greater than 0"}, {FetchKey, 1.5, "consumer_byte_rate must be a whole number"},
+		{ProduceKey, 1, ""},
+		{FetchKey, 1 << 30, ""},
+		{ProduceKey, 0, "Quota producer_byte_rate must be greater than 0"},
+		{ProduceKey, -1, "Quota producer_byte_rate must be greater than 0"},
+		{ProduceKey, math.NaN(), "Quota producer_byte_rate must be greater than 0"},
+		{ProduceKey, math.Inf(1), "Quota producer_byte_rate must be greater than 0"},
+		{FetchKey, 1.5, "consumer_byte_rate must be a whole number"},
 		{RequestKey, 50, "the quota request_percentage is not built yet; producer_byte_rate and consumer_byte_rate are"},
 		{"nope", 1, "Invalid configuration key nope"},
 	} {
