@@ -20,8 +20,10 @@ import (
 	"weir/storage/batch"
 	"weir/storage/blob"
 	"weir/storage/cache"
+	"weir/storage/disk"
 	"weir/storage/segment"
 	"weir/storage/stream"
+	"weir/storage/wal"
 )
 
 // memStore is a blob.Store in memory, with faults.
@@ -380,7 +382,16 @@ func TestReadsEqualTheModelWhereverTheDataLie(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 4))
 			tail := []int64{1, 20_000, 1 << 30}[rnd.IntN(3)]
-			r, _ := start(t, stream.Config{TailBytesMax: tail}, &memLog{})
+			var log wal.Log = &memLog{}
+			if rnd.IntN(4) == 0 { // what was checked once is read from the journal's own files
+				file, err := wal.Create(disk.OS(t.TempDir()), "wal", wal.Config{FirstFileBytes: 1 << 20})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { file.Close() })
+				log = file
+			}
+			r, _ := start(t, stream.Config{TailBytesMax: tail}, log)
 			ts := r.withContainers(rnd.IntN(2) == 0)
 			p := r.open(key(0), 0, nil)
 			m := &model{}
@@ -397,6 +408,7 @@ func TestReadsEqualTheModelWhereverTheDataLie(t *testing.T) {
 			}
 			for _, maxBytes := range []int32{1, 3000, 70_000, 1 << 30} {
 				m.drain(t, p, maxBytes, rnd.IntN(2) == 0)
+				m.drain(t, p, maxBytes, true)
 			}
 		})
 	}
@@ -665,4 +677,75 @@ func TestCompactedRecordsAreNotReadFromTheTail(t *testing.T) {
 		t.Errorf("the tail answers a read of what was compacted: %+v, %v", recs, err)
 	}
 	recs.Release()
+}
+
+// What lies in the journal is checked when it is read for the first time, and then sent from the file.
+func TestJournalIsSentFromFilesOnceChecked(t *testing.T) {
+	log, err := wal.Create(disk.OS(t.TempDir()), "wal", wal.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	r, _ := start(t, stream.Config{TailBytesMax: 1}, log)
+	p := r.open(key(0), 0, nil)
+	m := &model{}
+	for i := range 30 {
+		b := records(1, 1000, string(make([]byte, 1000+i%3*20_000)))
+		r.mustAppend(p, b)
+		m.batches = append(m.batches, b)
+	}
+	read := func(files bool) (inFiles int) {
+		t.Helper()
+		recs, err := p.Read(t.Context(), ReadRequest{Offset: 3, MaxBytes: 1 << 20, AtLeastOne: true, ClientEpoch: -1, Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer recs.Release()
+		if want := bytes.Join(m.from(3), nil); !bytes.Equal(flat(t, &recs), want) {
+			t.Error("other bytes than were written")
+		}
+		return len(recs.Files)
+	}
+	if n := read(false) + read(true); n != 0 {
+		t.Errorf("%d files were sent unseen", n)
+	}
+	if n := read(true); n != 18 { // two of three are large enough
+		t.Errorf("%d files in the second answer", n)
+	}
+	if n := read(false); n != 0 {
+		t.Errorf("%d files for whoever takes none", n)
+	}
+}
+
+func TestCheckedRanges(t *testing.T) {
+	var c checked
+	in := map[int64]bool{}
+	rnd := rand.New(rand.NewPCG(4, 4))
+	for range 2000 {
+		from := rnd.Int64N(300)
+		to := from + 1 + rnd.Int64N(20)
+		for i := from; i < to; i++ {
+			in[i] = true
+		}
+		c.add(from, to, 0)
+		if len(c.ranges) > checkedMax {
+			t.Fatalf("%d ranges", len(c.ranges))
+		}
+		for i, r := range c.ranges {
+			if r.from >= r.to || i > 0 && r.from <= c.ranges[i-1].to {
+				t.Fatalf("ranges %v", c.ranges)
+			}
+			for at := r.from; at < r.to; at++ {
+				if !in[at] {
+					t.Fatalf("%d was never checked: %v", at, c.ranges)
+				}
+			}
+		}
+		if len(c.ranges) == 1 && !c.holds(from, to) {
+			t.Fatalf("[%d, %d) is not in %v", from, to, c.ranges)
+		}
+	}
+	if c.add(1000, 1001, 1001); c.ranges != nil {
+		t.Errorf("%v after all of it left the journal", c.ranges)
+	}
 }

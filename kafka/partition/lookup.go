@@ -253,7 +253,7 @@ func (p *Partition) extent(ctx context.Context, e extent) (whole, error) {
 		return w, nil
 	}
 	p.mu.Unlock()
-	buf, err := p.readRun(ctx, []extent{e})
+	buf, err := p.readRun(ctx, e, e)
 	if err != nil {
 		return whole{}, err
 	}

@@ -35,6 +35,7 @@ type Partition struct {
 	closed   error                  // why it is not served any more
 	state    *stream.PartitionState // what is durable
 	tail     tail                   // the newest of it, in memory
+	checked  checked                // of what lies in the journal
 	cleaned  int64                  // end of what was compacted: reads before it pass the tail by, which has what is superseded
 	watchers []*watcher
 	wakingIn uint64 // the last commit whose end wakes the watchers

@@ -24,7 +24,7 @@ type ReadRequest struct {
 	Committed   bool                 // read_committed: stop at the last stable offset
 	ClientEpoch metadata.LeaderEpoch // -1: not checked
 
-	Files    bool // what lies in containers may be returned as ranges of them: see Records.Files
+	Files    bool // what lies in files may be returned as ranges of them: see Records.Files
 	TailOnly bool // return nothing, and Records.Deferred, rather than read what is not in the tail cache
 }
 
@@ -160,8 +160,8 @@ func (rd *reading) below(ctx context.Context) error {
 			return nil
 		}
 		pieces := p.state.PiecesFrom(rd.next)
-		var few [16]extent
-		var extents []extent
+		var few [16]planned
+		var extents []planned
 		if len(pieces) == 0 {
 			extents = rd.planLocked(few[:0])
 		}
@@ -226,6 +226,13 @@ func (rd *reading) tailLocked() bool {
 func (rd *reading) add(data []byte) {
 	rd.out.Segments = append(rd.out.Segments, data)
 	rd.out.Bytes += len(data)
+}
+
+func (rd *reading) addFile(r buffer.Range) {
+	out := &rd.out
+	out.Segments, out.Files = append(out.Segments, nil), append(out.Files, r)
+	out.Bytes += int(r.Len)
+	out.FileBytes += int(r.Len)
 }
 
 // cut returns the batches in data, which hold the offsets from base to last, that this read is to return, and moves rd.next behind them; full says that no

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"weir/storage/batch"
@@ -15,65 +16,114 @@ type extent = stream.Extent
 // gapBytesMax is how much of other partitions' data in the journal is read along rather than reading twice.
 const gapBytesMax = 16 << 10
 
+// sendLeast is the size from which on an entry of the journal is sent from its file: what a system call costs beside copying so much.
+const sendLeast = 16 << 10
+
+// planned is an extent to read.
+type planned struct {
+	extent
+	unseen bool // it was read and checked before, and may be sent from the file
+}
+
 // planLocked chooses the extents to read next.
-func (rd *reading) planLocked(plan []extent) []extent {
+func (rd *reading) planLocked(plan []planned) []planned {
 	bytes, room := int64(0), int64(rd.room())
 	for e := range rd.p.state.Extents.From(rd.next) {
 		bytes += int64(e.Len)
 		if bytes > room && (len(plan) > 0 || rd.out.Bytes > 0 || !rd.r.AtLeastOne) || len(plan) == extentsMax || e.Base >= rd.limit {
 			break
 		}
-		plan = append(plan, e)
+		// Whole ones only: to cut one, its batches have to be looked at.
+		unseen := rd.r.Files && e.Len >= sendLeast && e.Base >= rd.next && e.Last() < rd.limit && bytes <= room && rd.p.checked.holds(e.Base, e.Last()+1)
+		plan = append(plan, planned{e, unseen})
 	}
 	return plan
 }
 
-// log reads the extents, neighbours together, checks them and adds what is asked for.
-func (rd *reading) log(ctx context.Context, extents []extent) (full bool, err error) {
+// log reads the extents, neighbours together, checks them and adds what is asked for. What was checked before is only pointed at.
+func (rd *reading) log(ctx context.Context, extents []planned) (full bool, err error) {
 	if len(extents) == 0 {
 		return true, nil
 	}
-	for len(extents) > 0 {
-		n := run(extents)
-		buf, err := rd.p.readRun(ctx, extents[:n])
-		if err != nil {
-			return false, err
-		}
-		rd.out.held = append(rd.out.held, buf)
-		base := extents[0].Off
-		for _, e := range extents[:n] {
-			data := buf.Bytes()[e.Off-base:][:e.Len:e.Len]
-			if err := check(data, e); err != nil {
+	from := rd.next
+	defer func() { rd.good(from, rd.next) }()
+	var held stream.Held
+	var number uint32
+	for len(extents) > 0 && !full {
+		e := extents[0]
+		if e.unseen && (held == nil || e.File != number) {
+			if held, err = rd.p.leaders.cfg.Logs.Hold(e.File); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 				return false, err
 			}
-			part, full := rd.cut(data, e.Base, e.Last())
-			if len(part) > 0 {
-				rd.add(part)
-			}
-			if full {
-				return true, nil
+			if number = e.File; held != nil {
+				rd.out.held = append(rd.out.held, held)
 			}
 		}
+		if e.unseen && held != nil {
+			rd.addFile(buffer.Range{File: held, Off: int64(e.Off), Len: int64(e.Len)})
+			rd.next = e.Last() + 1
+			extents = extents[1:]
+			continue
+		}
+		n := run(extents)
+		if full, err = rd.logRun(ctx, extents[:n]); err != nil {
+			return false, err
+		}
 		extents = extents[n:]
+	}
+	return full, nil
+}
+
+// good notes that the data of the journal in [from, to) are what was written. They may not be there any more.
+func (rd *reading) good(from, to int64) {
+	if from >= to || !rd.r.Files {
+		return
+	}
+	p := rd.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.checked.add(from, to, p.state.Flushed())
+}
+
+// logRun reads neighbouring extents at once.
+func (rd *reading) logRun(ctx context.Context, extents []planned) (full bool, err error) {
+	buf, err := rd.p.readRun(ctx, extents[0].extent, extents[len(extents)-1].extent)
+	if err != nil {
+		return false, err
+	}
+	rd.out.held = append(rd.out.held, buf)
+	base := extents[0].Off
+	for _, e := range extents {
+		data := buf.Bytes()[e.Off-base:][:e.Len:e.Len]
+		if err := check(data, e.extent); err != nil {
+			return false, err
+		}
+		part, full := rd.cut(data, e.Base, e.Last())
+		if len(part) > 0 {
+			rd.add(part)
+		}
+		if full {
+			return true, nil
+		}
 	}
 	return false, nil
 }
 
 // run is how many of the extents are read at once: those that follow each other closely in one file.
-func run(extents []extent) int {
+func run(extents []planned) int {
 	n := 1
 	for ; n < len(extents); n++ {
 		e, prev := extents[n], extents[n-1]
 		end := prev.Off + prev.Len
-		if e.File != prev.File || e.Off < end || e.Off-end > max(gapBytesMax, prev.Len) {
+		if e.unseen || e.File != prev.File || e.Off < end || e.Off-end > max(gapBytesMax, prev.Len) {
 			break
 		}
 	}
 	return n
 }
 
-func (p *Partition) readRun(ctx context.Context, extents []extent) (*buffer.Buffer, error) {
-	first, last := extents[0], extents[len(extents)-1]
+// readRun reads from the beginning of one extent to the end of another behind it in the same file.
+func (p *Partition) readRun(ctx context.Context, first, last extent) (*buffer.Buffer, error) {
 	buf := p.leaders.cfg.Pool.Get(int(last.Off - first.Off + last.Len))
 	if err := p.leaders.cfg.Logs.ReadAt(ctx, buf.Bytes(), first.File, first.Off); err != nil {
 		buf.Release()

@@ -90,10 +90,7 @@ func (rd *reading) blocks(ctx context.Context, k *cache.Chunk, i, j int) (int, e
 		rd.next = k.Blocks()[i].Last + 1
 	}
 	if ready.Len > 0 {
-		out := &rd.out
-		out.Segments, out.Files = append(out.Segments, nil), append(out.Files, ready)
-		out.Bytes += int(ready.Len)
-		out.FileBytes += int(ready.Len)
+		rd.addFile(ready)
 	}
 	return i, err
 }
