@@ -16,7 +16,7 @@ type Config struct {
 	FlushIdleBytes int64         // 64 MiB
 	UnitFiles      int           // journal files that one flush empties; 2
 	UnitBytes      int64         // the same in bytes, but at least one file; 256 MiB
-	JournalLimit   int64         // what the journal may take at all: from 3/4 of it on, flushing goes first and at full speed; 10 GiB
+	JournalLimit   int64         // what the journal may take at all: from half of it on, flushing goes first and at full speed; 10 GiB
 	BundleBytes    int64         // of one bundle, at least one chunk; 64 MiB
 	OwnBytes       int64         // of a partition in a flush, from which on it gets a segment of its own; 8 MiB
 

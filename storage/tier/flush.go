@@ -81,7 +81,7 @@ func (e *Engine) moves(p Partition) bool {
 
 // pressed reports whether the journal is near its limit.
 func (e *Engine) pressed() bool {
-	return e.cfg.JournalLimit > 0 && e.count.journal.Load() >= e.cfg.JournalLimit/4*3
+	return e.cfg.JournalLimit > 0 && e.count.journal.Load() >= e.cfg.JournalLimit/2
 }
 
 // unit returns the last of the files that the next flush empties.
