@@ -318,7 +318,10 @@ func (c *Compactor) clean(ctx context.Context, j *job) error {
 		return err
 	}
 	if err := c.e.edit(j.p, o.commit); err != nil {
-		return err
+		if errors.Is(err, stream.ErrMoved) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errGone, err) // led elsewhere, or deleted
 	}
 	stats := c.cleaner.Stats()
 	c.count.add(&stats)
