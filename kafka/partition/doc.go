@@ -5,7 +5,7 @@
 // flight: offsets and sequence numbers that were given out, but that a crash, or a full disk, may still take back. Only Append looks
 // at them. The two meet when the committer reports an entry: it moves from one to the other.
 //
-// There is no goroutine, timer or file per partition.
+// There is no goroutine, timer or file per partition; files that answers are sent from are kept open by those answers, and by storage/cache.
 //
 // # Non-obvious
 //
@@ -20,7 +20,15 @@
 //     taken back afterwards.
 //   - The epoch in ADOPT must come before data of that epoch in the log. If the disk was full when the partition was adopted, ADOPT
 //     is written again before the next append.
-//   - Bytes read back from the log are checked (CRC, offsets) before they are served; bytes of the tail cache were checked on the way in.
+//   - A read walks up the log: pieces of containers, extents of the journal, tail cache. Where data lie is looked up under the lock, and read without it;
+//     what was moved away meanwhile and is gone (a container, a journal file) makes the read look again. Data may be moved at any moment, but their bytes
+//     never change: an answer made of old and new places is still one answer.
+//   - Bytes are checked before they are served for the first time: blocks of containers against their checksums, journal data batch by batch, both in this
+//     process's life once; from then on they may be sent from the file unseen (Records.Files). Bytes of the tail cache were checked on the way in.
+//   - Without holes an offset's batch is found in one place. Compaction leaves holes, and pieces that hold nothing at all: a read at an offset that is
+//     gone begins with the first batch behind it.
+//   - Blocks are returned whole where possible. Only the first of a read, which the offset may lie in the middle of, the one that the last stable offset cuts,
+//     and one that is larger than what was asked for are read into memory and cut between batches.
 //   - The tail cache holds the buffers that producers' requests were read into. A buffer with batches for many partitions stays until the
 //     last of them is evicted; eviction is in log order over all partitions, so these go together.
 //   - A producer id that the partition does not know may begin at any sequence number, as in Kafka since KIP-360: its state may have expired.
