@@ -61,6 +61,9 @@ func (e *Engine) tryBuild(ctx context.Context, kind segment.Kind, chunks []chunk
 		delete(e.building, key)
 	}()
 	pieces, err := e.write(ctx, kind, id, key, chunks)
+	if err == nil && e.cfg.ReadBack {
+		err = e.readBack(ctx, key)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,6 +76,19 @@ func (e *Engine) tryBuild(ctx context.Context, kind segment.Kind, chunks []chunk
 		default:
 			e.log.Debug("a new container was not taken", "key", key, "err", err)
 		}
+	}
+	return nil
+}
+
+// readBack verifies the container that was written, while what it was written from is still there: a step that fails is done again.
+func (e *Engine) readBack(ctx context.Context, key string) error {
+	obj, err := e.deps.Store.Open(ctx, key)
+	if err != nil {
+		return fmt.Errorf("tier: read back %s: %w", key, err)
+	}
+	defer closeObject(obj)
+	if found := segment.Verify(obj, obj.Size()); len(found) > 0 {
+		return fmt.Errorf("tier: read back %s, which is not referred to yet: %w", key, errors.Join(found...))
 	}
 	return nil
 }

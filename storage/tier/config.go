@@ -39,6 +39,7 @@ type Config struct {
 	ScrubInterval   time.Duration // for one pass over everything; 7 days
 	ScrubBytes      int64         // read by it in a second at most; 8 MiB
 
+	ReadBack   bool          // verify each container before partitions refer to it, and write a damaged one anew; false
 	BusyBytes  int64         // written in a second at most while appends are in flight; 64 MiB
 	Tick       time.Duration // how often triggers are looked at; 500 ms
 	RetryAfter time.Duration // after a failure, doubling up to a minute; 1 s

@@ -72,6 +72,6 @@ func smallConfig(seed uint64) tier.Config {
 		UnitFiles: int(pick(1, 2, 100)), UnitBytes: pick(1, 40_000, 1<<30), BundleBytes: pick(1, 3000, 20_000, 1<<30), OwnBytes: pick(1, 4000, 1<<30),
 		PromoteBytes: pick(1, 5000, 1<<30), PromoteChunks: int(pick(1, 3, 100)), TinyBytes: pick(1, 2000, 10_000),
 		SparsePercent: int(pick(1, 50, 90)), MergeCount: int(pick(2, 3)), SegmentBytes: pick(4000, 30_000, 1<<30),
-		DeleteDelay: -1, ScrubBytes: -1, StuckAfter: -1,
+		DeleteDelay: -1, ScrubBytes: -1, StuckAfter: -1, ReadBack: rng.IntN(4) == 0,
 	}
 }

@@ -1,6 +1,7 @@
 package tier_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -113,6 +114,11 @@ type nosyWriter struct {
 func (w nosyWriter) Write(p []byte) (int, error) {
 	if err := w.l.interrupt(); err != nil {
 		return 0, err
+	}
+	if w.l.damage && len(p) > 500 {
+		w.l.damage = false
+		p = bytes.Clone(p)
+		p[len(p)/2] ^= 1
 	}
 	return w.Writer.Write(p)
 }

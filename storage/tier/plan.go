@@ -2,6 +2,7 @@ package tier
 
 import (
 	"math"
+	"slices"
 
 	"weir/storage/segment"
 )
@@ -40,7 +41,7 @@ func (p *planner) promotions(pieces []segment.Piece) (out []move) {
 	}
 	for _, run := range runs(pieces, segment.Bundle) {
 		for len(run) > 0 {
-			n := fill(run, p.limit)
+			n := p.fill(run)
 			part := run[:n]
 			run = run[n:]
 			switch {
@@ -72,9 +73,9 @@ func (p *planner) tiny(run []segment.Piece) (out []move) {
 	return out
 }
 
-// merges returns the runs of segments that become one each.
+// merges returns the runs of segments that become one each. Chunks in bundles between them go along.
 func (p *planner) merges(pieces []segment.Piece) (out []move) {
-	for _, run := range runs(pieces, segment.Segment) {
+	for _, run := range runs(pieces, segment.Bundle, segment.Segment) {
 		if p.policy.Compact && run[0].Flags&segment.Compacted == 0 && len(run) <= p.cfg.PromoteChunks {
 			continue // compaction will write these anew, and decides by their ages
 		}
@@ -83,18 +84,20 @@ func (p *planner) merges(pieces []segment.Piece) (out []move) {
 			if !ok {
 				break
 			}
-			out = append(out, move{run[i:j], segment.Segment})
+			if slices.ContainsFunc(run[i:j], func(c segment.Piece) bool { return c.Kind == segment.Segment }) {
+				out = append(out, move{run[i:j], segment.Segment})
+			}
 			run = run[j:]
 		}
 	}
 	return out
 }
 
-// runs cuts pieces into the longest runs of one kind that are all compacted or all not.
-func runs(pieces []segment.Piece, kind segment.Kind) (out [][]segment.Piece) {
+// runs cuts pieces into the longest runs of the kinds that are all compacted or all not.
+func runs(pieces []segment.Piece, kinds ...segment.Kind) (out [][]segment.Piece) {
 	for i := 0; i < len(pieces); {
 		j := i
-		for j < len(pieces) && pieces[j].Kind == kind && (pieces[j].Flags^pieces[i].Flags)&segment.Compacted == 0 {
+		for j < len(pieces) && slices.Contains(kinds, pieces[j].Kind) && (pieces[j].Flags^pieces[i].Flags)&segment.Compacted == 0 {
 			j++
 		}
 		if j > i {
@@ -105,11 +108,13 @@ func runs(pieces []segment.Piece, kind segment.Kind) (out [][]segment.Piece) {
 	return out
 }
 
-// fill returns how many of the first pieces fit into limit, at least one.
-func fill(pieces []segment.Piece, limit int64) int {
-	size := int64(0)
+// fill returns how many of the first pieces make one that is not too large and does not span too much time, at least one.
+func (p *planner) fill(pieces []segment.Piece) int {
+	size, first, last := int64(0), int64(math.MaxInt64), int64(math.MinInt64)
 	for i := range pieces {
-		if size += int64(pieces[i].Len); i > 0 && size > limit {
+		size += int64(pieces[i].Len)
+		first, last = min(first, pieces[i].MinTimestamp), max(last, pieces[i].MaxTimestamp)
+		if i > 0 && (size > p.limit || !p.within(last-first)) {
 			return i
 		}
 	}

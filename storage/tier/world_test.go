@@ -112,6 +112,7 @@ type life struct {
 	engine *tier.Engine
 	active map[string]bool // what is being done
 	depth  int
+	damage bool // the next object is damaged as it is written
 	cancel context.CancelFunc
 	done   chan error
 }
