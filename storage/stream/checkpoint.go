@@ -80,8 +80,8 @@ type Checkpoints struct {
 	refs      map[uint32]int // how many partitions have data in a journal file
 	released  map[wal.Partition]*departure
 	obsolete  []object
-	inherited bool    // what was left by earlier incarnations is in obsolete
-	taken     []taken // not published, oldest first
+	inherited bool  // what was left by earlier incarnations is in obsolete
+	taken     taken // the newest
 
 	round uint64
 	files []uint32 // scratch
@@ -197,7 +197,9 @@ func (c *Checkpoints) take(ctx context.Context, p Pointer, from Mark, parts iter
 		return err
 	}
 	for _, f := range files {
-		c.out.file(f)
+		if err := c.out.file(f); err != nil {
+			return err
+		}
 	}
 	if err := c.out.finish(next); err != nil {
 		return err
@@ -215,7 +217,7 @@ func (c *Checkpoints) take(ctx context.Context, p Pointer, from Mark, parts iter
 	}
 	c.chain = append(c.chain, p.Number)
 	c.rebase = false
-	c.taken = append(c.taken, taken{p.Number, files})
+	c.taken = taken{p.Number, files}
 	return nil
 }
 
@@ -411,12 +413,10 @@ func (c *Checkpoints) journal(from Mark) ([]JournalFile, uint32, error) {
 // Published notes that p is current, and says which objects (older checkpoints and manifests) nobody needs any more, and the journal files that the
 // checkpoint names: all others that lie before From may go.
 func (c *Checkpoints) Published(p Pointer) (garbage []string, needed []JournalFile) {
-	c.taken = slices.DeleteFunc(c.taken, func(t taken) bool {
-		if t.number == p.Number {
-			needed = t.files
-		}
-		return t.number <= p.Number
-	})
+	needed = c.taken.files
+	if c.taken.number != p.Number {
+		needed = c.logs.known() // nobody says so of an older one; if it were so, everything must stay
+	}
 	c.obsolete = slices.DeleteFunc(c.obsolete, func(o object) bool {
 		if o.by <= p.Number {
 			garbage = append(garbage, o.key)

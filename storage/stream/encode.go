@@ -58,7 +58,8 @@ func (o *output) reset(w io.Writer) {
 }
 
 func (o *output) header(h *header) {
-	b := append(o.buf, checkpointMagic...)
+	b := o.buf
+	b = append(b, checkpointMagic...)
 	b = binary.LittleEndian.AppendUint32(b, checkpointVersion)
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = binary.LittleEndian.AppendUint64(b, h.number)
@@ -103,7 +104,8 @@ func (o *output) flush() error {
 
 // finish writes the trailer.
 func (o *output) finish(nextFile uint32) error {
-	b := append(o.buf, trailerMagic...)
+	b := o.buf
+	b = append(b, trailerMagic...)
 	b = binary.LittleEndian.AppendUint32(b, nextFile)
 	b = binary.LittleEndian.AppendUint32(b, o.records)
 	b = binary.LittleEndian.AppendUint64(b, uint64(o.written)+uint64(len(b))+8+4)
@@ -113,7 +115,8 @@ func (o *output) finish(nextFile uint32) error {
 
 func (o *output) departed(p wal.Partition, upTo Mark) error {
 	o.begin(departedRecord)
-	b := append(o.buf, p.Topic[:]...)
+	b := o.buf
+	b = append(b, p.Topic[:]...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(p.Index))
 	b = binary.LittleEndian.AppendUint32(b, upTo.File)
 	o.buf = binary.LittleEndian.AppendUint32(b, upTo.Off)
@@ -124,7 +127,8 @@ func (o *output) file(f JournalFile) error {
 	o.begin(fileRecord)
 	b := binary.LittleEndian.AppendUint32(o.buf, f.Number)
 	b = binary.LittleEndian.AppendUint64(b, f.Seq)
-	o.buf = append(b, f.Stream...)
+	b = append(b, f.Stream...)
+	o.buf = b
 	return o.end()
 }
 
@@ -132,7 +136,8 @@ func (o *output) file(f JournalFile) error {
 // copies. Ids is scratch memory, which it returns.
 func (o *output) partition(p wal.Partition, s *PartitionState, ids []int64) []int64 {
 	le := binary.LittleEndian
-	b := append(o.buf, p.Topic[:]...)
+	b := o.buf
+	b = append(b, p.Topic[:]...)
 	b = le.AppendUint32(b, uint32(p.Index))
 	b = le.AppendUint64(b, uint64(s.LogStart))
 	b = le.AppendUint64(b, uint64(s.End))

@@ -128,11 +128,11 @@ func unpackExtents(packed []byte, fn func(Extent)) (count int, err error) {
 				v[i], rest = uint64(rest[0]), rest[1:]
 				continue
 			}
-			n := 0
-			if v[i], n = binary.Uvarint(rest); n <= 0 {
+			one, n := binary.Uvarint(rest)
+			if n <= 0 {
 				return count, errExtents
 			}
-			rest = rest[n:]
+			v[i], rest = one, rest[n:]
 		}
 		prev := e
 		e = Extent{

@@ -148,6 +148,18 @@ func (l *Logs) File(number uint32) (JournalFile, bool) {
 	return JournalFile{Number: number, Stream: f.stream, Seq: f.seq}, ok
 }
 
+// known returns all files that were not forgotten.
+func (l *Logs) known() []JournalFile {
+	n := l.files.Load()
+	var all []JournalFile
+	for i, f := range n.files {
+		if f.log != nil {
+			all = append(all, JournalFile{Number: n.first + uint32(i), Stream: f.stream, Seq: f.seq})
+		}
+	}
+	return all
+}
+
 // Find is Number of a file that has one; it gives none.
 func (l *Logs) Find(log wal.Log, seq uint64) (uint32, bool) {
 	l.mu.Lock()
