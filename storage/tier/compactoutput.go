@@ -40,9 +40,10 @@ type output struct {
 func (o *output) rewrite(ctx context.Context) error {
 	limit := o.c.e.segmentLimit(o.j.policy)
 	for rest := o.j.pieces; len(rest) > 0; {
-		n := 1
-		if !o.j.policy.Delete {
-			n = fill(rest, limit)
+		n, size := 1, int64(rest[0].Len)
+		for n < len(rest) && !o.j.policy.Delete && size+int64(rest[n].Len) <= limit {
+			size += int64(rest[n].Len)
+			n++
 		}
 		if o.base < 0 {
 			o.base = rest[0].Base
