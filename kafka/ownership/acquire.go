@@ -36,6 +36,7 @@ type Config struct {
 	Stream     stream.Config
 	WAL        wal.Config // of the log's files; Stream, Pool and Log are set here
 	Tier       tier.Config
+	Compact    tier.CompactConfig
 	// IndexBytesMax is the memory of containers' indexes; 64 MiB.
 	IndexBytesMax int64
 }
@@ -79,6 +80,7 @@ type Owner struct {
 	superseded  chan error // what Publish found, for Run
 	containers  *cache.Cache
 	tiers       *tier.Engine
+	compactor   *tier.Compactor
 	failed      atomic.Bool // Run ends with an error
 
 	journal sync.Mutex // guards older
@@ -155,6 +157,7 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 		Log: o.log, Store: o.containers.Store(), Checkpoints: o.checkpoints, Journal: journal{o}, Partitions: o.partitions, Publish: o.Publish,
 		Incarnation: uint64(o.incarnation), Now: o.now, Known: time.UnixMilli(o.logs.NewestMs()),
 	})
+	o.compactor = tier.NewCompactor(cfg.Compact, o.tiers)
 	if err := o.openAll(k, recovered.Partitions, revision); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
@@ -23,9 +24,6 @@ func (o *Owner) Incarnation() metadata.Revision { return o.incarnation }
 
 // StreamStats counts what the broker's stream did.
 func (o *Owner) StreamStats() stream.Stats { return o.stream.Stats() }
-
-// StreamPulse says how fast its commits become durable.
-func (o *Owner) StreamPulse() stream.Pulse { return o.stream.Pulse() }
 
 // StreamPulse says how fast its commits become durable.
 func (o *Owner) StreamPulse() stream.Pulse { return o.stream.Pulse() }
@@ -73,7 +71,13 @@ func (o *Owner) Run(ctx context.Context) error {
 func (o *Owner) runTiers(ctx context.Context) (stop func(error)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- o.tiers.Run(ctx) }()
+	go func() {
+		var compaction sync.WaitGroup
+		compaction.Go(func() { o.compactor.Run(ctx) })
+		err := o.tiers.Run(ctx)
+		compaction.Wait()
+		ended <- err
+	}()
 	return func(err error) {
 		o.failed.Store(err != nil)
 		cancel()
@@ -88,6 +92,9 @@ func (o *Owner) Restored() bool { return o.began != "" }
 
 // Tiers is what moves data between the tiers.
 func (o *Owner) Tiers() *tier.Engine { return o.tiers }
+
+// Compactor is what compacts partitions.
+func (o *Owner) Compactor() *tier.Compactor { return o.compactor }
 
 // Close lets go of what Acquire took, if Run is not called.
 func (o *Owner) Close(ctx context.Context) {

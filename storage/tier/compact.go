@@ -93,10 +93,7 @@ func NewCompactor(cfg CompactConfig, e *Engine) *Compactor {
 }
 
 // Run compacts until ctx ends. Failures are logged and tried again.
-func (c *Compactor) Run(ctx context.Context) error {
-	c.e.every(ctx, c.cfg.Interval, "compact", c.Compact)
-	return nil
-}
+func (c *Compactor) Run(ctx context.Context) { c.e.every(ctx, c.cfg.Interval, "compact", c.Compact) }
 
 // Compact cleans all partitions for which it is time. One whose data cannot be read is noted as paused, and the others go on.
 func (c *Compactor) Compact(ctx context.Context) error {
