@@ -157,6 +157,7 @@ func (o *Owner) openOlder(ctx context.Context, k *keys, c *stream.Checkpoint) er
 func (s *streamKey) end() wal.Position {
 	return wal.Position{Seq: s.record.EndSeq, Off: s.record.EndOff}
 }
+
 func (s *streamKey) from() wal.Position {
 	return wal.Position{Seq: s.record.FromSeq, Off: s.record.FromOff}
 }
