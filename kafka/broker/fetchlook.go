@@ -183,12 +183,13 @@ func (l *look) refuse(f *found, err error) {
 	}
 }
 
-// bulk reads the cold partitions, when it is this connection's turn. With enough in hand for an answer it does not wait for that, though not
-// too often. Whoever has a turn waits for nothing but the disk, so that what others hold while they wait for theirs does no harm.
+// bulk reads the cold partitions, when it is this connection's turn and there is room in the answer. With enough in hand for an answer it does not wait
+// for its turn, though not too often. Whoever has a turn waits for nothing but the disk, so that what others hold while they wait for theirs does no harm.
 func (l *look) bulk(ctx context.Context) error {
 	b, c := l.op.b, l.op.r.conn
 	hot := l.bytes > 0
-	if hot && l.room == 0 {
+	if hot && l.bytes >= l.wanted() {
+		c.skips++
 		return nil
 	}
 	if !b.bulk.TryAcquire(1) {
@@ -268,6 +269,9 @@ func (l *look) takeRoom(ctx context.Context) error {
 	}
 	// One client that reads slowly must not hold everybody's budget; it comes back for the rest.
 	want := min(l.wanted(), max(l.op.b.fetchBudget.max/4, readLeast))
+	if l.op.r.conn.skips >= skipsMax {
+		want = max(want/2, 1) // what lies on the disk gets the rest
+	}
 	got, err := l.op.b.fetchBudget.takeUpTo(ctx, want, readLeast)
 	if err != nil {
 		return err

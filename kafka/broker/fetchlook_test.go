@@ -173,3 +173,25 @@ func TestWaitingColdReadsHoldNoBudget(t *testing.T) {
 		r.quiet()
 	})
 }
+
+// Partitions whose news are in memory may fill every answer; those that lie behind get their part all the same.
+func TestColdPartitionsDoNotStarve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWaitRig(t, 2)
+		r.leds[0].cold = make(chan struct{}, 1)
+		r.leds[0].cold <- struct{}{}
+		for _, f := range r.leds {
+			f.advance(1000)
+		}
+		for n := range skipsMax + 1 {
+			req := fetchReq(12, "t", metadata.TopicID{}, 2, 0)
+			req.MaxBytes = 1000
+			ps := (<-r.fetchOn(t.Context(), r.conn, req)).resp.Topics[0].Partitions
+			cold, hot := len(ps[0].RecordBatches), len(ps[1].RecordBatches)
+			if n < skipsMax && (cold != 0 || hot != 1000) || n == skipsMax && (cold != 500 || hot != 500) {
+				t.Errorf("answer %d: %d bytes from the disk, %d from memory", n, cold, hot)
+			}
+		}
+		r.quiet()
+	})
+}
