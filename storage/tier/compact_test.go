@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -577,6 +578,38 @@ func TestDamagedPartitionIsPausedAndOthersGoOn(t *testing.T) {
 	}
 	good.check(l)
 	must(t, l.end(false))
+}
+
+// A full disk fails a compaction and harms nothing; when there is room again it succeeds, and what was begun is collected.
+func TestFullDiskFailsACompaction(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	tb := newTable(w, compacted())
+	l := mustBeginBare(t, w)
+	for range 8 {
+		for range 4 { // of different keys: nothing goes
+			tb.sent++
+			must(t, tb.put(l, -1, batch.None, fmt.Sprint("key ", tb.sent), fmt.Sprintf("%04000d", tb.sent)))
+		}
+		must(t, l.engine.Flush(t.Context()))
+	}
+	must(t, l.engine.Checkpoint(t.Context()))
+	c := compactorOf(l, 1000)
+	w.disk.SetCapacity(w.disk.Used() + 20<<10)
+	if err := c.Compact(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("compacting on a full disk: %v", err)
+	}
+	tb.check(l)
+	w.disk.SetCapacity(0)
+	must(t, c.Compact(t.Context()))
+	if s := c.Stats(); s.Cleanings != 1 || s.Paused != 0 {
+		t.Errorf("stats %+v", s)
+	}
+	for range 2 {
+		must(t, l.engine.Checkpoint(t.Context()), l.engine.Collect(t.Context()))
+	}
+	tb.check(l)
+	l.checkStore()
+	must(t, l.end(true))
 }
 
 // What is chosen, and how far it may be cleaned.
