@@ -186,7 +186,7 @@ func TestFetchFromContainers(t *testing.T) {
 			wc.SetDeadline(time.Now().Add(r.timeout))
 			var got [3][]byte
 			var next [3]int64
-			for id := int32(0); id < 200; id++ {
+			for id := range int32(200) {
 				req := fetchReq(12, "t", metadata.TopicID{}, 3, 0)
 				req.MaxBytes = 200_000
 				for i := range req.Topics[0].Partitions {
