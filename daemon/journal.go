@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,7 +135,7 @@ func (x *examined) namer(ctx context.Context, dir string) (func(id [16]byte) str
 		if n, ok := names[id]; ok {
 			return n
 		}
-		return fmt.Sprintf("%x", id)
+		return hex.EncodeToString(id[:])
 	}, nil
 }
 

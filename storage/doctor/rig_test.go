@@ -184,6 +184,7 @@ func (j rigJournal) Files() []tier.File {
 	}
 	return out
 }
+
 func (j rigJournal) ReadAt(ctx context.Context, p []byte, number, off uint32) error {
 	return j.r.logs.ReadAt(ctx, p, number, off)
 }
