@@ -2,6 +2,7 @@ package compact
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -162,6 +163,20 @@ func TestWhatCannotBeDecodedStays(t *testing.T) {
 	want(t, out, "[0,1] 1:b=1", "[2,2] 2:a=2", "[3,4] unreadable", "[5,5] 5:c=1")
 	if !bytes.Equal(out[2].bytes, bad.bytes) || c.Stats().Unreadable != 1 {
 		t.Errorf("stats = %+v", c.Stats())
+	}
+}
+
+// A batch that says three records and holds two: clients do not get past it, so what its records would supersede stays.
+func TestWhatIsReadBeforeTheDamageDoesNotCount(t *testing.T) {
+	log := made(batch.Snappy, "a=1 b=1")
+	bad := spec{base: 2, pid: -1, codec: batch.Snappy, records: []rec{{key: "a", value: "2"}, {key: "b", value: "2"}}}.build()
+	binary.BigEndian.PutUint32(bad[23:], 2) // last offset delta
+	binary.BigEndian.PutUint32(bad[57:], 3) // records
+	batch.SetLogAppendTime(bad, 1)          // computes the CRC
+	log = append(log, stored{bytes: bad, unread: true}, spec1(5, "c=1"))
+	out := clean(t, newCleaner(), log, 0, after(0))
+	if len(out) != 3 || !bytes.Equal(joined(out), joined(log)) {
+		t.Errorf("left:\n%s", lines(t, out))
 	}
 }
 
