@@ -67,7 +67,7 @@ bench: ## measure beside Apache Kafka and write docs/benchmarks.md: SET=standard
 ifdef CASE
 	$(GO) test -count=1 -v -timeout=60m -run=TestBench ./test/bench -case=$(CASE) -system=$(SYSTEM) -rounds=$(or $(ROUNDS),0) -seconds=$(or $(LENGTH),0) -perf=$(PERF)
 else
-	$(GO) test -count=1 -v -timeout=90m -run=TestBench ./test/bench -set=$(or $(SET),standard) -system=$(SYSTEM) -rounds=$(or $(ROUNDS),0) $(if $(SET),,-within=13m30s) -write=$(CURDIR)/docs/benchmarks.md
+	$(GO) test -count=1 -v -timeout=90m -run=TestBench ./test/bench -set=$(or $(SET),standard) -system=$(SYSTEM) -rounds=$(or $(ROUNDS),0) $(if $(SET),,-within=12m30s) -write=$(CURDIR)/docs/benchmarks.md
 endif
 
 .PHONY: generate

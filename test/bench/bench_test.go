@@ -87,6 +87,7 @@ func TestBench(t *testing.T) {
 // measureAgainst has the systems take turns, prints what they showed and writes it if that was asked for.
 func measureAgainst(t *testing.T, systems []string, chosen []benchCase, rounds int) error {
 	t.Helper()
+	cluster.Binary(t) // compiling it is not part of anything
 	report := newReport()
 	probe := func() error {
 		if *only != "" {
@@ -109,12 +110,10 @@ func measureAgainst(t *testing.T, systems []string, chosen []benchCase, rounds i
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, round), func(t *testing.T) {
 				begin := time.Now()
-				got := runTurn(t, name, round, chosen)
-				report.add(name, got, time.Since(begin))
+				got := results{}
+				defer func() { report.add(name, got, time.Since(begin)) }() // whatever there is of it
+				runTurn(t, name, round, chosen, got)
 			})
-			if t.Failed() {
-				return nil // what is measured is not comparable any more
-			}
 		}
 	}
 	if *only != "" {
@@ -126,16 +125,17 @@ func measureAgainst(t *testing.T, systems []string, chosen []benchCase, rounds i
 	}
 	text := report.markdown(t, systems)
 	t.Log("\n" + text)
-	if *write == "" {
+	if *write == "" || t.Failed() {
 		return nil
 	}
 	return os.WriteFile(*write, []byte(text), 0o644)
 }
 
-func runTurn(t *testing.T, name string, round int, chosen []benchCase) results {
+// runTurn takes one system through the cases; figures go to got. The end of the test stops the system.
+func runTurn(t *testing.T, name string, round int, chosen []benchCase, got results) {
 	t.Helper()
 	syscall.Sync() // what an earlier turn left dirty is not this one's to write
-	b := &turn{t: t, ctx: t.Context(), name: name, system: newSystem(t, name), full: *set == "full", single: *only != "", got: results{}}
+	b := &turn{t: t, ctx: t.Context(), name: name, system: newSystem(t, name), full: *set == "full", single: *only != "", got: got}
 	b.start()
 	defer func() { b.admin.Close() }()
 	for _, c := range chosen {
@@ -150,8 +150,6 @@ func runTurn(t *testing.T, name string, round int, chosen []benchCase) results {
 		}
 		t.Logf("%s: %v%s", c.name, time.Since(begin).Round(100*time.Millisecond), b.got.since(before))
 	}
-	b.system.stop(t)
-	return b.got
 }
 
 // since prints the figures that are not in before, or differ.

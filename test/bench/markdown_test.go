@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -29,8 +28,8 @@ Written by %s. Kafka acknowledges from the page cache by default; in the column 
 %s
 Ratios are of medians; "target" is what the engine was designed for. The machine's limit is the best of two measurements of this run, and the share
 says how near Weir comes to it: what the cheapest possible program would need, or how much of the fastest possible rate it reaches.
-
-`, "`"+r.command()+"`", r.ratios())
+%s
+`, "`"+r.command()+"`", r.ratios(), r.afterwards())
 	fmt.Fprintf(&b, "## The run\n\n%s\n", r.run(t, systems))
 	fmt.Fprintf(&b, "## The machine's limits\n\n%s\n", r.limitTable())
 	b.WriteString("## What is measured\n\n" + method)
@@ -43,11 +42,20 @@ says how near Weir comes to it: what the cheapest possible program would need, o
 	return b.String()
 }
 
+// afterwards is the price of what Weir does once a load has ended.
+func (r *report) afterwards() string {
+	f, ok := r.figure(onWeir, "after.cpu_gb")
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("\nMoving data in the background: in the 30 s after a load has ended, Weir takes %s s of CPU time for each GB of it.\n", number(f.median))
+}
+
 const method = `Kafka is one node in KRaft's combined mode with the settings and JVM flags of its distribution, except that deleted topics leave the disk after a
 second instead of a minute. Weir is ` + "`weir up --brokers 1`" + `: a control plane with its metadata store and one broker. CPU time is user + system of all
 processes of the system, Weir's control plane included; memory is the resident size of the broker, and the proportional set size of all processes.
-Both are driven by the same
-generators (test/bench/load): pre-encoded produce requests with acks=all on 4 connections with 5 requests in flight, 4 batches of different
+
+Both are driven by the same generators (test/bench/load): pre-encoded produce requests with acks=all on 4 connections with 5 requests in flight, 4 batches of different
 partitions a request, records of 1 KiB; raw fetches on 4 connections that are thrown away; franz-go for end to end and idle clients. GB are 1e9
 bytes of uncompressed values. The JVM is warmed up by up to 3 GB or 8 s of 64 KiB batches, 2 s of 16 KiB batches and 2 s of single records,
 Weir by an eighth of that; every produce load is preceded by a second of the same that is not counted. Loads last 4 s or 2 GB.
@@ -68,8 +76,8 @@ func (r *report) run(t *testing.T, systems []string) string {
 	fmt.Fprintf(&b, "- %s, in %v with the limits; load average before: %s\n", r.begin.UTC().Format("2006-01-02 15:04 MST"),
 		time.Since(r.begin).Round(time.Second), r.load)
 	fmt.Fprintf(&b, "- %s\n", machine())
-	fmt.Fprintf(&b, "- %s; Apache Kafka %s on %s; Weir %s, built with %s\n", "clients: "+dependency("github.com/twmb/franz-go"), kafkaVersion(),
-		javaVersion(t), revision(t), runtime.Version())
+	fmt.Fprintf(&b, "- Weir %s, built with %s; Apache Kafka %s on %s; franz-go %s\n", revision(t), runtime.Version(), kafkaVersion(), javaVersion(t),
+		match(cluster.Root()+"/go.mod", `twmb/franz-go (v\S+)`))
 	for _, s := range systems {
 		fmt.Fprintf(&b, "- %s: %d rounds, %v\n", s, len(r.turns[s]), r.times[s].Round(time.Second))
 	}
@@ -185,16 +193,4 @@ func revision(t *testing.T) string {
 		at += " with changes"
 	}
 	return at
-}
-
-func dependency(path string) string {
-	info, _ := debug.ReadBuildInfo()
-	if info != nil {
-		for _, d := range info.Deps {
-			if d.Path == path {
-				return "franz-go " + d.Version
-			}
-		}
-	}
-	return "franz-go"
 }

@@ -51,11 +51,17 @@ type kafkaSystem struct{ *cluster.Kafka }
 
 func (k kafkaSystem) start(t *testing.T)          { k.Start(t) }
 func (k kafkaSystem) bootstrap(*testing.T) string { return k.Bootstrap() }
-func (k kafkaSystem) stop(t *testing.T)           { k.Stop(t) }
 func (k kafkaSystem) kill(*testing.T)             { k.Process.Kill() }
 func (k kafkaSystem) brokers() []int              { return k.PIDs() }
 func (k kafkaSystem) tree() []int                 { return k.PIDs() }
 func (k kafkaSystem) dir() string                 { return k.Dir() }
+
+// stop waits longer than tests do: with thousands of partitions it takes its time.
+func (k kafkaSystem) stop(t *testing.T) {
+	t.Helper()
+	k.Process.Signal(syscall.SIGTERM)
+	k.Process.Wait(t, 5*time.Minute)
+}
 
 type weirSystem struct{ *cluster.Weir }
 

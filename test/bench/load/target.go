@@ -37,7 +37,7 @@ func CreateTopic(ctx context.Context, admin *kgo.Client, topic string, partition
 
 // Leaders waits until each partition of a topic has a leader that serves it and returns them by broker, in the order of their addresses.
 func Leaders(ctx context.Context, admin *kgo.Client, topic string) ([]Target, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		targets, err := leaders(ctx, admin, topic)
