@@ -10,7 +10,7 @@ import (
 
 // More seeds: go test -run PowerCuts ./storage/tier -args -seeds 100000 [-first 1]
 var (
-	seeds = flag.Int("seeds", 300, "how many seeds the crash test runs")
+	seeds = flag.Int("seeds", 200, "how many seeds the crash test runs")
 	trace = flag.Bool("trace", false, "log every operation")
 	first = flag.Uint64("first", 1, "the first of them")
 )

@@ -16,7 +16,7 @@ import (
 func TestDiskUseOfADayStaysWithinTheBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const (
-			every = 5 * time.Second // an append to each partition
+			every = 20 * time.Second // an append to each partition
 			hours = 24
 		)
 		cfg := tier.Config{
@@ -29,7 +29,7 @@ func TestDiskUseOfADayStaysWithinTheBound(t *testing.T) {
 		byTime := tier.Policy{Delete: true, RetentionTime: time.Hour, RetentionBytes: -1, SegmentBytes: 1 << 20, SegmentTime: 7 * 24 * time.Hour}
 		bySize := tier.Policy{Delete: true, RetentionTime: unlimited, RetentionBytes: 2 << 20, SegmentBytes: 512 << 10}
 		short := tier.Policy{Delete: true, RetentionTime: 2 * time.Minute, RetentionBytes: -1, SegmentBytes: 1 << 20, SegmentTime: time.Hour}
-		sizes := []int{4000, 200, 4000, 4000, 50}
+		sizes := []int{16_000, 800, 16_000, 16_000, 200}
 		for _, p := range []tier.Policy{byTime, byTime, bySize, short, bySize} {
 			p.FileDeleteDelay = time.Minute
 			w.topic(p)
@@ -49,7 +49,7 @@ func TestDiskUseOfADayStaysWithinTheBound(t *testing.T) {
 			}
 			time.Sleep(every)
 			synctest.Wait()
-			if step%12 > 0 {
+			if step%3 > 0 {
 				continue
 			}
 			used, bound := float64(w.disk.Used()), float64(bound(&cfg, w, every))

@@ -9,7 +9,7 @@ import (
 	"weir/storage/tier"
 )
 
-var scripts = flag.Int("scripts", 12, "how many scripts the metamorphic test plays")
+var scripts = flag.Int("scripts", 8, "how many scripts the metamorphic test plays")
 
 // One script of operations gives the same reads under all settings of the engine.
 func TestSettingsDoNotChangeWhatIsRead(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"weir/sim"
 	"weir/storage/batch"
 	"weir/storage/blob"
+	"weir/storage/disk"
 	"weir/storage/segment"
 	"weir/storage/stream"
 	"weir/storage/tier"
@@ -26,10 +28,11 @@ import (
 
 // world is what outlives a process: the disk, and the facts that the metadata hold. Beside it stands what the log must say.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	seed uint64
 	rng  *rand.Rand
 	disk *sim.Disk
+	real disk.FS // instead of it, for benchmarks
 	cfg  tier.Config
 	wal  wal.Config
 
@@ -78,7 +81,7 @@ type modelBatch struct {
 	producer   int
 }
 
-func newWorld(t *testing.T, seed uint64, cfg tier.Config) *world {
+func newWorld(t testing.TB, seed uint64, cfg tier.Config) *world {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 11)), disk: sim.NewDisk(seed), cfg: cfg,
 		wal: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 32 << 10},
@@ -104,6 +107,7 @@ type life struct {
 	name   string
 	epoch  int32
 	logs   *stream.Logs
+	mu     sync.Mutex // of olds
 	olds   []oldLog
 	own    *wal.File
 	store  blob.Store
@@ -133,7 +137,7 @@ func (w *world) begin() (_ *life, err error) {
 			l.closeLogs()
 		}
 	}()
-	files := blob.NewFS(w.disk, "blob")
+	files := blob.NewFS(w.fs(), "blob")
 	l.store = files
 	if err := files.Sweep(); err != nil {
 		return nil, err
@@ -144,7 +148,7 @@ func (w *world) begin() (_ *life, err error) {
 		if name == w.current {
 			cfg.AtLeast, cfg.Trusted = w.pointer.From, w.pointer.From
 		}
-		log, err := wal.Recover(ctx, w.disk, "wal/"+name, cfg)
+		log, err := wal.Recover(ctx, w.fs(), "wal/"+name, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +161,7 @@ func (w *world) begin() (_ *life, err error) {
 	}
 	cfg := w.wal
 	cfg.Stream = l.name
-	if l.own, err = wal.Create(w.disk, "wal/"+l.name, cfg); err != nil {
+	if l.own, err = wal.Create(w.fs(), "wal/"+l.name, cfg); err != nil {
 		return nil, err
 	}
 	w.streams = append(w.streams, l.name)
@@ -291,7 +295,10 @@ func (j journal) WillNeed(uint32)                           {}
 
 func (j journal) logs() iter.Seq2[string, *wal.File] {
 	return func(yield func(string, *wal.File) bool) {
-		for _, old := range j.l.olds {
+		j.l.mu.Lock()
+		olds := j.l.olds
+		j.l.mu.Unlock()
+		for _, old := range olds {
 			if !yield(old.name, old.log) {
 				return
 			}
@@ -345,7 +352,9 @@ func (j journal) Trim(ctx context.Context, before stream.Mark, needed []stream.J
 		j.l.logs.Drop(old.log)
 		errs = append(errs, old.log.Close(), j.l.w.removeLog(old.name))
 	}
+	j.l.mu.Lock()
 	j.l.olds = kept
+	j.l.mu.Unlock()
 	return errors.Join(append(errs, j.l.own.Trim(ctx, wal.Position{Seq: first[j.l.name]}))...)
 }
 
@@ -444,7 +453,7 @@ func (l *life) tryRead(p *part) error {
 }
 
 // check compares a batch that was read with what was acknowledged, or learns what became of one that was not.
-func (m *model) check(t *testing.T, h *batch.Header, got []byte) {
+func (m *model) check(t testing.TB, h *batch.Header, got []byte) {
 	t.Helper()
 	i, ok := slices.BinarySearchFunc(m.batches, h.BaseOffset, func(b modelBatch, o int64) int { return int(b.base - o) })
 	if ok {
@@ -496,6 +505,13 @@ func (m *model) allowed(nowMs int64) int64 {
 func (m *model) setPolicy(p tier.Policy, nowMs int64) {
 	m.allow = m.allowed(nowMs)
 	m.policy = p
+}
+
+func (w *world) fs() disk.FS {
+	if w.real != nil {
+		return w.real
+	}
+	return w.disk
 }
 
 func (w *world) wallClock() time.Time {
