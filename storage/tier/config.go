@@ -51,9 +51,19 @@ func (c *Config) setDefaults() {
 		field *int64
 		value int64
 	}{
-		{&c.CheckpointBytes, 256 << 20}, {&c.FlushBytes, 2 << 30}, {&c.FlushExtents, 16 << 20}, {&c.FlushIdleBytes, 64 << 20},
-		{&c.UnitBytes, 256 << 20}, {&c.JournalLimit, 10 << 30}, {&c.BundleBytes, 64 << 20}, {&c.OwnBytes, 8 << 20},
-		{&c.PromoteBytes, 64 << 20}, {&c.TinyBytes, 1 << 20}, {&c.SegmentBytes, 1 << 30}, {&c.ScrubBytes, 8 << 20}, {&c.BusyBytes, 64 << 20},
+		{&c.CheckpointBytes, 256 << 20},
+		{&c.FlushBytes, 2 << 30},
+		{&c.FlushExtents, 16 << 20},
+		{&c.FlushIdleBytes, 64 << 20},
+		{&c.UnitBytes, 256 << 20},
+		{&c.JournalLimit, 10 << 30},
+		{&c.BundleBytes, 64 << 20},
+		{&c.OwnBytes, 8 << 20},
+		{&c.PromoteBytes, 64 << 20},
+		{&c.TinyBytes, 1 << 20},
+		{&c.SegmentBytes, 1 << 30},
+		{&c.ScrubBytes, 8 << 20},
+		{&c.BusyBytes, 64 << 20},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -63,10 +73,19 @@ func (c *Config) setDefaults() {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.CheckpointInterval, 30 * time.Second}, {&c.FlushAge, 10 * time.Minute}, {&c.FlushIdle, 5 * time.Second},
-		{&c.PromoteAge, time.Hour}, {&c.RetainInterval, 30 * time.Second}, {&c.ClockJump, time.Hour}, {&c.ClockHold, 6 * time.Hour},
-		{&c.CollectInterval, time.Minute}, {&c.DeleteDelay, time.Minute}, {&c.ScrubInterval, 7 * 24 * time.Hour},
-		{&c.Tick, 500 * time.Millisecond}, {&c.RetryAfter, time.Second}, {&c.StuckAfter, 10 * time.Minute},
+		{&c.CheckpointInterval, 30 * time.Second},
+		{&c.FlushAge, 10 * time.Minute},
+		{&c.FlushIdle, 5 * time.Second},
+		{&c.PromoteAge, time.Hour},
+		{&c.RetainInterval, 30 * time.Second},
+		{&c.ClockJump, time.Hour},
+		{&c.ClockHold, 6 * time.Hour},
+		{&c.CollectInterval, time.Minute},
+		{&c.DeleteDelay, time.Minute},
+		{&c.ScrubInterval, 7 * 24 * time.Hour},
+		{&c.Tick, 500 * time.Millisecond},
+		{&c.RetryAfter, time.Second},
+		{&c.StuckAfter, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -85,7 +85,7 @@ func bound(cfg *tier.Config, w *world, every time.Duration) int64 {
 	for _, m := range w.models {
 		rate := float64(m.batchBytes) / every.Seconds() // bytes in a second
 		rates += rate
-		kept := float64(0)
+		var kept float64
 		if m.policy.RetentionBytes >= 0 {
 			kept = float64(m.policy.RetentionBytes)
 		} else {

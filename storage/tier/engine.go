@@ -152,7 +152,7 @@ func (e *Engine) every(ctx context.Context, interval time.Duration, name string,
 // report logs a failed step, unless it failed because everything ends.
 func (e *Engine) report(ctx context.Context, step string, err error) error {
 	if err == nil || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // everything ends, and that is why it failed
 	}
 	e.count.failures.Add(1)
 	e.log.Error("storage step failed", "step", step, "err", err)

@@ -110,8 +110,6 @@ type span struct {
 	name       wal.Partition
 	base, last int64
 	size       int64
-	newest     int64 // timestamp
-	oldestFile uint32
 }
 
 // flush moves what lies in journal files up to number to.
@@ -237,7 +235,7 @@ func (e *Engine) spans(p Partition, to uint32) (out []span, total int64) {
 				cur = span{p: p, name: cur.name, base: -1}
 			}
 			if cur.base < 0 {
-				cur.base, cur.oldestFile = x.Base, x.File
+				cur.base = x.Base
 			}
 			cur.last = x.Last()
 			cur.size += int64(x.Len)

@@ -121,17 +121,6 @@ func (p *planner) fill(pieces []segment.Piece) int {
 	return len(pieces)
 }
 
-// fill returns how many of the first pieces fit into limit, at least one.
-func fill(pieces []segment.Piece, limit int64) int {
-	size := int64(0)
-	for i := range pieces {
-		if size += int64(pieces[i].Len); i > 0 && size > limit {
-			return i
-		}
-	}
-	return len(pieces)
-}
-
 // window finds the first run of pieces that is worth merging: at least MergeCount, not larger than a segment in all, not spanning more time than
 // retention can do with, and none more than half of the whole. The last makes what is written to merge logarithmic: whatever is written again ends
 // up in a piece at least twice as large as before.
