@@ -73,6 +73,10 @@ func (i *Image) Topics() []*Topic {
 	return i.sorted
 }
 
+// Since returns the topics that are new since old or were changed, and those that were there and are not any more, in no order. Its cost grows with what
+// changed rather than with the number of topics, if the two images are of one Live.
+func (i *Image) Since(old *Image) (changed, gone []*Topic) { return i.ids.since(&old.ids) }
+
 // Broker returns the session of a registered broker.
 func (i *Image) Broker(id metadata.BrokerID) (metadata.Session, bool) {
 	at, ok := slices.BinarySearchFunc(i.Brokers, id, func(s metadata.Session, id metadata.BrokerID) int { return int(s.Broker) - int(id) })

@@ -2,6 +2,7 @@ package image
 
 import (
 	"maps"
+	"reflect"
 
 	"weir/metadata"
 )
@@ -15,6 +16,26 @@ type shards[K comparable] [shardCount]map[K]*Topic
 func (s *shards[K]) get(k K, hash uint64) (*Topic, bool) {
 	t, ok := s[hash%shardCount][k]
 	return t, ok
+}
+
+// since reports what s has and old had not, or had another of, and what old had and s has not. It looks at the parts only that are not shared.
+func (s *shards[K]) since(old *shards[K]) (changed, gone []*Topic) {
+	for i, part := range s {
+		if reflect.ValueOf(part).Pointer() == reflect.ValueOf(old[i]).Pointer() {
+			continue
+		}
+		for k, t := range part {
+			if old[i][k] != t {
+				changed = append(changed, t)
+			}
+		}
+		for k, t := range old[i] {
+			if _, ok := part[k]; !ok {
+				gone = append(gone, t)
+			}
+		}
+	}
+	return changed, gone
 }
 
 // edit is a set of changes to shards: each shard is copied at its first change.
