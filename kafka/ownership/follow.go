@@ -19,6 +19,7 @@ import (
 type follower struct {
 	mu      sync.Mutex
 	seen    metadata.Revision // of the newest image handled; older ones are not looked at
+	last    *image.Image      // the newest handled; nil before the first
 	dynamic [2]map[string]string
 	topics  map[metadata.TopicID]*followed
 	dormant []*dormant
@@ -26,10 +27,8 @@ type follower struct {
 
 // followed is a topic of which this broker leads partitions, or might.
 type followed struct {
-	image  *image.Topic // as of the last image; nil before the first
 	config *partition.LogConfig
 	open   map[int32]*partition.Partition
-	round  metadata.Revision
 }
 
 // openAll opens the partitions after start; revision is that of the transactions that gave us their epochs.
@@ -106,29 +105,36 @@ func (o *Owner) changed(img *image.Image) {
 	dynamic := [2]map[string]string{img.BrokerConfigs(o.name()), img.BrokerConfigs("")}
 	reconfigured := !maps.Equal(dynamic[0], f.dynamic[0]) || !maps.Equal(dynamic[1], f.dynamic[1])
 	f.dynamic = dynamic
+	// There may be very many topics, and images often show one that changed.
+	var topics, gone []*image.Topic
+	if f.last == nil {
+		topics = img.Topics()
+	} else {
+		topics, gone = img.Since(f.last)
+	}
+	if reconfigured {
+		topics = img.Topics()
+	}
+	first := f.last == nil
+	f.last = img
 	var openings []partition.Opening
-	for _, t := range img.Topics() {
+	for _, t := range topics {
 		ft := f.topics[t.ID]
 		if ft == nil {
 			ft = &followed{open: make(map[int32]*partition.Partition)}
 			f.topics[t.ID] = ft
 		}
-		ft.round = img.Revision
-		if ft.image == t && !reconfigured {
-			continue
-		}
 		openings = o.topicChanged(ft, t, openings)
 	}
-	for id, ft := range f.topics {
-		if ft.round == img.Revision {
-			continue
+	if first {
+		for id := range f.topics {
+			if _, ok := img.TopicByID(id); !ok {
+				o.topicGone(id)
+			}
 		}
-		for _, p := range ft.open {
-			// The topic's id never comes again, so nothing of it in the journal means anything any more.
-			o.logs.Release(p.Key().WAL(), stream.Forever())
-			o.leaders.Close(p.Key(), kerr.UnknownTopicOrPartition, true)
-		}
-		delete(f.topics, id)
+	}
+	for _, t := range gone {
+		o.topicGone(t.ID)
 	}
 	f.dormant = slices.DeleteFunc(f.dormant, func(d *dormant) bool {
 		if f.topics[d.name.Topic] != nil {
@@ -140,6 +146,20 @@ func (o *Owner) changed(img *image.Image) {
 	o.openNew(openings)
 }
 
+// topicGone closes what is open of a topic that was deleted.
+func (o *Owner) topicGone(id metadata.TopicID) {
+	ft := o.follow.topics[id]
+	if ft == nil {
+		return
+	}
+	for _, p := range ft.open {
+		// The topic's id never comes again, so nothing of it in the journal means anything any more.
+		o.logs.Release(p.Key().WAL(), stream.Forever())
+		o.leaders.Close(p.Key(), kerr.UnknownTopicOrPartition, true)
+	}
+	delete(o.follow.topics, id)
+}
+
 // dormants returns the partitions that are kept for others.
 func (f *follower) dormants() []*dormant {
 	f.mu.Lock()
@@ -149,7 +169,6 @@ func (f *follower) dormants() []*dormant {
 
 // topicChanged reconfigures and closes partitions of t, and adds those to open to openings.
 func (o *Owner) topicChanged(ft *followed, t *image.Topic, openings []partition.Opening) []partition.Opening {
-	ft.image = t
 	if c := o.logConfig(t.Configs); ft.config == nil || *c != *ft.config {
 		ft.config = c
 		for _, p := range ft.open {
