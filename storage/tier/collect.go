@@ -73,12 +73,11 @@ func (e *Engine) Collect(ctx context.Context) error {
 		doomed[key] = d
 		wasted++
 	}
-	e.doomed, e.sparse = doomed, sparse
+	e.doomed, e.sparse, e.collected = doomed, sparse, current
 	e.mu.Unlock()
 	e.count.containers.Store(int64(len(sizes)))
 	e.count.containerBytes.Store(total)
 	e.count.orphans.Store(wasted)
-	e.count.pieces.Store(used.pieces())
 	var errs []error
 	for key, d := range doomed {
 		if d.takes >= current || time.Since(d.at) < d.delay || e.deps.InUse != nil && e.deps.InUse(key) {
@@ -101,10 +100,11 @@ func (e *Engine) Collect(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// usage is how many bytes of each container partitions refer to.
+// usage is how many bytes of each container partitions refer to, with what the container holds beside the data for it.
 type usage map[segment.ID]int64
 
-func (u usage) pieces() int64 { return int64(len(u)) }
+// besideBytes is what a chunk takes in its container's directory, rounded up.
+const besideBytes = 256
 
 // referenced marks. It also returns for how long containers below a partition's prefix stay.
 func (e *Engine) referenced() (usage, map[string]time.Duration) {
@@ -113,7 +113,8 @@ func (e *Engine) referenced() (usage, map[string]time.Duration) {
 		has := false
 		p.View(func(s *stream.PartitionState) {
 			for i := range s.Pieces {
-				used[s.Pieces[i].ID] += int64(s.Pieces[i].Len)
+				c := &s.Pieces[i]
+				used[c.ID] += int64(c.Len) + int64(c.IndexLen) + int64(c.AbortedLen) + besideBytes
 				has = true
 			}
 		})
@@ -124,11 +125,11 @@ func (e *Engine) referenced() (usage, map[string]time.Duration) {
 	return used, delays
 }
 
-// collectable reports whether there may be something to collect: a checkpoint of this process is current.
+// collectable reports whether there may be something to collect: without a new checkpoint nothing has changed.
 func (e *Engine) collectable() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.current > 0
+	return e.current > e.collected || len(e.doomed) > 0 && e.current > 0
 }
 
 func prefixOf(key string) string { return key[:strings.LastIndexByte(key, '/')+1] }

@@ -57,6 +57,7 @@ type Engine struct {
 	edits     int64                   // of partitions' states, by this engine
 	takes     int64                   // checkpoints begun
 	current   int64                   // the newest of them that was published
+	collected int64                   // what current was when Collect looked last
 	doomed    map[string]doom         // containers that nothing refers to
 	damaged   map[string]bool         // containers in which the scrubber found damage
 	saved     saved                   // what the last published checkpoint had
