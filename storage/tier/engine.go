@@ -53,7 +53,7 @@ type Engine struct {
 	last      uint64                  // number of the newest container
 	building  map[string]bool         // keys of containers that are written, or not yet referred to
 	stuck     map[wal.Partition]stuck // whose data cannot be moved
-	seen      map[uint32]firstSeen    // journal files
+	seen      map[uint32]fileAge      // journal files
 	edits     int64                   // of partitions' states, by this engine
 	takes     int64                   // checkpoints begun
 	current   int64                   // the newest of them that was published
@@ -72,8 +72,14 @@ type stuck struct {
 	retry time.Time
 }
 
-// firstSeen is when a journal file was first seen, or was last emptied: what it holds for partitions was appended later.
-type firstSeen struct {
+// fileAge says how old the data in a journal file are.
+type fileAge struct {
+	firstMs int64 // when the file was first seen: nothing was appended to the one before it later. Unix milliseconds, as retention goes by
+	since   instant
+}
+
+// instant is a time on both clocks. Of a file: what it holds that is to be flushed was appended later.
+type instant struct {
 	at     time.Time // monotonic
 	wallMs int64     // Unix milliseconds, as retention goes by
 }
@@ -90,7 +96,7 @@ func New(cfg Config, deps Deps) *Engine {
 	e := &Engine{
 		cfg: cfg, deps: deps, log: deps.Log, start: time.Now(),
 		clock:    newClock(deps.Now, deps.Known, cfg.ClockJump, cfg.ClockHold, deps.Log),
-		building: map[string]bool{}, stuck: map[wal.Partition]stuck{}, seen: map[uint32]firstSeen{}, doomed: map[string]doom{},
+		building: map[string]bool{}, stuck: map[wal.Partition]stuck{}, seen: map[uint32]fileAge{}, doomed: map[string]doom{},
 		damaged: map[string]bool{}, flushedAt: -1,
 	}
 	e.pace = pace{rate: cfg.BusyBytes, busy: func() bool { return deps.Journal.Busy() && !e.pressed() }}

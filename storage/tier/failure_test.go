@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"weir/storage/blob"
+	"weir/storage/disk"
 	"weir/storage/stream"
 	"weir/storage/tier"
 	"weir/storage/wal"
@@ -203,5 +204,32 @@ func TestReadBackWritesDamagedContainersAnew(t *testing.T) {
 	if err := l.engine.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	w.finish(l)
+}
+
+// On a full disk steps fail and change nothing; they succeed when there is room again.
+func TestFullDiskChangesNothing(t *testing.T) {
+	w, l := filled(t, 3, 1, tier.Config{PromoteBytes: 1, TinyBytes: 1, UnitFiles: 100})
+	for _, p := range l.parts {
+		if err := p.produce(-1, 4, 5000, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := map[string]func(context.Context) error{"flush": l.engine.Flush, "promote": l.engine.Promote, "checkpoint": l.engine.Checkpoint}
+	for free := int64(0); free < 20_000; free += 2500 {
+		w.disk.SetCapacity(w.disk.Used() + free)
+		for name, step := range steps {
+			if err := step(t.Context()); err != nil && !errors.Is(err, disk.ErrNoSpace) {
+				t.Errorf("%s with %d bytes free: %v", name, free, err)
+			}
+		}
+		for _, p := range l.parts {
+			l.read(p)
+		}
+		if files, err := w.disk.ReadDir("blob/tmp"); err != nil || len(files) > 0 {
+			t.Errorf("%d temporary files, %v", len(files), err)
+		}
+	}
+	w.disk.SetCapacity(0)
 	w.finish(l)
 }

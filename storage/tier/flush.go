@@ -170,37 +170,42 @@ func (e *Engine) flushBundles(ctx context.Context, small []span, to uint32) erro
 }
 
 // emptied notes that the files up to to hold nothing that was appended before started and is to be flushed.
-func (e *Engine) emptied(to uint32, started firstSeen, written int64) {
+func (e *Engine) emptied(to uint32, started instant, written int64) {
 	files := e.deps.Journal.Files()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for n := range e.seen {
-		if n <= to {
-			e.seen[n] = started
-		}
-	}
+	e.sinceLocked(started, func(n uint32) bool { return n <= to })
 	if len(files) > 0 && to >= files[len(files)-1].Number {
 		e.flushedAt = written
 	}
 }
 
-// now is the present, as journal files are dated.
-func (e *Engine) now() firstSeen {
-	now, _ := e.clock.now()
-	return firstSeen{at: time.Now(), wallMs: now.UnixMilli()}
+// sinceLocked notes that the files hold nothing that was appended before, and is to be flushed.
+func (e *Engine) sinceLocked(before instant, files func(number uint32) bool) {
+	for n, age := range e.seen {
+		if files(n) {
+			e.seen[n] = fileAge{age.firstMs, before}
+		}
+	}
 }
 
-// seenFile returns when the journal file was first seen.
-func (e *Engine) seenFile(number uint32) firstSeen {
+// now is the present, as journal files are dated.
+func (e *Engine) now() instant {
+	now, _ := e.clock.now()
+	return instant{at: time.Now(), wallMs: now.UnixMilli()}
+}
+
+// seenFile returns since when a journal file may hold data that are to be flushed. One that was not seen before is new.
+func (e *Engine) seenFile(number uint32) instant {
 	now := e.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s, ok := e.seen[number]
+	age, ok := e.seen[number]
 	if !ok {
-		s = now
-		e.seen[number] = now
+		age = fileAge{now.wallMs, now}
+		e.seen[number] = age
 	}
-	return s
+	return age.since
 }
 
 // stepExtents is how many extents are looked at in one go under a partition's lock.

@@ -73,7 +73,7 @@ func (e *Engine) appendedBefore(file uint32) int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s, ok := e.seen[file+1]; ok {
-		return s.wallMs
+		return s.firstMs
 	}
 	return math.MaxInt64
 }

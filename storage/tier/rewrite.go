@@ -257,8 +257,10 @@ func (e *Engine) moveOnce(ctx context.Context, m *moverState) error {
 		}
 		age := time.Since(m.looked)
 		if due(kept, e.cfg.FlushBytes) || e.pressed() || age > lookAtLeast || age > lookAtMost && m.quiet.After(m.looked) {
+			before := e.now()
 			m.look, m.looked = e.look(), time.Now()
 			e.count.pieces.Store(m.look.pieces)
+			e.empty(m.look, before)
 		}
 		if !e.flushDue(m, files, written) {
 			break
@@ -301,7 +303,7 @@ func (e *Engine) flushDue(m *moverState, files []File, written int64) bool {
 	}
 	e.count.unflushed.Store(kept)
 	e.mu.Lock()
-	since := e.seen[m.look.oldest].at
+	since := e.seen[m.look.oldest].since.at
 	waiting := kept
 	if e.flushedAt >= 0 {
 		waiting = min(kept, written-e.flushedAt)
@@ -310,6 +312,13 @@ func (e *Engine) flushDue(m *moverState, files []File, written int64) bool {
 	return due(kept, e.cfg.FlushBytes) || e.pressed() || due(m.look.extents, e.cfg.FlushExtents) ||
 		!since.IsZero() && due(time.Since(since), e.cfg.FlushAge) ||
 		due(waiting, e.cfg.FlushIdleBytes) && due(time.Since(m.quiet), e.cfg.FlushIdle)
+}
+
+// empty notes that before the look nothing waited in the files that come before the oldest with data, or in any.
+func (e *Engine) empty(l look, before instant) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sinceLocked(before, func(n uint32) bool { return !l.waits || n < l.oldest })
 }
 
 // forgetFiles forgets when files were seen that are gone.
