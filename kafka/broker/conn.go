@@ -43,6 +43,8 @@ type conn struct {
 	host     string
 	client   string        // the last request's client id
 	in       *bufio.Reader // small: bodies that are larger than it are read past it, straight to where they stay
+	paced    time.Time     // when frames were last looked at for how fast they come
+	frames   int           // since then
 
 	slots chan struct{}       // one per request in flight
 	bytes *semaphore.Weighted // of requests in flight
@@ -80,7 +82,7 @@ func newConn(b *Broker, nc net.Conn, listener string, addr netip.Addr) *conn {
 		listener: listener,
 		addr:     addr,
 		host:     addr.String(),
-		in:       bufio.NewReaderSize(nc, 4<<10),
+		in:       bufio.NewReaderSize(nc, quietRead),
 		slots:    make(chan struct{}, b.cfg.Limits.ConnRequestsMax),
 		bytes:    semaphore.NewWeighted(b.cfg.Limits.ConnBytesMax),
 		queue:    make(chan pending, b.cfg.Limits.ConnRequestsMax),
