@@ -272,6 +272,9 @@ func (l *File) checkSpace() error {
 		return nil
 	}
 	free, _, err := l.fs.Space()
+	if err == nil && free < l.cfg.ReserveBytes && l.emptyPool() {
+		free, _, err = l.fs.Space()
+	}
 	switch {
 	case err != nil:
 		return l.fail(err)

@@ -275,7 +275,7 @@ func (l *File) drop(s *span) error {
 		if err != nil {
 			return err
 		}
-		keep = len(es) < l.cfg.PoolFiles
+		keep = len(es) < l.cfg.PoolFiles && l.spares(l.cfg.ReserveBytes)
 	}
 	if !keep {
 		if err := l.fs.Remove(s.name); err != nil {
