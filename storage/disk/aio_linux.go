@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -18,6 +19,14 @@ type aio struct {
 	ctx  uintptr
 	done *os.File // an eventfd
 	fd   int
+
+	// Of the write in flight; here so that a write allocates nothing.
+	p     []byte // what the kernel reads from: not on a stack, which may move
+	cb    iocb
+	list  [1]*iocb
+	event ioEvent
+	none  unix.Timespec
+	count [8]byte
 }
 
 // iocb and ioEvent are the kernel's structures.
@@ -28,7 +37,7 @@ type iocb struct {
 	op      uint16
 	_       int16 // priority
 	file    uint32
-	buf     uintptr
+	buf     uint64
 	bytes   uint64
 	off     int64
 	_       uint64
@@ -88,6 +97,9 @@ func (s *aios) give(a *aio) {
 // newAIO returns nil if the system does not have it, or no more of it.
 func newAIO() *aio {
 	a := &aio{}
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		return nil // two fields of iocb change places
+	}
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, aioQueue, uintptr(unsafe.Pointer(&a.ctx)), 0); errno != 0 {
 		return nil
 	}
@@ -109,26 +121,25 @@ var errAIO = errors.New("disk: not carried out")
 // if the write has to be made in another way: the system did not take it (an older one, or a file system that needs more than alignment), or
 // made a part of it and does not say why.
 func (a *aio) writeSync(file uintptr, p []byte, off int64) error {
-	cb := &iocb{
-		op: iocbWrite, rwFlags: dsyncFlag, file: uint32(file), buf: uintptr(unsafe.Pointer(unsafe.SliceData(p))), bytes: uint64(len(p)), off: off,
+	a.cb = iocb{
+		op: iocbWrite, rwFlags: dsyncFlag, file: uint32(file), buf: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), bytes: uint64(len(p)), off: off,
 		flags: iocbResFile, resFile: uint32(a.fd),
 	}
-	n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, a.ctx, 1, uintptr(unsafe.Pointer(&cb)))
+	a.p, a.list[0] = p, &a.cb
+	defer func() { a.p = nil }()
+	n, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, a.ctx, 1, uintptr(unsafe.Pointer(&a.list)))
 	if errno != 0 || n != 1 {
 		return errAIO
 	}
-	var count [8]byte
 	for {
-		if _, err := a.done.Read(count[:]); err != nil {
+		if _, err := a.done.Read(a.count[:]); err != nil {
 			return err
 		}
-		var ev ioEvent
-		var now unix.Timespec
-		n, _, _ := unix.Syscall6(unix.SYS_IO_GETEVENTS, a.ctx, 0, 1, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&now)), 0)
+		ev := &a.event
+		n, _, _ := unix.Syscall6(unix.SYS_IO_GETEVENTS, a.ctx, 0, 1, uintptr(unsafe.Pointer(ev)), uintptr(unsafe.Pointer(&a.none)), 0)
 		if n != 1 {
 			continue
 		}
-		runtime.KeepAlive(p)
 		switch {
 		case ev.result == int64(len(p)):
 			return nil
