@@ -41,6 +41,7 @@
 //   - All frames are gathered in one aligned piece of memory and written past the page cache: smaller ones too, because what they save there is less
 //     than what a thread costs that waits for a sync. On Linux the write syncs itself and is carried out in the background (disk.DirectSyncer); for
 //     that the file must be long enough beforehand, so it is extended 16 MiB at a time. What is read soon is in the tail cache, not in the page cache.
+//
 //   - A frame that is larger than that memory takes several writes, but only one sync: the checksum covers it all, so a part of it is a torn frame. The
 //     memory (4.5 MiB at most) grows with the frames and is kept.
 //

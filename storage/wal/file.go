@@ -30,8 +30,8 @@ type Config struct {
 	// AtLeast makes Recover refuse a log that ends before this position (reliability design, F6): one that the caller knows to have been
 	// durable, because it wrote it down elsewhere.
 	AtLeast Position
-	// Trusted is a position that the caller has a published checkpoint for; it is an end that the log had once (File.End). Recover refuses a log that
-	// does not begin in its file or before, or ends before it, and does not check the frames before it again.
+	// Trusted is a position that the caller has a published checkpoint for: an end that the log had once (File.End), or where an entry lies that was
+	// durable. Recover refuses a log that does not begin in its file or before, or ends before it, and does not check the frames before it again.
 	Trusted Position
 
 	fillBelow  int64 // zero-fill files for a writer of smaller frames, on average; 64 KiB

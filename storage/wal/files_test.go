@@ -263,3 +263,14 @@ func TestFilesSayWhatTheDiskHolds(t *testing.T) {
 		t.Errorf("recovered: %d bytes, the disk holds %d", got, want)
 	}
 }
+
+// A commit copies its payload once, into the memory that is written, and allocates nothing.
+func TestAppendAllocatesNothing(t *testing.T) {
+	l := create(t, disk.OS(t.TempDir()), Config{Stream: "1-42"})
+	defer closeLog(t, l)
+	es := []Entry{data(1, 1, 0, strings.Repeat("x", 1000)), data(1, 2, 0, strings.Repeat("x", 20_000))}
+	appendAll(t, l, es...)
+	if n := testing.AllocsPerRun(20, func() { appendAll(t, l, es...) }); n > 1 { // appendAll passes a slice
+		t.Errorf("%v allocations", n)
+	}
+}
