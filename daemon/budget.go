@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"math"
 	"runtime/debug"
+	"time"
 
 	"weir/kafka/broker"
+	"weir/kafka/configdef"
 	"weir/kafka/ownership"
 	"weir/node"
 	"weir/storage/disk"
+	"weir/storage/tier"
 )
 
 // budget divides what a broker process may take (storage-engine design, section 14). Each part has a share of the memory, and a bound beyond which more
@@ -93,4 +96,21 @@ func (b *budget) apply(c *ownership.Config) {
 	t.FlushBytes = cmp.Or(t.FlushBytes, b.flush)
 	t.FlushExtents = cmp.Or(t.FlushExtents, b.extents)
 	t.RetainInterval = cmp.Or(t.RetainInterval, retainInterval(c.Properties))
+	if c.Compact == (tier.CompactConfig{}) {
+		c.Compact = b.compaction(c.Properties)
+	}
+}
+
+// compaction is what the cluster's configuration says of it. Its map of keys comes and goes, so that it has no part of its own in the budget.
+func (b *budget) compaction(properties map[string]string) tier.CompactConfig {
+	l := configdef.Layers{Static: properties}
+	c := tier.CompactConfig{
+		Interval: time.Duration(max(l.BrokerInt("log.cleaner.backoff.ms"), 1)) * time.Millisecond,
+		MapBytes: min(max(l.BrokerInt("log.cleaner.dedupe.buffer.size"), 1<<20), max(b.memory/10, 8<<20)),
+		MapLoad:  l.BrokerFloat("log.cleaner.io.buffer.load.factor"),
+	}
+	if rate := l.BrokerFloat("log.cleaner.io.max.bytes.per.second"); rate >= 1 && rate < math.MaxInt64 {
+		c.BytesPerSecond = int64(rate)
+	}
+	return c
 }

@@ -98,3 +98,20 @@ func TestSlowDisk(t *testing.T) {
 		}
 	}
 }
+
+func TestCompactionIsConfigured(t *testing.T) {
+	b := newBudget(2<<30, 1<<40)
+	c := ownership.Config{}
+	b.apply(&c)
+	if want := (tier.CompactConfig{Interval: 15 * time.Second, MapBytes: 128 << 20, MapLoad: 0.9}); c.Compact != want {
+		t.Errorf("got %+v, want %+v", c.Compact, want)
+	}
+	small := newBudget(256<<20, 1<<40)
+	c = ownership.Config{Properties: map[string]string{
+		"log.cleaner.backoff.ms": "0", "log.cleaner.io.buffer.load.factor": "0.5", "log.cleaner.io.max.bytes.per.second": "1048576.5",
+	}}
+	small.apply(&c)
+	if want := (tier.CompactConfig{Interval: time.Millisecond, MapBytes: (256 << 20) / 10, MapLoad: 0.5, BytesPerSecond: 1 << 20}); c.Compact != want {
+		t.Errorf("got %+v, want %+v", c.Compact, want)
+	}
+}

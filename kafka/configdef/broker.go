@@ -1,6 +1,6 @@
 package configdef
 
-const whyCleaner = "compaction finds its own pace and memory; leave it unset"
+const whyCleaner = "compaction is one task with buffers of its own; leave it unset"
 
 // brokerConfigs must be sorted by name. Those of Apache Kafka that concern parts which Weir does not have at all (the KRaft quorum,
 // pluggable classes, file layout, JMX) are left out; describing them would be noise.
@@ -30,13 +30,13 @@ var brokerConfigs = []Config{
 	{Name: "leader.imbalance.per.broker.percentage", Type: Int, Default: "10", Effect: Leadership, Doc: "Imbalance above which leadership moves back."},
 	{Name: "listener.security.protocol.map", Type: String, Default: "CLIENT:PLAINTEXT", Doc: "Listener names and their security protocols."},
 	{Name: "listeners", Type: List, Default: "CLIENT://:9092", Doc: "The addresses the broker listens on; given by the node."},
-	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Bounds: atLeast(0), Mode: ClusterWide, Only: []string{"15000"}, Why: whyCleaner, Doc: "How long the cleaner rests when there is nothing to clean."},
-	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Mode: ClusterWide, Only: []string{"134217728"}, Why: whyCleaner, Doc: "Memory for compaction's key map."},
+	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Bounds: atLeast(0), Doc: "How long the cleaner rests when there is nothing to clean."},
+	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Effect: "An upper bound: the map takes a tenth of the broker's memory at most, and grows as it has to.", Doc: "Memory for compaction's key map."},
 	{Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Bounds: atLeast(0), Mode: ClusterWide, Doc: "Default of the topic config delete.retention.ms."},
 	{Name: "log.cleaner.enable", Type: Boolean, Default: "true", Only: []string{"true"}, Why: "compacted topics are always compacted; leave it unset, and give topics that should not be another cleanup.policy", Doc: "Whether compacted topics are compacted."},
-	{Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Mode: ClusterWide, Only: []string{"0.9"}, Why: whyCleaner, Doc: "How full the key map may get."},
+	{Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Within: between(0.1, 0.95), Why: "the map of keys works within these; leave it unset", Doc: "How full the key map may get."},
 	{Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Bounds: atLeast(0), Mode: ClusterWide, Only: []string{"524288"}, Why: whyCleaner, Doc: "Memory for the cleaner's reads and writes."},
-	{Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Mode: ClusterWide, Only: []string{"1.7976931348623157E308"}, Why: whyCleaner, Doc: "Limit on the cleaner's reads and writes."},
+	{Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Doc: "Limit on the cleaner's reads and writes."},
 	{Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: maxLong, Bounds: atLeast(1), Mode: ClusterWide, Doc: "Default of the topic config max.compaction.lag.ms."},
 	{Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Bounds: between(0, 1), Mode: ClusterWide, Doc: "Default of the topic config min.cleanable.dirty.ratio."},
 	{Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Bounds: atLeast(0), Mode: ClusterWide, Doc: "Default of the topic config min.compaction.lag.ms."},

@@ -192,5 +192,15 @@ func (l Layers) BrokerInt(name string) int64 {
 	return n
 }
 
+// BrokerFloat is the value of a broker config of type double.
+func (l Layers) BrokerFloat(name string) float64 {
+	f, err := strconv.ParseFloat(l.BrokerString(name), 64)
+	if err != nil {
+		c, _ := Broker(name)
+		f, _ = strconv.ParseFloat(c.Default, 64)
+	}
+	return f
+}
+
 // BrokerBool is the value of a boolean broker config.
 func (l Layers) BrokerBool(name string) bool { return strings.EqualFold(l.BrokerString(name), "true") }

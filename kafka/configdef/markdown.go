@@ -73,7 +73,7 @@ func (b Bounds) String() string {
 		if f == nil {
 			return ""
 		}
-		return strconv.FormatInt(int64(*f), 10)
+		return strconv.FormatFloat(*f, 'f', -1, 64)
 	}
 	switch {
 	case b.Or != nil:

@@ -21,9 +21,10 @@ const (
 	retentionTime  = "A piece goes within half a minute of its newest record getting too old. " + retentionUnits +
 		" Pieces are not merged to span more than a quarter of the time. Timestamps in the future count as the time of appending."
 	retentionBytes = "At least so many bytes stay; the oldest piece without which that still holds goes within half a minute. " + retentionUnits
-	segmentBytes   = "No stored segment grows larger by merging; nor does any beyond 1 GiB. Retention and compaction do not wait for a segment to fill."
-	segmentTime    = "Retention does not wait for segments to close. On topics with cleanup.policy=delete, no merging makes a piece that spans more than this. " +
-		"On compacted topics, what is older may be compacted however little it is."
+	segmentBytes   = "No stored segment grows larger by merging; nor does any beyond 1 GiB. Retention does not wait for a segment to fill. Data of compacted " +
+		"topics leave the journal, where they are not compacted, when there are so many."
+	segmentTime = "Retention does not wait for segments to close. On topics with cleanup.policy=delete, no merging makes a piece that spans more than this. " +
+		"Data of compacted topics leave the journal, where they are not compacted, after this time at the latest, or after max.compaction.lag.ms."
 	segmentJitter = "Each partition takes a share of it, always the same, off segment.ms."
 	replicas      = "Holds for any value: an acknowledged record is on stable storage, and all replicas that a topic shows count as in sync."
 	unclean       = "Holds for any value: no leader is ever elected that lacks acknowledged records."
