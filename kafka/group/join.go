@@ -64,8 +64,10 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 			fail(kerr.UnknownMemberID)
 			return
 		}
-		g = newGroup(s, j.Group)
-		s.groups[j.Group] = g
+		if g = s.begin(j.Group); g == nil {
+			fail(kerr.GroupMaxSizeReached)
+			return
+		}
 	}
 	defer g.forgetIfUnused()
 	switch {

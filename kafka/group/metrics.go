@@ -12,6 +12,8 @@ type metrics struct {
 	commits    prometheus.Counter
 	expired    prometheus.Counter
 	idsRefused prometheus.Counter
+
+	groupsRefused prometheus.Counter
 }
 
 // newMetrics registers the metrics with r; a nil r counts and shows nothing.
@@ -20,10 +22,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return promauto.With(r).NewCounter(prometheus.CounterOpts{Namespace: "weir", Subsystem: "group", Name: name, Help: help})
 	}
 	return &metrics{
-		rebalances: counter("rebalances_total", "Join phases that ended in a new generation."),
-		expelled:   counter("members_expired_total", "Members whose session timed out."),
-		commits:    counter("offsets_committed_total", "Offsets that were committed."),
-		expired:    counter("offsets_expired_total", "Offsets that were removed because nobody uses them."),
-		idsRefused: counter("member_ids_refused_total", "Clients that got no member id because too many are handed out and not used."),
+		rebalances:    counter("rebalances_total", "Join phases that ended in a new generation."),
+		expelled:      counter("members_expired_total", "Members whose session timed out."),
+		commits:       counter("offsets_committed_total", "Offsets that were committed."),
+		expired:       counter("offsets_expired_total", "Offsets that were removed because nobody uses them."),
+		groupsRefused: counter("groups_refused_total", "Joins and commits that would have begun a group beyond the limit."),
+		idsRefused:    counter("member_ids_refused_total", "Clients that got no member id because too many are handed out and not used."),
 	}
 }

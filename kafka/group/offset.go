@@ -37,8 +37,10 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 			reply(nil, kerr.IllegalGeneration)
 			return
 		}
-		g = newGroup(s, c.Group)
-		s.groups[c.Group] = g
+		if g = s.begin(c.Group); g == nil {
+			reply(nil, kerr.GroupMaxSizeReached)
+			return
+		}
 	}
 	if err := g.mayCommit(c); err != nil {
 		reply(nil, err)

@@ -11,6 +11,7 @@ type Settings struct {
 	InitialRebalanceDelay                time.Duration // group.initial.rebalance.delay.ms
 	SessionTimeoutMin, SessionTimeoutMax time.Duration
 	SizeMax                              int           // group.max.size
+	GroupsMax                            int           // of one partition of the offsets topic, beyond which no new one begins; 10,000
 	OffsetMetadataMax                    int           // offset.metadata.max.bytes
 	CommitTimeout                        time.Duration // offsets.commit.timeout.ms
 	OffsetRetention                      time.Duration // offsets.retention.minutes
@@ -19,6 +20,9 @@ type Settings struct {
 	OffsetsReplication                   int16         // offsets.topic.replication.factor, when the topic is created
 	OffsetsSegmentBytes                  string        // offsets.topic.segment.bytes, when the topic is created
 }
+
+// groupsMax bounds groups: their ids are the clients' choice, and an offset that is committed keeps one for a week.
+const groupsMax = 10_000
 
 // SettingsFrom reads server.properties.
 func SettingsFrom(properties map[string]string) Settings {
@@ -29,6 +33,7 @@ func SettingsFrom(properties map[string]string) Settings {
 		SessionTimeoutMin:     ms("group.min.session.timeout.ms"),
 		SessionTimeoutMax:     ms("group.max.session.timeout.ms"),
 		SizeMax:               int(l.BrokerInt("group.max.size")),
+		GroupsMax:             groupsMax,
 		OffsetMetadataMax:     int(l.BrokerInt("offset.metadata.max.bytes")),
 		CommitTimeout:         ms("offsets.commit.timeout.ms"),
 		OffsetRetention:       time.Duration(l.BrokerInt("offsets.retention.minutes")) * time.Minute,

@@ -25,6 +25,17 @@ func newState(shard *coordinator.Shard, settings *Settings, topics func(string) 
 	}
 }
 
+// begin makes a group that a client asks for, or returns nil if there are too many.
+func (s *state) begin(id string) *group {
+	if len(s.groups) >= s.settings.GroupsMax {
+		s.metrics.groupsRefused.Inc()
+		return nil
+	}
+	g := newGroup(s, id)
+	s.groups[id] = g
+	return g
+}
+
 // Loaded implements coordinator.State: members get a whole session to show that they are still there.
 func (s *state) Loaded() {
 	for _, g := range s.groups {
