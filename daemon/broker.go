@@ -151,7 +151,7 @@ func serveBroker(
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Run(gctx, listeners) })
 	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
-	g.Go(func() error { return serveMetrics(gctx, h, log, registry) })
+	g.Go(func() error { serveMetrics(gctx, h, log, registry); return nil })
 	g.Go(func() error {
 		if err := owner.MarkReady(gctx, h.Endpoints); err != nil {
 			return ended(gctx, err)

@@ -115,16 +115,16 @@ const metricsPort = 11001
 
 // serveMetrics shows the metrics at the broker's own address, to this machine only, until ctx ends. A port that others have is no reason not to
 // serve clients.
-func serveMetrics(ctx context.Context, h *node.Handover, log *slog.Logger, r *prometheus.Registry) error {
+func serveMetrics(ctx context.Context, h *node.Handover, log *slog.Logger, r *prometheus.Registry) {
 	host := h.Endpoints[0].Host
 	if addr, err := netip.ParseAddr(host); err != nil || !addr.IsLoopback() {
-		return nil
+		return
 	}
 	address := net.JoinHostPort(host, strconv.Itoa(metricsPort))
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		log.Warn("metrics are not shown", "address", address, "err", err)
-		return nil
+		return
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
@@ -132,7 +132,6 @@ func serveMetrics(ctx context.Context, h *node.Handover, log *slog.Logger, r *pr
 	if err := serveHTTP(ctx, l, srv); err != nil && !errors.Is(err, context.Canceled) {
 		log.Warn("metrics are not shown any more", "address", address, "err", err)
 	}
-	return nil
 }
 
 // retainInterval is how often retention looks: each 30 s, or more often if the cluster's configuration says so.

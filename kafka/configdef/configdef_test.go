@@ -131,10 +131,11 @@ func TestNoConfigIsSilentlyIgnored(t *testing.T) {
 			if c.Null {
 				continue
 			}
-			for _, v := range []string{c.Default, " " + c.Default + " ", strings.ToUpper(c.Default)} {
-				if v == strings.ToUpper(c.Default) && c.Type != Boolean {
-					continue
-				}
+			ways := []string{c.Default, " " + c.Default + " "}
+			if c.Type == Boolean {
+				ways = append(ways, strings.ToUpper(c.Default))
+			}
+			for _, v := range ways {
 				if err := c.Validate(v); err != nil {
 					t.Errorf("its default is refused: %v", err)
 				}

@@ -115,7 +115,7 @@ func TestTenThousandPartitions(t *testing.T) {
 	t.Logf("first record of each of %d partitions in %v", manyTopics*manyPartitions, time.Since(began).Round(time.Millisecond))
 	manyP50, manyP99 := acknowledge(cl, "many-", manyTopics, 2000)
 	grown := examineBroker(t, w, address)
-	cl, manyRestart := restart()
+	_, manyRestart := restart()
 	many := examineBroker(t, w, address)
 	_, again := restart() // with the checkpoint that the first one began with
 	idle := cores(examineAfter(t, w, address, 3*time.Second))
