@@ -45,6 +45,7 @@ type conn struct {
 	in       *bufio.Reader // small: bodies that are larger than it are read past it, straight to where they stay
 	paced    time.Time     // when frames were last looked at for how fast they come
 	frames   int           // since then
+	sizes    int           // of them together
 
 	slots chan struct{}       // one per request in flight
 	bytes *semaphore.Weighted // of requests in flight

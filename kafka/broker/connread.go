@@ -104,12 +104,13 @@ func (c *conn) takeOther(ctx context.Context, n int64) (int64, error) {
 	}
 }
 
-// A connection that is quiet, as most are, reads into little memory. One that sends many requests gets more, so that one call to the system brings
-// all the small ones that wait.
+// A connection that is quiet, as most are, reads into little memory. One that sends many small requests gets more, so that one call to the system brings
+// all that wait; but not if they are large, since most of each would be copied once more on its way to where it stays.
 const (
 	quietRead = 1 << 10
 	busyRead  = 16 << 10
-	busyRate  = 100 // frames a second
+	busyRate  = 100     // frames a second
+	busyFrame = 4 << 10 // bytes of a frame, on average
 )
 
 // pace fits the read buffer, which must be empty, to how fast frames come.
@@ -120,13 +121,13 @@ func (c *conn) pace(now time.Time) {
 		return
 	}
 	size := quietRead
-	if float64(c.frames) > busyRate*past.Seconds() {
+	if float64(c.frames) > busyRate*past.Seconds() && c.sizes < busyFrame*c.frames {
 		size = busyRead
 	}
 	if c.in.Size() != size {
 		c.in = bufio.NewReaderSize(c.nc, size)
 	}
-	c.paced, c.frames = now, 0
+	c.paced, c.frames, c.sizes = now, 0, 0
 }
 
 // awaitFrame waits for the length of the next frame for as long as a connection may be idle.
@@ -145,7 +146,9 @@ func (c *conn) awaitFrame() (int, error) {
 		}
 		prefix, err := c.in.Peek(4)
 		if err == nil {
-			return wire.Size([4]byte(prefix), c.b.props.frameBytesMax)
+			size, err := wire.Size([4]byte(prefix), c.b.props.frameBytesMax)
+			c.sizes += size
+			return size, err
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return 0, err
