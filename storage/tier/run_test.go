@@ -2,6 +2,7 @@ package tier_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,9 +18,10 @@ func TestRunTriesAgainAndEndsWithACheckpoint(t *testing.T) {
 		w.clock = time.Now
 		w.topic(keepAll())
 		l := w.mustBegin()
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		w.publish = func() (before, after error) {
-			if away {
+			if away.Load() {
 				return errPublish, nil
 			}
 			return nil, nil
@@ -35,7 +37,7 @@ func TestRunTriesAgainAndEndsWithACheckpoint(t *testing.T) {
 		if s := wait(10 * time.Minute); s.Checkpoints > 0 || s.Errors < 10 || s.Errors > 20 {
 			t.Errorf("metadata away for ten minutes: %+v", s)
 		}
-		away = false
+		away.Store(false)
 		if s := wait(2 * time.Minute); s.Checkpoints != 1 {
 			t.Errorf("metadata are back, nothing was appended: %+v", s)
 		}
