@@ -561,7 +561,7 @@ func TestADayOfCompactionStaysWithinItsBound(t *testing.T) {
 			c = compactorOf(l, 100_000)
 		}
 	}
-	// The bound of docs/compaction.md.
+	// The bound of docs/guide/compaction.md.
 	const (
 		recordBytes = valueBytes + 20
 		live        = keys * recordBytes                       // one record of each key
