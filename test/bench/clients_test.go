@@ -73,6 +73,13 @@ func perfTools(b *turn) {
 	if m == nil {
 		b.t.Fatalf("no result in the output of ConsumerPerformance:\n%s", out)
 	}
+	if number(m[3]) != records {
+		b.t.Errorf("the consumer has %s records of %d", m[3], records)
+	}
 	b.got["perftools.consume_mib_s"], b.got["perftools.consume_cpu_gb"] = number(m[2]), cpu.Seconds()/gb
+	ends := b.ends(topic)
+	if ends != records {
+		b.t.Errorf("the topic has %d records of %d", ends, records)
+	}
 	b.drop(topic)
 }
