@@ -167,7 +167,12 @@ func (l *look) read(ctx context.Context, f *found, r partition.ReadRequest) {
 		return
 	}
 	f.offsets = f.records.Offsets
-	f.settled = f.records.Bytes == 0 && !f.records.Deferred && (r.AtLeastOne || r.MaxBytes > 0)
+	end := f.offsets.HighWatermark
+	if r.Committed {
+		end = f.offsets.LastStable
+	}
+	// Nothing may also mean that the next batch did not fit into what was left of the answer.
+	f.settled = f.records.Bytes == 0 && !f.records.Deferred && (r.AtLeastOne || p.offset >= end)
 	l.bytes += int64(f.records.Bytes)
 	l.memory += int64(f.records.Bytes - f.records.FileBytes)
 	l.room = max(0, l.room-int64(f.records.Bytes))

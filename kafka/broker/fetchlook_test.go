@@ -195,3 +195,38 @@ func TestColdPartitionsDoNotStarve(t *testing.T) {
 		r.quiet()
 	})
 }
+
+// What did not fit into one answer of a session comes with a later one, although nothing new happened in its partition.
+func TestSessionsServeWhatDidNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3
+		r := newWaitRig(t, n)
+		_, next := r.sessionFetch(n)
+		for _, f := range r.leds {
+			f.advance(10) // batches of 100 bytes
+		}
+		seen := map[int32]bool{}
+		for range n + 1 {
+			var moved []kmsg.FetchRequestTopicPartition
+			for i := range seen {
+				moved = append(moved, at(i, 10))
+			}
+			req := next(moved...)
+			req.MaxBytes = 1050 // half a batch is left after one partition
+			for _, topic := range (<-r.fetch(t.Context(), req)).resp.Topics {
+				for _, p := range topic.Partitions {
+					if len(p.RecordBatches) > 0 {
+						seen[p.Partition] = true
+					}
+				}
+			}
+		}
+		if len(seen) != n {
+			t.Errorf("only partitions %v were served", seen)
+		}
+		last := next()
+		last.SessionEpoch, last.Topics = -1, fetchReq(13, "", r.topic.ID, 1, 0).Topics
+		<-r.fetch(t.Context(), last)
+		r.quiet()
+	})
+}
