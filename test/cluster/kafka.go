@@ -82,9 +82,7 @@ log.segment.bytes=1073741824
 log.retention.check.interval.ms=300000
 auto.create.topics.enable=false
 `, port, controller, filepath.Join(k.dir, "data"))
-	for _, line := range settings {
-		properties += line + "\n"
-	}
+	properties += strings.Join(settings, "\n") + "\n"
 	if err := os.WriteFile(k.config(), []byte(properties), 0o600); err != nil {
 		t.Fatal(err)
 	}
