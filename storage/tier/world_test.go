@@ -315,12 +315,15 @@ func (j journal) Files() (out []tier.File) {
 		}
 	}
 	// Only what has a number: no data lie in other files.
-	for n := uint32(0); n <= j.l.stream.Mark().File; n++ {
-		if f, ok := j.l.logs.File(n); ok {
+	for n := uint32(0); ; n++ {
+		f, ok := j.l.logs.File(n)
+		switch {
+		case ok:
 			out = append(out, tier.File{Number: n, Bytes: bytes[stream.JournalFile{Stream: f.Stream, Seq: f.Seq}]})
+		case n > j.l.stream.Mark().File: // which may lag behind an answer, and so behind the newest file
+			return out
 		}
 	}
-	return out
 }
 
 func (j journal) ReadAt(ctx context.Context, p []byte, number, off uint32) error {
