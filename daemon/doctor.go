@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,19 +76,15 @@ func Doctor(ctx context.Context, data string, progress func(broker, doing string
 func (x *examined) doctor(ctx context.Context, d brokerDir, progress func(broker, doing string, bytes int64)) (DoctorReport, doctor.Severity, error) {
 	broker := x.relative(d.path)
 	out := DoctorReport{Broker: broker, Findings: []DoctorFinding{}}
-	known, err := x.known(ctx, d)
-	if err != nil {
-		return out, doctor.Damage, err
-	}
-	out.Live = known.Live
 	names, err := x.topicNames(ctx, d.cluster)
 	if err != nil {
 		return out, doctor.Damage, err
 	}
-	r, err := doctor.Examine(ctx, disk.OS(d.path), known, func(p doctor.Progress) { progress(broker, p.Doing, p.Bytes) })
+	r, live, err := x.look(ctx, d, func(p doctor.Progress) { progress(broker, p.Doing, p.Bytes) })
 	if err != nil {
 		return out, doctor.Damage, err
 	}
+	out.Live = live
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		shown := DoctorFinding{Severity: f.Severity.String(), File: filepath.FromSlash(f.Where), What: f.What, Do: f.Do}
@@ -99,6 +97,28 @@ func (x *examined) doctor(ctx context.Context, d brokerDir, progress func(broker
 	out.Journals, out.Files, out.Entries = r.Journals, r.JournalFiles, r.Entries
 	out.Containers, out.Chunks, out.Partitions, out.Bytes = r.Containers, r.Chunks, r.Partitions, r.Bytes
 	return out, r.Worst(), nil
+}
+
+// look examines a broker, and once more if it runs and anything was found.
+func (x *examined) look(ctx context.Context, d brokerDir, progress func(doctor.Progress)) (r *doctor.Report, live bool, err error) {
+	for range 2 {
+		known, err := x.known(ctx, d)
+		if err != nil {
+			return nil, false, err
+		}
+		again, err := doctor.Examine(ctx, disk.OS(d.path), known, progress)
+		if err != nil {
+			return nil, false, err
+		}
+		if r != nil {
+			again.Confirm(r)
+		}
+		r, live = again, known.Live
+		if !live || r.Worst() == doctor.Note {
+			break
+		}
+	}
+	return r, live, nil
 }
 
 func partitionName(names map[metadata.TopicID]string, p wal.Partition) string {
@@ -127,9 +147,14 @@ func (x *examined) known(ctx context.Context, d brokerDir) (doctor.Known, error)
 	slices.SortFunc(k.Streams, func(a, b doctor.Stream) int { return strings.Compare(a.Name, b.Name) })
 	// A broker outlives its weir up: ask for the lock that it holds itself.
 	lock, err := disk.OS(d.path).Lock(doctor.WALDir + "/LOCK")
-	if err != nil {
+	switch {
+	case errors.Is(err, disk.ErrLocked):
 		k.Live = true
-		return k, nil //nolint:nilerr // locked, or not even there
+		return k, nil
+	case errors.Is(err, fs.ErrNotExist): // the broker never got so far
+		return k, nil
+	case err != nil:
+		return k, fmt.Errorf("see whether the broker runs: %w", err)
 	}
 	return k, lock.Close()
 }

@@ -7,6 +7,6 @@
 //   - The file system is wrapped so that nothing can be written: a doctor that mends is not a doctor.
 //   - What a crash leaves is no fault: a torn frame behind the last whole one was never acknowledged, a half-written object has no name yet, and a container
 //     that nothing refers to waits for the next sweep. These are notes.
-//   - While the broker runs its journal grows and its checkpoints move on. Findings of such an examination are confirmed by a second look at what they rest on;
-//     what cannot be confirmed is a note.
+//   - While the broker runs its journal grows, its checkpoints move on and files are collected, so that one look may miss what it expects. Only what a
+//     second look finds in the same place counts then: see Report.Confirm.
 package doctor

@@ -105,6 +105,15 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatTwoLooksFindCounts(t *testing.T) {
+	first := &Report{Findings: []Finding{{Severity: Damage, Where: "a"}, {Severity: Damage, Where: "b"}, {Severity: Note, Where: "c"}}}
+	second := &Report{Findings: []Finding{{Severity: Damage, Where: "b"}, {Severity: Damage, Where: "c"}, {Severity: Warning, Where: "d"}, {Severity: Note, Where: "e"}}}
+	second.Confirm(first)
+	if len(second.Findings) != 2 || second.Findings[0].Where != "b" || second.Findings[1].Where != "e" {
+		t.Errorf("left: %+v", second.Findings)
+	}
+}
+
 func TestExaminationChangesNothing(t *testing.T) {
 	r := filled(t)
 	before := tree(t, r.dir)

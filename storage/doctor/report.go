@@ -58,6 +58,14 @@ func (r *Report) Worst() Severity {
 	return worst
 }
 
+// Confirm drops what an earlier look at the same directory did not find in the same place: a broker that runs moves things, and what was in
+// between is gone with the next look. Notes stay.
+func (r *Report) Confirm(earlier *Report) {
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool {
+		return f.Severity > Note && !slices.ContainsFunc(earlier.Findings, func(e Finding) bool { return e.Severity > Note && e.Where == f.Where })
+	})
+}
+
 func (r *Report) sort() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 }
