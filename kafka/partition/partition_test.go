@@ -549,6 +549,7 @@ func TestCorruptReadIsAnError(t *testing.T) {
 	r, _ := start(t, stream.Config{TailBytesMax: 1}, log)
 	p := r.open(key(0), 0, nil)
 	r.mustAppend(p, records(3, 1, "value"))
+	r.mustAppend(p, records(1, 1, "v")) // the committer lets go of the first batch before it takes this one
 	for _, at := range []int{3, 10, 20, 40, 70} {
 		log.mu.Lock()
 		log.flip = func(p []byte) { p[at] ^= 0x40 }
