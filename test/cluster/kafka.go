@@ -31,11 +31,18 @@ func (k *Kafka) Bootstrap() string { return k.address }
 // Replicas is 1: there is one node.
 func (k *Kafka) Replicas() int { return 1 }
 
-// StartKafka formats an empty directory and starts Apache Kafka on it; it returns once the broker's port is open.
-func StartKafka(t testing.TB) *Kafka {
+// StartKafka formats an empty directory and starts Apache Kafka on it; it returns once the broker serves. Settings are as NewKafka's.
+func StartKafka(t testing.TB, settings ...string) *Kafka {
 	t.Helper()
-	k := NewKafka(t)
+	k := NewKafka(t, settings...)
 	k.Start(t)
+	k.AwaitReady(t)
+	return k
+}
+
+// AwaitReady waits until a started node serves.
+func (k *Kafka) AwaitReady(t testing.TB) {
+	t.Helper()
 	Eventually(t, time.Minute, func() error {
 		select {
 		case <-k.Process.Exited():
@@ -47,7 +54,6 @@ func StartKafka(t testing.TB) *Kafka {
 		}
 		return nil
 	})
-	return k
 }
 
 // NewKafka formats an empty directory for a node that Start starts. Settings are lines of server.properties beyond the distribution's.
