@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"kafka/coordinator": {"kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
 	"kafka/txn":         {"metadata"},
+	"kafka/feature":     {"metadata"},
 	"kafka/ownership":   {"kafka/configdef", "kafka/image", "kafka/partition", "metadata", "storage/..."},
 	"kafka/partition":   {"kafka/configdef", "metadata", "storage/batch", "storage/buffer", "storage/cache", "storage/segment", "storage/stream", "storage/tier", "storage/wal"},
 	"kafka/image":       {"kafka/configdef", "metadata"},
@@ -68,10 +69,11 @@ var allowed = map[string][]string{
 	"node":              {"control/resource", "metadata"},
 
 	// Not shipped.
-	"internal/lint": {},
-	"sim":           {"storage/disk"},
-	"test/cluster":  {},
-	"test/...":      {"test/cluster"},
+	"internal/checker": {},
+	"internal/lint":    {},
+	"sim":              {"storage/disk"},
+	"test/cluster":     {},
+	"test/...":         {"test/cluster"},
 	// The benchmark's load generator and its probes of the machine know no cluster of ours: they take addresses.
 	"test/bench":     {"test/bench/...", "test/cluster"},
 	"test/bench/...": {},
