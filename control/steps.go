@@ -58,7 +58,7 @@ func (o *observation) placeBrokers() *step {
 			Cluster: c.UUID, ClusterID: c.KafkaID, ClusterName: c.Name,
 			Broker: n.Broker, Rack: n.ZoneID,
 			VCPU: size.VCPU, MemoryBytes: size.MemoryBytes(),
-			Properties: properties,
+			Properties: properties, KafkaVersion: c.KafkaVersion,
 		})))
 	}
 	s := o.commit(placeBrokers, c, o.completed(resource.StepPlaceBrokers), then...)

@@ -148,7 +148,7 @@ func serveBroker(
 	)
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
-		Limits: metrics.budget.limits(),
+		KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),
 	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers, Registerer: registry})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -18,8 +19,11 @@ const (
 //	weir/1/k/<cluster uuid>/topic/<name>         Topic      name -> id, partitions, configs
 //	weir/1/k/<cluster uuid>/asg/<topic id>/<i>   Assignment leaders and epochs of partitions i*256..i*256+255
 //	weir/1/k/<cluster uuid>/stream/<stream id>   Stream     WAL streams and their fencing state
-//	weir/1/k/<cluster uuid>/config/<type>/<name> ConfigEntry dynamic broker configs ("" = cluster-wide default)
+//	weir/1/k/<cluster uuid>/config/<type>/<name> ConfigEntry dynamic configs of brokers ("" = cluster-wide default), groups, client metrics
 //	weir/1/k/<cluster uuid>/config/client-quotas ClientQuotas
+//	weir/1/k/<cluster uuid>/features             Features   finalized levels, once they were changed
+//	weir/1/k/<cluster uuid>/acl                  ACLs
+//	weir/1/k/<cluster uuid>/scram/<user>         ScramUser  SCRAM credentials; the name is escaped
 //	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
 
 // ClusterPrefix is the prefix of all data-plane keys of the cluster.
@@ -46,9 +50,37 @@ func StreamKey(cluster string, id StreamID) string {
 // ClientQuotasKey holds the limits of clients.
 func ClientQuotasKey(cluster string) string { return ClusterPrefix(cluster) + "config/client-quotas" }
 
-// ConfigKey holds a dynamic config resource: kind is "broker"; name is the broker id, or "" for the cluster-wide default.
+// The kinds of dynamic config resources.
+const (
+	BrokerConfigs        = "broker"         // by broker id, or "" for the cluster-wide default
+	BrokerLoggers        = "broker-logger"  // by broker id; the values are levels
+	GroupConfigs         = "group"          // by group id
+	ClientMetricsConfigs = "client-metrics" // by the name of the subscription
+)
+
+// ConfigKey holds the dynamic config resource of that kind and name, which may be any text.
 func ConfigKey(cluster, kind, name string) string {
-	return ClusterPrefix(cluster) + "config/" + kind + "/" + name
+	return ClusterPrefix(cluster) + "config/" + kind + "/" + url.PathEscape(name)
+}
+
+// ConfigName is the name in the last part of a ConfigKey.
+func ConfigName(part string) (string, error) {
+	name, err := url.PathUnescape(part)
+	if err != nil {
+		return "", fmt.Errorf("metadata: name of a config resource: %w", err)
+	}
+	return name, nil
+}
+
+// FeaturesKey holds the finalized feature levels.
+func FeaturesKey(cluster string) string { return ClusterPrefix(cluster) + "features" }
+
+// ACLsKey holds the access control lists.
+func ACLsKey(cluster string) string { return ClusterPrefix(cluster) + "acl" }
+
+// ScramKey holds the SCRAM credentials of a user.
+func ScramKey(cluster, user string) string {
+	return ClusterPrefix(cluster) + "scram/" + url.PathEscape(user)
 }
 
 // ProducerIDKey holds the next producer id to hand out.

@@ -30,6 +30,8 @@ type Handover struct {
 	Restart     int64               `json:"restart"`  // BrokerSpec.Restart that this process is for
 	Build       string              `json:"build"`    // of the program that should run
 	NotifyFD    uintptr             `json:"notifyFD"` // NotifyReady writes here
+
+	KafkaVersion string `json:"kafkaVersion,omitempty"` // of the cluster; "" is the newest
 }
 
 // Exit codes of a broker process that mean something to its node.

@@ -314,6 +314,8 @@ func (s *supervisor) handover() Handover {
 		Storage:     s.n.cfg.Storage,
 		Restart:     s.spec.Restart,
 		Build:       s.n.cfg.Build,
+
+		KafkaVersion: s.spec.KafkaVersion,
 		NotifyFD:    notifyFD,
 	}
 }

@@ -31,6 +31,9 @@ type BrokerSpec struct {
 	VCPU        int               `json:"vcpu"`
 	MemoryBytes int64             `json:"memoryBytes"` // of the instance type; the node turns it into GOMEMLIMIT
 	Properties  map[string]string `json:"properties"`  // server.properties
+
+	// KafkaVersion is the cluster's. It decides the feature levels that the cluster starts with; a spec that has none is of the newest.
+	KafkaVersion string `json:"kafkaVersion,omitempty"`
 }
 
 // BrokerProcessState is what the node sees of the process.

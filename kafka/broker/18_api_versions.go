@@ -13,7 +13,8 @@ const apiVersionsKey = 18
 
 // ApiVersions (key 18), versions 0-5. Answered from the dispatch table.
 // v1 adds the throttle time; v3 is flexible in its body, never in its response header, and names the client's software (KIP-511);
-// v4 allows features with version 0; v5 says which cluster and broker the client believes to talk to.
+// v3 also says which features the broker knows, and the finalized levels of the cluster with an epoch that only grows (KIP-584); v4 also shows
+// features that have a level 0; v5 says which cluster and broker the client believes to talk to.
 // A version that is not served gets the response of version 0 with UNSUPPORTED_VERSION and the versions of this API.
 // Errors: UNSUPPORTED_VERSION, INVALID_REQUEST.
 func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
@@ -29,8 +30,9 @@ func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
 	for _, row := range b.apis.rows {
 		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: row.key, MinVersion: row.advertised(), MaxVersion: row.max})
 	}
-	// No feature has a level that clients could ask for yet.
-	resp.FinalizedFeaturesEpoch = 0
+	if req.Version >= 3 {
+		b.describeFeatures(resp, req.Version)
+	}
 	return resp
 }
 

@@ -61,6 +61,7 @@ func table() []api {
 		{key: 47, min: 0, max: 0, handle: (*Broker).offsetDelete},
 		{key: 48, min: 0, max: 1, handle: (*Broker).describeClientQuotas},
 		{key: 49, min: 0, max: 1, handle: (*Broker).alterClientQuotas},
+		{key: 57, min: 0, max: 2, handle: (*Broker).updateFeatures},
 		{key: 60, min: 0, max: 2, handle: (*Broker).describeCluster},
 		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
 	}

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"weir/kafka/coordinator"
+	"weir/kafka/feature"
 	"weir/kafka/group"
 	"weir/kafka/image"
 	"weir/kafka/partition"
@@ -44,6 +45,8 @@ type Config struct {
 	Broker    metadata.BrokerID
 	Rack      string
 	Endpoints []metadata.Endpoint
+	// KafkaVersion is the version that the cluster calls itself, as MSK names it; "" is the newest. It decides the feature levels that it starts with.
+	KafkaVersion string
 	// Properties are the static broker properties (server.properties), validated by configdef.
 	Properties map[string]string
 	Limits     Limits
@@ -76,6 +79,8 @@ type Broker struct {
 	sessions  *sessions
 	purgatory *purgatory
 	metrics   *metrics
+
+	features feature.Levels // that the cluster has as long as nobody changed them
 
 	producerIDs *txn.ProducerIDs
 	produceOps  sync.Pool // of *produceOp
@@ -135,6 +140,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		quotas:        quota.New(nil),
 		conns:         make(map[*conn]struct{}),
 	}
+	b.features = feature.Starting(cfg.KafkaVersion)
 	b.produceOps.New = b.newProduceOp
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{

@@ -40,6 +40,7 @@ type change struct {
 	sessions bool
 	configs  bool
 	quotas   *metadata.ClientQuotas
+	admin    adminRecords
 	brokers  []metadata.Session
 	dynamic  map[string]map[string]string
 }
@@ -53,7 +54,7 @@ func (b *builder) reset() {
 
 // apply takes whole revisions up to rev and returns the Image after them.
 func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image, error) {
-	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, dynamic: b.last.configs, quotas: b.last.quotas}
+	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, dynamic: b.last.configs, quotas: b.last.quotas, admin: b.last.admin}
 	for _, e := range events {
 		rest, ok := strings.CutPrefix(e.Key, b.prefix)
 		if !ok {
@@ -70,6 +71,8 @@ func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image,
 			err = c.session(name, e)
 		case "config":
 			err = c.config(name, e)
+		case "features":
+			err = c.admin.feature(e)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("image: apply %s at revision %d: %w", e.Key, e.Modified, err)
@@ -169,9 +172,11 @@ func (c *change) session(name string, e metadata.Event) error {
 func (c *change) config(name string, e metadata.Event) error {
 	kind, broker, _ := strings.Cut(name, "/")
 	switch kind {
-	case "broker":
+	case metadata.BrokerConfigs:
 	case "client-quotas":
 		return c.clientQuotas(e)
+	case metadata.GroupConfigs, metadata.ClientMetricsConfigs, metadata.BrokerLoggers:
+		return c.admin.config(kind, broker, e)
 	default:
 		return nil
 	}
@@ -205,7 +210,8 @@ func (c *change) clientQuotas(e metadata.Event) error {
 
 // finish makes the Image of what the drafts say now.
 func (b *builder) finish(c *change, rev metadata.Revision) *Image {
-	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, quotas: c.quotas, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
+	c.admin.copied = nil
+	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
 	if len(c.topics) > 0 {
 		b.finishTopics(c, img)
 	}

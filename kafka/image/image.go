@@ -22,6 +22,7 @@ type Image struct {
 	ids     shards[metadata.TopicID]
 	configs map[string]map[string]string // broker id or "" -> dynamic configs
 	quotas  *metadata.ClientQuotas
+	admin   adminRecords
 	count   int
 
 	sortOnce sync.Once // a sorted list costs, and most images are never asked for one

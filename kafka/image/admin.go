@@ -1,0 +1,70 @@
+package image
+
+import (
+	"maps"
+
+	"weir/metadata"
+)
+
+// adminRecords are the small records that admins change. The maps are never modified: a change copies them.
+type adminRecords struct {
+	features *metadata.Features
+	configs  map[string]map[string]map[string]string // kind, but for brokers -> name -> dynamic configs
+
+	// copied are the kinds of configs whose maps are copies that no image has: each is copied once for a batch of changes.
+	copied map[string]bool
+}
+
+// Features are the finalized levels of the cluster's features; nil if they are those that its version starts with. The record must not be modified.
+func (i *Image) Features() *metadata.Features { return i.admin.features }
+
+// GroupConfigs are the dynamic configs of a group (KIP-848, KIP-932), nil if it has none. The map must not be modified; what it does not set has the
+// broker's default.
+func (i *Image) GroupConfigs(group string) map[string]string {
+	return i.admin.configs[metadata.GroupConfigs][group]
+}
+
+// Configs are all resources of a kind that have dynamic configs, by name. Brokers are not among the kinds. The maps must not be modified.
+func (i *Image) Configs(kind string) map[string]map[string]string { return i.admin.configs[kind] }
+
+// feature takes a change of the features' record.
+func (r *adminRecords) feature(e metadata.Event) error {
+	r.features = nil
+	if e.Deleted {
+		return nil
+	}
+	f, err := metadata.Decode[metadata.Features](e.KV)
+	r.features = &f
+	return err
+}
+
+// config takes a change of a dynamic config resource.
+func (r *adminRecords) config(kind, part string, e metadata.Event) error {
+	name, err := metadata.ConfigName(part)
+	if err != nil {
+		return err
+	}
+	var entry metadata.ConfigEntry
+	if !e.Deleted {
+		if entry, err = metadata.Decode[metadata.ConfigEntry](e.KV); err != nil {
+			return err
+		}
+	}
+	if r.copied == nil {
+		r.configs, r.copied = maps.Clone(r.configs), make(map[string]bool)
+		if r.configs == nil {
+			r.configs = make(map[string]map[string]map[string]string)
+		}
+	}
+	if !r.copied[kind] {
+		names := make(map[string]map[string]string, len(r.configs[kind])+1)
+		maps.Copy(names, r.configs[kind])
+		r.configs[kind], r.copied[kind] = names, true
+	}
+	if e.Deleted {
+		delete(r.configs[kind], name)
+	} else {
+		r.configs[kind][name] = entry.Values
+	}
+	return nil
+}
