@@ -2,14 +2,9 @@ package broker
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// classicType is what ListGroups calls the groups that this version serves.
-const classicType = "classic"
 
 // ListGroups (key 16), versions 0-5. Served by every broker for the groups that it coordinates.
 // v1 has a throttle time; v3 is flexible; v4 filters by state (KIP-518); v5 by type (KIP-848).
@@ -17,14 +12,11 @@ const classicType = "classic"
 func (b *Broker) listGroups(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.ListGroupsRequest](r), kmsg.NewPtrListGroupsResponse()
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}
-	if len(req.TypesFilter) > 0 && !slices.ContainsFunc(req.TypesFilter, func(t string) bool { return strings.EqualFold(t, classicType) }) {
-		return resp
-	}
-	groups, err := b.groups.List(ctx, req.StatesFilter)
+	groups, err := b.groups.List(ctx, req.StatesFilter, req.TypesFilter)
 	resp.ErrorCode = b.code(r, err)
 	for _, g := range groups {
 		resp.Groups = append(resp.Groups, kmsg.ListGroupsResponseGroup{
-			Group: g.Group, ProtocolType: g.ProtocolType, GroupState: g.State, GroupType: classicType,
+			Group: g.Group, ProtocolType: g.ProtocolType, GroupState: g.State, GroupType: g.Type,
 		})
 	}
 	return resp

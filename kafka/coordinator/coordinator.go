@@ -135,7 +135,7 @@ func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *im
 	for _, s := range fresh {
 		var sctx context.Context
 		sctx, s.cancel = context.WithCancel(ctx)
-		wg.Go(func() { c.load(sctx, s) })
+		wg.Go(func() { c.serve(sctx, wg, s) })
 	}
 	close(c.followed)
 	c.followed = make(chan struct{})
@@ -161,6 +161,28 @@ func (c *Coordinator[S]) drop(s *slot[S]) {
 	if s.shard != nil {
 		s.shard.close(s.state, kerr.NotCoordinator)
 	}
+}
+
+// serve loads the slot and stays with it: a shard that asks for it is given up, and another slot loads in its place.
+func (c *Coordinator[S]) serve(ctx context.Context, wg *sync.WaitGroup, s *slot[S]) {
+	c.load(ctx, s)
+	if s.shard == nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.shard.reload:
+	}
+	s.shard.close(s.state, kerr.NotCoordinator)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots[s.key.Index] != s {
+		return // it is not led any more
+	}
+	fresh := &slot[S]{key: s.key, epoch: s.epoch, cancel: s.cancel, ready: make(chan struct{})}
+	c.slots[s.key.Index] = fresh
+	wg.Go(func() { c.serve(ctx, wg, fresh) })
 }
 
 // load opens and replays the slot's partition, trying again until it succeeds or ctx ends.

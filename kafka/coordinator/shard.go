@@ -42,12 +42,14 @@ type Shard struct {
 	timers *Timers
 
 	mu     sync.Mutex
-	closed error // why it serves no more
+	closed error         // why it serves no more
+	ended  bool          // the State was told so
+	reload chan struct{} // closed when the shard is to be loaded anew
 }
 
 // NewShard returns a shard over log. It serves at once: the caller loads it first.
 func NewShard(index int32, log Log, timers *Timers) *Shard {
-	return &Shard{index: index, log: log, timers: timers}
+	return &Shard{index: index, log: log, timers: timers, reload: make(chan struct{})}
 }
 
 // Index is the number of the partition.
@@ -179,12 +181,21 @@ func (s *Shard) replay(state State, decoder *batch.Decoder, segments [][]byte, o
 	return offset, nil
 }
 
+// Reload ends the shard and lets its Coordinator load it again from the log: what a State calls that changed its memory before an append which then
+// failed. It is called under the lock, more than once if need be.
+func (s *Shard) Reload() {
+	if s.closed == nil {
+		s.closed = kerr.CoordinatorLoadInProgress
+		close(s.reload)
+	}
+}
+
 // close ends the shard.
 func (s *Shard) close(state State, reason error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed == nil {
-		s.closed = reason
+	if !s.ended {
+		s.closed, s.ended = reason, true
 		state.Closed(reason)
 	}
 }

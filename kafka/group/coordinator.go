@@ -277,9 +277,9 @@ func (c *Coordinator) Describe(ctx context.Context, id string) (Description, err
 
 // List handles ListGroups: the groups of this broker, sorted. If some shards are still loading it returns what there is and
 // COORDINATOR_LOAD_IN_PROGRESS.
-func (c *Coordinator) List(ctx context.Context, states []string) ([]Listing, error) {
+func (c *Coordinator) List(ctx context.Context, states, types []string) ([]Listing, error) {
 	var out []Listing
-	loading := c.shards.Each(ctx, func(s *state) { out = append(out, s.list(states)...) })
+	loading := c.shards.Each(ctx, func(s *state) { out = append(out, s.list(states, types)...) })
 	slices.SortFunc(out, func(a, b Listing) int { return cmp.Compare(a.Group, b.Group) })
 	if loading {
 		return out, kerr.CoordinatorLoadInProgress

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,11 +27,11 @@ type MemberDescription struct {
 
 // describe returns GROUP_ID_NOT_FOUND for a group that does not exist.
 func (s *state) describe(id string) (Description, error) {
-	g := s.groups[id]
+	g := s.classic(id)
 	if g == nil {
 		return Description{State: Dead.String()}, kerr.GroupIDNotFound
 	}
-	d := Description{State: g.status.String(), ProtocolType: g.protocolType}
+	d := Description{State: g.stateName(), ProtocolType: g.protocolType}
 	if g.status == Stable {
 		d.Protocol = g.protocolName
 	}
@@ -49,27 +50,27 @@ type Listing struct {
 	Group        string
 	ProtocolType string
 	State        string
+	Type         string
 }
 
-// list returns the groups in one of the states, or all if there are none given.
-func (s *state) list(states []string) []Listing {
+// list returns the groups that are in one of the states and of one of the types; a filter that is empty lets all pass.
+func (s *state) list(states, types []string) []Listing {
+	match := func(filter []string, is string) bool {
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(want string) bool { return strings.EqualFold(want, is) })
+	}
 	var out []Listing
 	for _, g := range s.groups {
-		l := Listing{Group: g.id, ProtocolType: g.protocolType, State: g.status.String()}
-		match := len(states) == 0
-		for _, want := range states {
-			match = match || strings.EqualFold(want, l.State)
-		}
-		if match {
+		l := Listing{Group: g.id, ProtocolType: g.kind.protocol(), State: g.stateName(), Type: g.kind.name()}
+		if match(states, l.State) && match(types, l.Type) {
 			out = append(out, l)
 		}
 	}
 	return out
 }
 
-// subscribedTopics are the topics that a consumer group's members subscribe to. Subscriptions that cannot be read name none.
-func (g *group) subscribedTopics() map[string]bool {
-	topics := make(map[string]bool)
+// subscribedTopics are the topics that a consumer group's members subscribe to; ok is false if not all subscriptions can be read.
+func (g *classic) subscribedTopics() (topics map[string]bool, ok bool) {
+	topics, ok = make(map[string]bool), true
 	for _, m := range g.members {
 		protocol := g.protocolName
 		if protocol == "" && len(m.protocols) > 0 {
@@ -77,11 +78,12 @@ func (g *group) subscribedTopics() map[string]bool {
 		}
 		var sub kmsg.ConsumerMemberMetadata
 		if err := sub.ReadFrom(m.metadata(protocol)); err != nil {
+			ok = false
 			continue
 		}
 		for _, t := range sub.Topics {
 			topics[t] = true
 		}
 	}
-	return topics
+	return topics, ok
 }

@@ -1,276 +1,122 @@
 package group
 
 import (
-	"slices"
-	"time"
+	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/coordinator"
 )
 
-// Status is the state of a classic group.
-type Status int8
-
-// The states of Kafka's classic groups.
-const (
-	Empty               Status = iota // no members; there may be offsets
-	PreparingRebalance                // waiting for members to join
-	CompletingRebalance               // waiting for the leader's assignment
-	Stable
-	Dead // being deleted
-)
-
-func (s Status) String() string {
-	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"}[s]
-}
-
-// group is one group. The shard's lock guards it.
+// group is one id in the name space of a shard: the offsets that are committed under it, and the kind of group that its members make it.
+// The shard's lock guards it.
 type group struct {
 	id    string
 	state *state
+	kind  kind // never nil; it changes while the group is empty, and when consumers are upgraded or downgraded
 
-	status       Status
-	since        time.Time // when the status changed
-	protocolType string    // "" until somebody joins: the group only holds offsets
-	protocolName string    // "" before the first generation and without members
-	generation   int32
-	leader       string // member id, "" if none
-	members      map[string]*member
-	order        []string                      // member ids, oldest first
-	static       map[string]string             // group.instance.id -> member id
-	pending      map[string]*coordinator.Timer // ids handed out but not used yet, until their session would have timed out
-
-	rebalance   rebalance
-	pendingSync map[string]bool // members that have not sent SyncGroup in this generation
-	syncTimer   *coordinator.Timer
-
-	stored    bool // the log holds a record of this group
-	unsettled int  // appends of this group in flight
 	offsets   map[topicPartition]offset
+	unsettled int  // appends of this group in flight
+	dying     bool // it is being deleted: its tombstones are on their way
+
+	queued []coordinator.Record // what changed in memory and was not appended yet; see put
+	behind []func(error)        // wait for the appends in flight although they have nothing to append themselves
 }
 
-// rebalance is the join phase under way.
-type rebalance struct {
-	timer   *coordinator.Timer
-	initial bool      // of an empty group: see the package's comment
-	quiet   time.Time // an initial one ends then, if nobody joins before
-	limit   time.Time // it ends then, whoever has joined
-}
+// kind is what the parts that all groups have (offsets, expiry, deletion, listing) need to know of a group. Methods are called under the shard's lock.
+type kind interface {
+	name() string      // as ListGroups has it: classic, consumer, share, streams
+	protocol() string  // the protocol type, as ListGroups has it
+	stateName() string // as ListGroups has it; of a group that is not being deleted
 
-// member is one member of a group.
-type member struct {
-	id               string
-	instance         string // group.instance.id, "" for a dynamic member
-	clientID         string
-	clientHost       string
-	rebalanceTimeout time.Duration
-	sessionTimeout   time.Duration
-	protocols        []Protocol
-	assignment       []byte
+	idle() bool   // it has no members, and nobody is about to become one
+	unused() bool // idle, and the log knows nothing of it but offsets
 
-	joining  func(JoinResult) // waits for the end of the join phase
-	syncing  func(SyncResult) // waits for its assignment
-	isNew    bool             // joined in this rebalance, so its client may not know its id
-	deadline time.Time        // it expires then
-	fires    time.Time        // when timer looks at it
-	timer    *coordinator.Timer
-}
+	// mayCommit checks who commits, and returns what each partition is checked with if that is not the same for all; nil accepts all.
+	mayCommit(c *Commit) (each func(*Offset) error, err error)
+	// mayFetch checks who asks for offsets (OffsetFetch since v9): member is nil and epoch -1 if the request does not say.
+	mayFetch(member *string, epoch int32) error
+	// mayDeleteOffsets returns the test for topics that are in use, whose offsets must not go, or why none may.
+	mayDeleteOffsets() (subscribed func(topic string) bool, err error)
+	// mayDelete says why DeleteGroups may not delete the group now.
+	mayDelete() error
+	// expiry returns the test for offsets that have not been of use for offsets.retention.minutes.
+	expiry() func(topicPartition, *offset) bool
 
-// Protocol is an assignor that a member supports, with the member's subscription for it.
-type Protocol struct {
-	Name     string
-	Metadata []byte
+	// tombstones deletes all records that the log may have of the group, but for its offsets.
+	tombstones() []coordinator.Record
+	loaded()             // the log was replayed: members get a whole session to show that they are still there
+	closed(reason error) // the shard serves no more, or the group is another kind from now on: whoever waits is told reason, timers stop
 }
 
 func newGroup(s *state, id string) *group {
-	return &group{
-		id: id, state: s, since: time.Now(),
-		members: make(map[string]*member), static: make(map[string]string), pending: make(map[string]*coordinator.Timer),
-		pendingSync: make(map[string]bool), offsets: make(map[topicPartition]offset),
-	}
+	g := &group{id: id, state: s, offsets: make(map[topicPartition]offset)}
+	g.kind = newClassic(g)
+	return g
 }
 
-func (g *group) become(s Status) { g.status, g.since = s, time.Now() }
-
-func (g *group) add(m *member) {
-	if len(g.members) == 0 {
-		g.leader = m.id
+// stateName is the state of the group as clients see it.
+func (g *group) stateName() string {
+	if g.dying {
+		return Dead.String()
 	}
-	g.members[m.id] = m
-	g.order = append(g.order, m.id)
-	if m.instance != "" {
-		g.static[m.instance] = m.id
-	}
-	g.dropPending(m.id)
+	return g.kind.stateName()
 }
 
-// remove takes the member out and tells nobody.
-func (g *group) remove(m *member) {
-	g.state.shard.Stop(m.timer)
-	delete(g.members, m.id)
-	delete(g.pendingSync, m.id)
-	g.order = slices.DeleteFunc(g.order, func(id string) bool { return id == m.id })
-	if m.instance != "" && g.static[m.instance] == m.id {
-		delete(g.static, m.instance)
-	}
-	if g.leader == m.id {
-		g.leader = ""
-		if len(g.order) > 0 {
-			g.leader = g.order[0]
+// put queues records of what was just changed in memory. flush must follow before the lock is given up.
+func (g *group) put(records ...coordinator.Record) { g.queued = append(g.queued, records...) }
+
+// flush appends what was put, and calls done when that, and all that was appended before, is durable: memory is ahead of the log, and nobody may
+// be told of what could still be lost. If the append fails, memory is wrong and the shard is loaded anew; done gets the error.
+func (g *group) flush(done func(error)) {
+	if len(g.queued) == 0 {
+		if g.unsettled == 0 {
+			done(nil)
+			return
 		}
-	}
-}
-
-func (g *group) dropPending(id string) {
-	g.state.shard.Stop(g.pending[id])
-	delete(g.pending, id)
-}
-
-// check finds a member that a request names: its id must exist and be the current one of its instance.
-func (g *group) check(memberID, instance string) (*member, error) {
-	if instance != "" {
-		current, ok := g.static[instance]
-		switch {
-		case !ok:
-			return nil, kerr.UnknownMemberID
-		case current != memberID:
-			return nil, kerr.FencedInstanceID
-		}
-	}
-	m, ok := g.members[memberID]
-	if !ok {
-		return nil, kerr.UnknownMemberID
-	}
-	return m, nil
-}
-
-// supports tells whether a member with these protocols can be in the group: there must be one that all others have too.
-func (g *group) supports(protocolType string, protocols []Protocol) bool {
-	if g.status == Empty {
-		return protocolType != "" && len(protocols) > 0
-	}
-	if protocolType != g.protocolType {
-		return false
-	}
-	return slices.ContainsFunc(protocols, func(p Protocol) bool {
-		for _, m := range g.members {
-			if !m.has(p.Name) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// choose elects the protocol of a generation: every member votes for the first of its protocols that all members have.
-func (g *group) choose() string {
-	count := make(map[string]int)
-	for _, m := range g.members {
-		for _, p := range m.protocols {
-			count[p.Name]++
-		}
-	}
-	votes := make(map[string]int)
-	best := ""
-	for _, id := range g.order {
-		m := g.members[id]
-		at := slices.IndexFunc(m.protocols, func(p Protocol) bool { return count[p.Name] == len(g.members) })
-		if at < 0 {
-			continue // supports keeps such members out
-		}
-		name := m.protocols[at].Name
-		votes[name]++
-		if best == "" || votes[name] > votes[best] {
-			best = name
-		}
-	}
-	return best
-}
-
-// rebalanceTimeout is the longest that any member asked for.
-func (g *group) rebalanceTimeout() (d time.Duration) {
-	for _, m := range g.members {
-		d = max(d, m.rebalanceTimeout)
-	}
-	return d
-}
-
-// allJoined tells whether a rebalance has nobody to wait for.
-func (g *group) allJoined() bool {
-	if len(g.pending) > 0 {
-		return false
-	}
-	for _, m := range g.members {
-		if m.joining == nil {
-			return false
-		}
-	}
-	return true
-}
-
-// touch lets the member live for d from now. Its timer is not moved to a later time for that: when it fires it looks at the deadline.
-func (g *group) touch(m *member, d time.Duration) {
-	m.deadline = time.Now().Add(d)
-	if m.timer != nil && !m.deadline.Before(m.fires) {
+		g.behind = append(g.behind, done)
 		return
 	}
-	g.state.shard.Stop(m.timer)
-	g.arm(m, d)
-}
-
-func (g *group) arm(m *member, d time.Duration) {
-	m.fires = time.Now().Add(d)
-	m.timer = g.state.shard.After(d, func() {
-		m.timer = nil
-		if g.members[m.id] != m {
-			return
+	records := g.queued
+	g.queued = nil
+	g.unsettled++
+	g.state.shard.Append(records, func(err error) {
+		g.unsettled--
+		done(storeError(err))
+		if err != nil {
+			g.state.log.Error("group not stored, its shard is loaded again", "group", g.id, "err", err)
+			g.state.shard.Reload()
 		}
-		left := time.Until(m.deadline)
-		if left <= 0 && !m.isNew && (m.joining != nil || m.syncing != nil) {
-			left = m.sessionTimeout // its connection is busy waiting for us
+		if g.unsettled == 0 {
+			waiting := g.behind
+			g.behind = nil
+			for _, w := range waiting {
+				w(storeError(err))
+			}
 		}
-		if left > 0 {
-			g.arm(m, left)
-			return
-		}
-		g.state.metrics.expelled.Inc()
-		g.state.log.Info("group member expired", "group", g.id, "member", m.id)
-		g.expel(m)
 	})
 }
 
-// heartbeat renews the member's session.
-func (g *group) heartbeat(m *member) { g.touch(m, m.sessionTimeout) }
-
-func (m *member) has(protocol string) bool {
-	return slices.ContainsFunc(m.protocols, func(p Protocol) bool { return p.Name == protocol })
-}
-
-// metadata is the member's subscription for the protocol.
-func (m *member) metadata(protocol string) []byte {
-	for _, p := range m.protocols {
-		if p.Name == protocol {
-			return p.Metadata
-		}
-	}
-	return nil
-}
-
-func (m *member) matches(protocols []Protocol) bool {
-	return slices.EqualFunc(m.protocols, protocols, func(a, b Protocol) bool { return a.Name == b.Name && string(a.Metadata) == string(b.Metadata) })
-}
-
-func (m *member) replyJoin(r JoinResult) {
-	if reply := m.joining; reply != nil {
-		m.joining = nil
-		reply(r)
+// forgetIfUnused drops a group that never was more than a request.
+func (g *group) forgetIfUnused() {
+	if len(g.offsets) == 0 && g.unsettled == 0 && len(g.queued) == 0 && g.kind.unused() && g.state.groups[g.id] == g {
+		delete(g.state.groups, g.id)
 	}
 }
 
-func (m *member) replySync(r SyncResult) {
-	if reply := m.syncing; reply != nil {
-		m.syncing = nil
-		reply(r)
+// storeError turns an error of the log into what group members are told.
+func storeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.NotLeaderForPartition), errors.Is(err, kerr.KafkaStorageError), errors.Is(err, kerr.NotCoordinator):
+		return kerr.NotCoordinator
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return kerr.UnknownServerError
 	}
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return kerr.CoordinatorNotAvailable
+	}
+	return err
 }

@@ -271,7 +271,7 @@ func (b *bench) show() string {
 	b.t.Helper()
 	out := "none"
 	b.do(func(s *state) {
-		if g := s.groups["g"]; g != nil {
+		if g := s.classic("g"); g != nil {
 			out = fmt.Sprintf("%v generation %d members %d", g.status, g.generation, len(g.members))
 		}
 	})

@@ -58,20 +58,25 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 		fail(kerr.InvalidSessionTimeout)
 		return
 	}
-	g := s.groups[j.Group]
-	if g == nil {
+	found := s.groups[j.Group]
+	if found == nil {
 		if j.Member != "" {
 			fail(kerr.UnknownMemberID)
 			return
 		}
-		if g = s.begin(j.Group); g == nil {
+		if found = s.begin(j.Group); found == nil {
 			fail(kerr.GroupMaxSizeReached)
 			return
 		}
 	}
+	g, ok := found.kind.(*classic)
+	if !ok {
+		fail(kerr.InconsistentGroupProtocol)
+		return
+	}
 	defer g.forgetIfUnused()
 	switch {
-	case g.status == Dead:
+	case g.dying:
 		fail(kerr.CoordinatorNotAvailable)
 	case j.Member == "" && len(g.pending) >= pendingMax:
 		s.metrics.idsRefused.Inc()
@@ -91,7 +96,7 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 }
 
 // full tells whether the member would be one too many.
-func (g *group) full(memberID string) bool {
+func (g *classic) full(memberID string) bool {
 	limit := g.state.settings.SizeMax
 	m := g.members[memberID]
 	switch g.status {
@@ -110,7 +115,7 @@ func (g *group) full(memberID string) bool {
 }
 
 // joinNew handles a client without a member id.
-func (g *group) joinNew(j Join, reply func(JoinResult)) {
+func (g *classic) joinNew(j Join, reply func(JoinResult)) {
 	prefix := j.ClientID
 	if j.Instance != "" {
 		prefix = j.Instance
@@ -128,7 +133,7 @@ func (g *group) joinNew(j Join, reply func(JoinResult)) {
 }
 
 // joinKnown handles a client that has a member id.
-func (g *group) joinKnown(j Join, reply func(JoinResult)) {
+func (g *classic) joinKnown(j Join, reply func(JoinResult)) {
 	fail := func(err error) { reply(JoinResult{Err: err, Generation: -1, Member: j.Member}) }
 	if _, ok := g.pending[j.Member]; ok && j.Instance == "" {
 		g.addAndRebalance(j.Member, j, reply)
@@ -163,7 +168,7 @@ func (g *group) joinKnown(j Join, reply func(JoinResult)) {
 }
 
 // joined is the answer for a member of the current generation.
-func (g *group) joined(m *member) JoinResult {
+func (g *classic) joined(m *member) JoinResult {
 	r := JoinResult{Generation: g.generation, ProtocolType: g.protocolType, ProtocolName: g.protocolName, Leader: g.leader, Member: m.id}
 	if g.leader == m.id {
 		r.Members = g.joinedMembers()
@@ -171,7 +176,7 @@ func (g *group) joined(m *member) JoinResult {
 	return r
 }
 
-func (g *group) joinedMembers() []JoinedMember {
+func (g *classic) joinedMembers() []JoinedMember {
 	out := make([]JoinedMember, 0, len(g.order))
 	for _, id := range g.order {
 		m := g.members[id]
@@ -180,7 +185,7 @@ func (g *group) joinedMembers() []JoinedMember {
 	return out
 }
 
-func (g *group) addAndRebalance(id string, j Join, reply func(JoinResult)) {
+func (g *classic) addAndRebalance(id string, j Join, reply func(JoinResult)) {
 	if len(g.members) == 0 {
 		g.protocolType = j.ProtocolType
 	}
@@ -195,7 +200,7 @@ func (g *group) addAndRebalance(id string, j Join, reply func(JoinResult)) {
 	g.prepareRebalance()
 }
 
-func (g *group) updateAndRebalance(m *member, j Join, reply func(JoinResult)) {
+func (g *classic) updateAndRebalance(m *member, j Join, reply func(JoinResult)) {
 	m.replyJoin(JoinResult{Err: kerr.UnknownMemberID, Generation: -1, Member: m.id}) // an older request of the same member
 	m.update(j, reply)
 	if g.status == PreparingRebalance {
@@ -213,7 +218,7 @@ func (m *member) update(j Join, reply func(JoinResult)) {
 
 // replaceStatic lets a restarted static member take the place of its old self under a new id (KIP-345). If that changes nothing for the
 // others, there is no rebalance.
-func (g *group) replaceStatic(m *member, id string, j Join, reply func(JoinResult)) {
+func (g *classic) replaceStatic(m *member, id string, j Join, reply func(JoinResult)) {
 	oldID, oldLeader := m.id, g.leader
 	m.replyJoin(JoinResult{Err: kerr.FencedInstanceID, Generation: -1, Member: oldID})
 	m.replySync(SyncResult{Err: kerr.FencedInstanceID})
@@ -255,7 +260,7 @@ func (g *group) replaceStatic(m *member, id string, j Join, reply func(JoinResul
 	})
 }
 
-func (g *group) rename(m *member, id string) {
+func (g *classic) rename(m *member, id string) {
 	delete(g.members, m.id)
 	g.order[slices.Index(g.order, m.id)] = id
 	if g.pendingSync[m.id] {
@@ -271,7 +276,7 @@ func (g *group) rename(m *member, id string) {
 }
 
 // expirePending forgets an id that was handed out and never used.
-func (g *group) expirePending(id string) {
+func (g *classic) expirePending(id string) {
 	delete(g.pending, id)
 	if g.status == PreparingRebalance {
 		g.joinedNow(false)
@@ -280,7 +285,7 @@ func (g *group) expirePending(id string) {
 }
 
 // expel removes a member that left or expired and starts what follows from that.
-func (g *group) expel(m *member) {
+func (g *classic) expel(m *member) {
 	m.replyJoin(JoinResult{Err: kerr.UnknownMemberID, Generation: -1, Member: m.id})
 	m.replySync(SyncResult{Err: kerr.UnknownMemberID})
 	g.remove(m)

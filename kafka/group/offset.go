@@ -42,7 +42,12 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 			return
 		}
 	}
-	if err := g.mayCommit(c); err != nil {
+	if g.dying {
+		reply(nil, kerr.CoordinatorNotAvailable)
+		return
+	}
+	each, err := g.kind.mayCommit(&c)
+	if err != nil {
 		reply(nil, err)
 		return
 	}
@@ -55,6 +60,11 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 		if len(o.Metadata) > s.settings.OffsetMetadataMax {
 			errs[i] = kerr.OffsetMetadataTooLarge
 			continue
+		}
+		if each != nil {
+			if errs[i] = each(&c.Offsets[i]); errs[i] != nil {
+				continue
+			}
 		}
 		committed[i] = offset{topicID: o.TopicID, offset: o.Offset, leaderEpoch: o.LeaderEpoch, metadata: o.Metadata, committedMs: now}
 		records = append(records, offsetRecord(g.id, topicPartition{o.Topic, o.Partition}, &committed[i]))
@@ -79,30 +89,6 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 		}
 		reply(errs, nil)
 	})
-}
-
-// mayCommit checks that the commit comes from a member of the current generation, or from outside while the group has no members (G1).
-func (g *group) mayCommit(c Commit) error {
-	if g.status == Dead {
-		return kerr.CoordinatorNotAvailable
-	}
-	if c.Generation < 0 && g.status == Empty {
-		return nil
-	}
-	if c.Generation < 0 && c.Member == "" && c.Instance == "" {
-		return kerr.UnknownMemberID
-	}
-	m, err := g.check(c.Member, c.Instance)
-	switch {
-	case err != nil:
-		return err
-	case c.Generation != g.generation:
-		return kerr.IllegalGeneration
-	case g.status == CompletingRebalance:
-		return kerr.RebalanceInProgress
-	}
-	g.heartbeat(m)
-	return nil
 }
 
 // commitError turns an error of the log into what committers are told.
@@ -152,27 +138,23 @@ func (s *state) current(topic string, o *offset) bool {
 	return ok && (id == o.topicID || o.topicID == (metadata.TopicID{}))
 }
 
-// deleteOffsets handles OffsetDelete; reply is called once with an error per partition or one for all. subscribed are the topics that a
-// consumer group's members read.
+// deleteOffsets handles OffsetDelete; reply is called once with an error per partition or one for all.
 func (s *state) deleteOffsets(id string, tps []topicPartition, reply func([]error, error)) {
 	g := s.groups[id]
-	if g == nil || g.status == Dead {
+	if g == nil || g.dying {
 		reply(nil, kerr.GroupIDNotFound)
 		return
 	}
-	subscribed := map[string]bool{}
-	if g.status != Empty {
-		if g.protocolType != consumerType {
-			reply(nil, kerr.NonEmptyGroup)
-			return
-		}
-		subscribed = g.subscribedTopics()
+	subscribed, err := g.kind.mayDeleteOffsets()
+	if err != nil {
+		reply(nil, err)
+		return
 	}
 	errs := make([]error, len(tps))
 	var records []coordinator.Record
 	var gone []topicPartition
 	for i, tp := range tps {
-		if subscribed[tp.topic] {
+		if subscribed(tp.topic) {
 			errs[i] = kerr.GroupSubscribedToTopic
 			continue
 		}
@@ -212,12 +194,12 @@ func (g *group) forget(records []coordinator.Record, gone []topicPartition, done
 // deleteGroup handles one group of DeleteGroups.
 func (s *state) deleteGroup(id string, reply func(error)) {
 	g := s.groups[id]
-	switch {
-	case g == nil || g.status == Dead:
+	if g == nil || g.dying {
 		reply(kerr.GroupIDNotFound)
 		return
-	case g.status != Empty:
-		reply(kerr.NonEmptyGroup)
+	}
+	if err := g.kind.mayDelete(); err != nil {
+		reply(err)
 		return
 	}
 	g.bury(reply)
@@ -225,22 +207,20 @@ func (s *state) deleteGroup(id string, reply func(error)) {
 
 // bury deletes an empty group and its offsets.
 func (g *group) bury(reply func(error)) {
-	g.become(Dead) // nobody commits or joins while the tombstones are on their way
-	for pending := range g.pending {
-		g.dropPending(pending)
-	}
+	g.dying = true // nobody commits or joins while the tombstones are on their way
 	var records []coordinator.Record
 	var gone []topicPartition
 	for tp := range g.offsets {
 		records, gone = append(records, offsetRecord(g.id, tp, nil)), append(gone, tp)
 	}
-	records = append(records, coordinator.Record{Key: groupRecordKey(g.id)})
+	records = append(records, g.kind.tombstones()...)
 	g.forget(records, gone, func(err error) {
 		if err != nil {
-			g.become(Empty)
+			g.dying = false
 			reply(err)
 			return
 		}
+		g.kind.closed(kerr.CoordinatorNotAvailable)
 		if g.state.groups[g.id] == g {
 			delete(g.state.groups, g.id)
 		}

@@ -217,7 +217,7 @@ func TestPartitionFor(t *testing.T) {
 
 func FuzzReplay(f *testing.F) {
 	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, newMetrics(nil), discard())
-	g := newGroup(s, "g")
+	g := newClassic(newGroup(s, "g"))
 	g.add(&member{id: "m", instance: "i", protocols: []Protocol{{Name: "range", Metadata: []byte("x")}}})
 	r := g.groupRecord(map[string][]byte{"m": []byte("y")})
 	f.Add(r.Key, r.Value)

@@ -7,7 +7,7 @@ import (
 )
 
 // prepareRebalance starts a join phase. It is called in Empty, CompletingRebalance and Stable.
-func (g *group) prepareRebalance() {
+func (g *classic) prepareRebalance() {
 	if g.status == CompletingRebalance {
 		g.resetAssignments(kerr.RebalanceInProgress)
 	}
@@ -26,7 +26,7 @@ func (g *group) prepareRebalance() {
 }
 
 // joinedNow is called when a member joined, or will not join any more, during a join phase.
-func (g *group) joinedNow(newMember bool) {
+func (g *classic) joinedNow(newMember bool) {
 	if newMember {
 		g.rebalance.quiet = time.Now().Add(quietWindow)
 	}
@@ -34,7 +34,7 @@ func (g *group) joinedNow(newMember bool) {
 }
 
 // advance ends the join phase if it is over, and otherwise sets the timer for when it may be.
-func (g *group) advance() {
+func (g *classic) advance() {
 	r := &g.rebalance
 	now := time.Now()
 	over := !now.Before(r.limit)
@@ -61,7 +61,7 @@ func (g *group) advance() {
 }
 
 // completeJoin ends the join phase: who did not join again is out, the others form a new generation.
-func (g *group) completeJoin() {
+func (g *classic) completeJoin() {
 	for _, m := range g.inOrder() {
 		if m.joining == nil && m.instance == "" {
 			g.remove(m)
@@ -102,7 +102,7 @@ func (g *group) completeJoin() {
 }
 
 // inOrder returns the members, oldest first, as a copy.
-func (g *group) inOrder() []*member {
+func (g *classic) inOrder() []*member {
 	ms := make([]*member, len(g.order))
 	for i, id := range g.order {
 		ms[i] = g.members[id]
@@ -111,7 +111,7 @@ func (g *group) inOrder() []*member {
 }
 
 // electLeader makes a member that has joined the leader, preferring the old one; false if nobody has.
-func (g *group) electLeader() bool {
+func (g *classic) electLeader() bool {
 	if m := g.members[g.leader]; m != nil && m.joining != nil {
 		return true
 	}
@@ -125,7 +125,7 @@ func (g *group) electLeader() bool {
 }
 
 // expireUnsynced expels the members that took their place in the generation and then did not ask for their assignment.
-func (g *group) expireUnsynced() {
+func (g *classic) expireUnsynced() {
 	if g.status != CompletingRebalance && g.status != Stable || len(g.pendingSync) == 0 {
 		return
 	}
@@ -139,19 +139,12 @@ func (g *group) expireUnsynced() {
 }
 
 // resetAssignments forgets the assignments and sends everyone who waits for one away.
-func (g *group) resetAssignments(err error) {
+func (g *classic) resetAssignments(err error) {
 	for _, m := range g.members {
 		m.assignment = nil
 		if m.syncing != nil {
 			g.heartbeat(m)
 			m.replySync(SyncResult{Err: err})
 		}
-	}
-}
-
-// forgetIfUnused drops a group that never was more than a request.
-func (g *group) forgetIfUnused() {
-	if g.idle() && len(g.offsets) == 0 && !g.stored && g.state.groups[g.id] == g {
-		delete(g.state.groups, g.id)
 	}
 }

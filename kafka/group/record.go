@@ -49,7 +49,7 @@ func offsetRecord(group string, tp topicPartition, o *offset) coordinator.Record
 }
 
 // groupRecord holds the group's generation and the given assignments; nil members of an empty group.
-func (g *group) groupRecord(assignments map[string][]byte) coordinator.Record {
+func (g *classic) groupRecord(assignments map[string][]byte) coordinator.Record {
 	v := kmsg.NewGroupMetadataValue()
 	v.Version, v.ProtocolType, v.Generation, v.CurrentStateTimestamp = groupValueVersion, g.protocolType, g.generation, g.since.UnixMilli()
 	if g.protocolName != "" {
@@ -76,7 +76,7 @@ func groupRecordKey(group string) []byte {
 }
 
 // store appends the group's record; done is called when that is durable or has failed.
-func (g *group) store(assignments map[string][]byte, done func(error)) {
+func (g *classic) store(assignments map[string][]byte, done func(error)) {
 	g.unsettled++
 	g.state.shard.Append([]coordinator.Record{g.groupRecord(assignments)}, func(err error) {
 		g.unsettled--
@@ -141,9 +141,9 @@ func (s *state) replayGroup(key, value []byte) error {
 	g := s.groups[k.Group]
 	if value == nil { // the group was deleted; its offsets have tombstones of their own
 		if g != nil {
-			fresh := newGroup(s, k.Group)
-			fresh.offsets = g.offsets
-			s.groups[k.Group] = fresh
+			if _, ok := g.kind.(*classic); ok { // else it was upgraded: this is what it was before
+				g.kind = newClassic(g)
+			}
 		}
 		return nil
 	}
@@ -151,17 +151,18 @@ func (s *state) replayGroup(key, value []byte) error {
 	if err := v.ReadFrom(value); err != nil || v.Version < 0 || v.Version > 4 {
 		return fmt.Errorf("group metadata value of version %d: %w", v.Version, orIncomplete(err))
 	}
-	fresh := newGroup(s, k.Group)
-	if g != nil {
-		fresh.offsets = g.offsets
+	if g == nil {
+		g = newGroup(s, k.Group)
+		s.groups[k.Group] = g
 	}
+	fresh := newClassic(g)
 	fresh.restore(&v)
-	s.groups[k.Group] = fresh
+	g.kind = fresh
 	return nil
 }
 
 // restore takes over what a record says.
-func (g *group) restore(v *kmsg.GroupMetadataValue) {
+func (g *classic) restore(v *kmsg.GroupMetadataValue) {
 	g.stored = true
 	g.protocolType, g.generation = v.ProtocolType, v.Generation
 	if v.Protocol != nil {

@@ -12,11 +12,11 @@ type Beat struct {
 
 // beat answers a heartbeat.
 func (s *state) beat(b Beat) error {
-	g := s.groups[b.Group]
+	g := s.classic(b.Group)
 	if g == nil {
 		return kerr.UnknownMemberID
 	}
-	if g.status == Dead {
+	if g.dying {
 		return kerr.CoordinatorNotAvailable
 	}
 	m, err := g.check(b.Member, b.Instance)
@@ -42,12 +42,12 @@ type Leaving struct {
 // leave removes the members and returns the outcome for each.
 func (s *state) leave(id string, members []Leaving) []error {
 	out := make([]error, len(members))
-	g := s.groups[id]
+	g := s.classic(id)
 	for i, l := range members {
 		switch {
 		case g == nil:
 			out[i] = kerr.UnknownMemberID
-		case g.status == Dead:
+		case g.dying:
 			out[i] = kerr.CoordinatorNotAvailable
 		default:
 			out[i] = g.leaves(l)
@@ -59,7 +59,7 @@ func (s *state) leave(id string, members []Leaving) []error {
 	return out
 }
 
-func (g *group) leaves(l Leaving) error {
+func (g *classic) leaves(l Leaving) error {
 	if l.Instance != "" && l.Member == "" {
 		l.Member = g.static[l.Instance] // "" if unknown, which check refuses
 	}

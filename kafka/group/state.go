@@ -36,12 +36,19 @@ func (s *state) begin(id string) *group {
 	return g
 }
 
+// classic returns the group if it is a classic one, else nil.
+func (s *state) classic(id string) *classic {
+	if g := s.groups[id]; g != nil {
+		c, _ := g.kind.(*classic)
+		return c
+	}
+	return nil
+}
+
 // Loaded implements coordinator.State: members get a whole session to show that they are still there.
 func (s *state) Loaded() {
 	for _, g := range s.groups {
-		for _, m := range g.members {
-			g.heartbeat(m)
-		}
+		g.kind.loaded()
 		g.forgetIfUnused()
 	}
 	s.shard.After(s.settings.RetentionCheck, s.sweep)
@@ -53,15 +60,6 @@ func (s *state) Loaded() {
 // Closed implements coordinator.State: whoever waits is sent to look for the new coordinator.
 func (s *state) Closed(reason error) {
 	for _, g := range s.groups {
-		for _, m := range g.members {
-			m.replyJoin(JoinResult{Err: reason, Generation: -1, Member: m.id})
-			m.replySync(SyncResult{Err: reason})
-			s.shard.Stop(m.timer)
-		}
-		for _, t := range g.pending {
-			s.shard.Stop(t)
-		}
-		s.shard.Stop(g.syncTimer)
-		s.shard.Stop(g.rebalance.timer)
+		g.kind.closed(reason)
 	}
 }

@@ -1,10 +1,6 @@
 package group
 
-import (
-	"errors"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-)
+import "github.com/twmb/franz-go/pkg/kerr"
 
 // Sync is a SyncGroup request.
 type Sync struct {
@@ -28,12 +24,12 @@ type SyncResult struct {
 // sync handles a Sync; reply is called once, now or when the leader's assignment is durable.
 func (s *state) sync(r Sync, reply func(SyncResult)) {
 	fail := func(err error) { reply(SyncResult{Err: err}) }
-	g := s.groups[r.Group]
+	g := s.classic(r.Group)
 	if g == nil {
 		fail(kerr.UnknownMemberID)
 		return
 	}
-	if g.status == Dead {
+	if g.dying {
 		fail(kerr.CoordinatorNotAvailable)
 		return
 	}
@@ -63,12 +59,12 @@ func (s *state) sync(r Sync, reply func(SyncResult)) {
 	}
 }
 
-func (g *group) synced(m *member) SyncResult {
+func (g *classic) synced(m *member) SyncResult {
 	return SyncResult{ProtocolType: g.protocolType, ProtocolName: g.protocolName, Assignment: m.assignment}
 }
 
 // assign makes the leader's assignment durable and then gives everyone theirs.
-func (g *group) assign(assignments map[string][]byte) {
+func (g *classic) assign(assignments map[string][]byte) {
 	generation := g.generation
 	own := make(map[string][]byte, len(g.members))
 	for id := range g.members {
@@ -95,25 +91,10 @@ func (g *group) assign(assignments map[string][]byte) {
 }
 
 // assignments returns the current ones.
-func (g *group) assignments() map[string][]byte {
+func (g *classic) assignments() map[string][]byte {
 	out := make(map[string][]byte, len(g.members))
 	for id, m := range g.members {
 		out[id] = m.assignment
 	}
 	return out
-}
-
-// storeError turns an error of the log into what group members are told.
-func storeError(err error) error {
-	switch {
-	case errors.Is(err, kerr.NotLeaderForPartition), errors.Is(err, kerr.KafkaStorageError), errors.Is(err, kerr.NotCoordinator):
-		return kerr.NotCoordinator
-	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
-		return kerr.UnknownServerError
-	}
-	var k *kerr.Error
-	if errors.As(err, &k) {
-		return kerr.CoordinatorNotAvailable
-	}
-	return err
 }
