@@ -19,6 +19,8 @@ var allowed = map[string][]string{
 	"kafka/wire":        {"storage/buffer"},
 	"kafka/group":       {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/coordinator": {"kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
+	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
+	"kafka/share":       {"kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
 	"kafka/txn":         {"metadata"},
 	"kafka/feature":     {"metadata"},
