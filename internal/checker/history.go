@@ -136,6 +136,8 @@ func (r *Recorder) Invoke(process string, kind Kind) *Op {
 
 // Complete notes the operation's end. An operation that is never completed stays Unknown for ever.
 func (r *Recorder) Complete(op *Op, outcome Outcome, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	op.Outcome = outcome
 	if err != nil {
 		op.Error = err.Error()
@@ -148,6 +150,19 @@ func (r *Recorder) Ops() []*Op {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ops
+}
+
+// Finished returns the operations that have ended, in order of invocation, while clients go on.
+func (r *Recorder) Finished() []*Op {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*Op
+	for _, op := range r.ops {
+		if op.Completed > 0 {
+			out = append(out, op)
+		}
+	}
+	return out
 }
 
 // WriteTo writes the operations as lines of JSON, for people who look for the cause of an anomaly.
