@@ -1,10 +1,24 @@
 package configdef
 
+import (
+	"slices"
+	"strings"
+)
+
 const whyCleaner = "compaction is one task with buffers of its own; leave it unset"
 
-// brokerConfigs must be sorted by name. Those of Apache Kafka that concern parts which Weir does not have at all (the KRaft quorum,
+// brokerConfigs are all broker configs, sorted by name. The tables of the coordinators are in brokergroup.go.
+var brokerConfigs = sorted(generalBrokerConfigs, groupBrokerConfigs, shareBrokerConfigs, streamsBrokerConfigs, transactionBrokerConfigs, clientBrokerConfigs)
+
+func sorted(tables ...[]Config) []Config {
+	all := slices.Concat(tables...)
+	slices.SortFunc(all, func(a, b Config) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// generalBrokerConfigs must be sorted by name. Those of Apache Kafka that concern parts which Weir does not have at all (the KRaft quorum,
 // pluggable classes, file layout, JMX) are left out; describing them would be noise.
-var brokerConfigs = []Config{
+var generalBrokerConfigs = []Config{
 	{Name: "advertised.listeners", Type: List, Null: true, Doc: "The addresses clients are told; given by the node."},
 	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Only: []string{"true"}, Why: "authorization is not built yet; leave it unset", Doc: "Whether a resource without ACLs is open to all."},
 	{Name: "auto.create.topics.enable", Type: Boolean, Default: "false", Doc: "Whether asking for a missing topic creates it."},
@@ -18,6 +32,8 @@ var brokerConfigs = []Config{
 	{Name: "compression.zstd.level", Type: Int, Default: "3", Bounds: between(-131072, 22), Mode: ClusterWide, Only: []string{"3"}, Why: whyLevel, Doc: "Default of the topic config."},
 	{Name: "connections.max.idle.ms", Type: Long, Default: "600000", Doc: "Idle connections are closed after this time."},
 	{Name: "controlled.shutdown.enable", Type: Boolean, Default: "true", Effect: Always, Doc: "Whether a stopping broker hands over first."},
+	{Name: "controller.quota.window.num", Type: Int, Default: "11", Bounds: atLeast(1), Doc: "Seconds' worth of partitions that a client with a controller_mutation_rate may make or delete at once, in windows."},
+	{Name: "controller.quota.window.size.seconds", Type: Int, Default: "1", Bounds: atLeast(1), Doc: "Length of such a window."},
 	{Name: "default.replication.factor", Type: Int, Default: "1", Doc: "Replication factor of topics that do not name one."},
 	{Name: "delete.topic.enable", Type: Boolean, Default: "true", Doc: "Whether topics can be deleted."},
 	{Name: "fetch.max.bytes", Type: Int, Default: "57671680", Bounds: atLeast(1024), Doc: "The most bytes a fetch response holds, whatever the client asks for."},
@@ -84,7 +100,7 @@ var brokerConfigs = []Config{
 	{Name: "log.roll.ms", Type: Long, Null: true, Mode: ClusterWide, Synonyms: from("log.roll.ms", "log.roll.hours"), Effect: segmentTime, Doc: "Default of the topic config segment.ms."},
 	{Name: "log.segment.bytes", Type: Int, Default: "1073741824", Bounds: atLeast(1048576), Mode: ClusterWide, Effect: segmentBytes, Doc: "Default of the topic config segment.bytes."},
 	{Name: "log.segment.delete.delay.ms", Type: Long, Default: "60000", Bounds: atLeast(0), Mode: ClusterWide, Effect: deleteDelay, Doc: "Default of the topic config file.delete.delay.ms."},
-	{Name: "max.connection.creation.rate", Type: Int, Default: "2147483647", Bounds: atLeast(0), Mode: ClusterWide, Only: []string{"2147483647"}, Why: "it is not built yet; leave it unset, and bound connections with max.connections", Doc: "New connections a second."},
+	{Name: "max.connection.creation.rate", Type: Int, Default: "2147483647", Bounds: atLeast(0), Mode: ClusterWide, Effect: "Connections above the rate wait to be accepted, up to a window of quota.window.size.seconds each.", Doc: "New connections a second."},
 	{Name: "max.connections", Type: Int, Default: "2147483647", Bounds: atLeast(0), Doc: "The most connections."},
 	{Name: "max.connections.per.ip", Type: Int, Default: "2147483647", Bounds: atLeast(0), Doc: "The most connections from one address."},
 	{Name: "max.connections.per.ip.overrides", Type: String, Default: "", Mode: ClusterWide, Only: []string{""}, Why: "exceptions are not built yet; leave it empty, and set max.connections.per.ip", Doc: "Exceptions from max.connections.per.ip: address:limit pairs."},
@@ -108,6 +124,8 @@ var brokerConfigs = []Config{
 	{Name: "offsets.topic.segment.bytes", Type: Int, Default: "104857600", Bounds: atLeast(1048576), Doc: "segment.bytes of the offsets topic, when it is created."},
 	{Name: "producer.id.expiration.ms", Type: Int, Default: "86400000", Bounds: atLeast(1), Mode: ClusterWide, Only: []string{"86400000"}, Why: "the time is part of what a log's replay computes, and fixed; leave it unset", Doc: "How long an idle producer's sequences are remembered."},
 	{Name: "queued.max.requests", Type: Int, Default: "500", Bounds: atLeast(1), Effect: Threads, Doc: "Requests that may wait for a thread."},
+	{Name: "quota.window.num", Type: Int, Default: "11", Bounds: atLeast(1), Doc: "Windows over which clients' rates are measured, one of which is being filled."},
+	{Name: "quota.window.size.seconds", Type: Int, Default: "1", Bounds: atLeast(1), Doc: "Length of such a window."},
 	{Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Bounds: atLeast(0), Effect: Replication, Doc: "Bytes a follower fetches for a partition."},
 	{Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Bounds: atLeast(0), Effect: Replication, Doc: "Bytes a follower fetches at once."},
 	{Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Effect: Replication, Doc: "How long a follower may lag and stay in sync."},

@@ -70,7 +70,7 @@ const (
 	Always      Effect = "Weir always works this way."
 )
 
-// Config is one topic or broker config.
+// Config is one config of a topic, a broker, a group or a subscription to clients' metrics.
 type Config struct {
 	Name string
 	Type Type
@@ -88,9 +88,13 @@ type Config struct {
 	// Synonyms of a topic config are the broker configs that are its defaults, the strongest first. Synonyms of a broker
 	// config are those that stand in for it, itself first.
 	Synonyms []Synonym
-	Mode     Mode
-	Effect   Effect
-	Doc      string
+	// Limit bounds what a group may set by what the brokers are told. Check is what the other rules cannot say, nil for most; its error goes to clients.
+	Limit Limit
+	Check func(c *Config, value string) error
+
+	Mode   Mode
+	Effect Effect
+	Doc    string
 }
 
 // Sensitive configs are never shown.

@@ -8,18 +8,22 @@ import (
 // Source says where a value comes from; the numbers are those of DescribeConfigs (KIP-226).
 type Source int8
 
-// The sources that Weir has, from strongest to weakest.
+// The sources, of topic and broker configs from strongest to weakest.
 const (
 	TopicConfig          Source = 1
 	DynamicBroker        Source = 2
 	DynamicBrokerDefault Source = 3
 	StaticBroker         Source = 4
 	DefaultConfig        Source = 5
+	DynamicLogger        Source = 6
+	ClientMetricsConfig  Source = 7
+	GroupConfig          Source = 8
 )
 
 // Layers are the places a value can be set, from strongest to weakest. Nil maps are empty. What none of them sets has its default.
 type Layers struct {
 	Topic          map[string]string // set on the topic
+	Group          map[string]string // set on the group
 	Broker         map[string]string // dynamic, of this broker
 	ClusterDefault map[string]string // dynamic, of all brokers
 	Static         map[string]string // server.properties

@@ -29,7 +29,35 @@ func Markdown() string {
 		c := &brokerConfigs[i]
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Mode, c.Doc, c.effect())
 	}
+	b.WriteString("\n## Group configs\n\nAll of them can change at any time, for any group. Values outside of the limits that the broker configs set are refused; one that came to\n" +
+		"be outside because the limits changed counts as the nearest one inside.\n\n")
+	b.WriteString("| name | type | default | values | limits | broker default | what it is | in Weir |\n|---|---|---|---|---|---|---|---|\n")
+	for i := range groupConfigs {
+		c := &groupConfigs[i]
+		var syn string
+		if c.Synonyms != nil {
+			syn = "`" + c.Synonyms[0].Name + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Limit, syn, c.Doc, c.effect())
+	}
+	b.WriteString("\n## Client metrics configs\n\nOf a subscription to the metrics of clients (KIP-714). All of them can change at any time.\n\n")
+	b.WriteString("| name | type | default | what it is |\n|---|---|---|---|\n")
+	for i := range clientMetricsConfigs {
+		c := &clientMetricsConfigs[i]
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.Doc)
+	}
 	return b.String()
+}
+
+// String names the broker configs, empty if there are none.
+func (l Limit) String() string {
+	var names []string
+	for _, n := range []string{l.Min, l.Max, l.Among} {
+		if n != "" {
+			names = append(names, "`"+n+"`")
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Documentation is what DescribeConfigs answers when asked for it (KIP-569).

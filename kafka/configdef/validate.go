@@ -62,6 +62,11 @@ func (c *Config) Validate(value string) error {
 			return invalid("String must be one of: %s", strings.Join(c.OneOf, ", "))
 		}
 	}
+	if c.Check != nil {
+		if err := c.Check(c, v); err != nil {
+			return invalid("%s", err)
+		}
+	}
 	switch {
 	case !c.Null && c.same(v, c.Default):
 	case c.Only != nil && !slices.ContainsFunc(c.Only, func(o string) bool { return c.same(v, o) }):
