@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"kafka/coordinator": {"kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
 	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/share":       {"kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
+	"kafka/peer":        {"kafka/image", "metadata"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
 	"kafka/txn":         {"metadata"},
 	"kafka/feature":     {"metadata"},

@@ -19,11 +19,12 @@ func body[T kmsg.Request](r *Request) T { return r.Body.(T) } //nolint:errcheck 
 // A starter begins to answer a request on the connection's read loop and returns what the write loop will wait for.
 type starter func(b *Broker, ctx context.Context, r *Request) reply
 
-// api is one row of the dispatch table: it has either a handler or a starter.
+// api is one row of the dispatch table: it has one of a handler, a handler that answers later (see later.go) and a starter.
 type api struct {
 	key      int16
 	min, max int16 // versions served, advertised by ApiVersions
 	handle   handler
+	later    laterHandler
 	start    starter
 
 	// older is set if ApiVersions advertises version 0 although only min and later are served.

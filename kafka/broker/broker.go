@@ -30,6 +30,7 @@ import (
 	"weir/kafka/group"
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/peer"
 	"weir/kafka/quota"
 	"weir/kafka/topic"
 	"weir/kafka/txn"
@@ -73,6 +74,7 @@ type Broker struct {
 	leaders   leaders
 	topics    *topic.Admin
 	groups    *group.Coordinator
+	peers     *peer.Client
 	buffers   *buffer.Pool
 	apis      *dispatch
 	decoder   *wire.Decoder
@@ -147,6 +149,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets), Registerer: deps.Registerer,
 		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
 	})
+	b.peers = peer.New(peer.Config{Broker: cfg.Broker}, peer.Deps{Image: deps.Image, Self: b.callSelf})
 	b.count.init()
 	return b, nil
 }

@@ -279,6 +279,9 @@ func (b *Broker) begin(ctx context.Context, row *api, r *Request) reply {
 	if row.start != nil {
 		return row.start(b, ctx, r)
 	}
+	if row.later != nil {
+		return b.beginLater(ctx, row, r)
+	}
 	resp := row.handle(b, ctx, r)
 	resp.SetVersion(r.Body.GetVersion())
 	return encode(r, resp)

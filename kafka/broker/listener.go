@@ -32,6 +32,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		return nil
 	})
 	g.Go(func() error {
+		_ = b.peers.Run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
 		<-ctx.Done()
 		for _, l := range listeners {
 			_ = l.Close() // only to end Accept
@@ -93,7 +97,7 @@ func (n *connCounts) init() {
 
 // admit makes the connection, or names the limit that it would exceed.
 func (b *Broker) admit(nc net.Conn, listener string) (c *conn, limit string) {
-	addr := peer(nc)
+	addr := addressOf(nc)
 	l := &b.cfg.Limits
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -156,8 +160,8 @@ func (b *Broker) drain() {
 
 var errDrained = errors.New("the broker closes")
 
-// peer is the remote address, or the zero address on connections that have none (net.Pipe).
-func peer(nc net.Conn) netip.Addr {
+// addressOf is the remote address, or the zero address on connections that have none (net.Pipe).
+func addressOf(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		addr, _ := netip.AddrFromSlice(a.IP)
 		return addr.Unmap()
