@@ -33,7 +33,7 @@ const (
 
 // cases are all there are, in the order in which they run on one system.
 func cases() []benchCase {
-	return slices.Concat(standard(), extra(), []benchCase{
+	return slices.Concat(standard(), coordination(), extra(), []benchCase{
 		{name: "after", what: "CPU time of the 30 s after a load", run: after, once: true, weir: true},
 		{name: "touch", what: "the first 2 GiB of 5,000 partitions, in 64 KiB batches", run: touch, alone: true},
 		{

@@ -5,6 +5,7 @@
 //   - Drain fetches and throws away; of each batch it reads the header.
 //   - EndToEnd offers records at a fixed rate through franz-go and measures until a consumer has them.
 //   - Idle holds many connections that do next to nothing.
+//   - Group is a consumer group whose members join at once; Transactors commit transactions one after the other.
 //   - Flood produces through franz-go as an application does.
 //
 // Every load is bounded in time; none connects to anything but the addresses it is given.
