@@ -85,6 +85,11 @@ type PartitionAssignment struct {
 	Leader   BrokerID    `json:"l"`
 	Epoch    LeaderEpoch `json:"e"`
 	Replicas []BrokerID  `json:"r"`
+	// While a reassignment waits for another leader, Replicas names the old replicas and the new ones: Adding are new, Removing go in the end.
+	Adding   []BrokerID `json:"a,omitempty"`
+	Removing []BrokerID `json:"d,omitempty"`
+	Target   BrokerID   `json:"t,omitempty"` // one of Replicas that shall lead: it copies the log and takes over; 0 is none
+	Former   []BrokerID `json:"f,omitempty"` // led it before, handed everything over, and may still have data to forget
 }
 
 // StreamState is the fencing state of a stream (storage-engine design, section 8).
@@ -120,13 +125,17 @@ type ClientQuotas struct {
 	Entries []ClientQuota `json:"entries"`
 }
 
-// ClientQuota is a limit for a user, a client id or both. A name that is nil is not part of it; "" is Kafka's default: all that have no limit of
-// their own. Rates are bytes a second; 0 is no limit.
+// ClientQuota is a limit for a user, a client id or both, or for an address. A name that is nil is not part of it; "" is Kafka's default: all that have
+// no limit of their own. 0 is no limit.
 type ClientQuota struct {
-	User             *string `json:"user,omitempty"`
-	Client           *string `json:"client,omitempty"`
-	ProducerByteRate float64 `json:"producerByteRate,omitempty"`
-	ConsumerByteRate float64 `json:"consumerByteRate,omitempty"`
+	User                   *string `json:"user,omitempty"`
+	Client                 *string `json:"client,omitempty"`
+	IP                     *string `json:"ip,omitempty"`
+	ProducerByteRate       float64 `json:"producerByteRate,omitempty"`
+	ConsumerByteRate       float64 `json:"consumerByteRate,omitempty"`
+	RequestPercentage      float64 `json:"requestPercentage,omitempty"`
+	ControllerMutationRate float64 `json:"controllerMutationRate,omitempty"`
+	ConnectionCreationRate float64 `json:"connectionCreationRate,omitempty"`
 }
 
 // ProducerIDBlock says which producer id is handed out next; brokers take blocks of 1,000.

@@ -39,6 +39,7 @@ func (b *Broker) produce(ctx context.Context, r *Request) reply {
 		}
 	}()
 	op.begin(ctx)
+	op.throttle = b.throttleProduce(&op.r, op.req.Acks, time.Since(op.r.began))
 	begun = true
 	return op
 }
@@ -131,7 +132,6 @@ func (op *produceOp) begin(ctx context.Context) {
 		op.b.metrics.journalRefused.Inc()
 		refuse = errJournalFull
 	}
-	op.throttle = op.b.throttleProduce(&op.r)
 	for len(op.parts) < len(op.req.Parts) {
 		p := &producePart{op: op}
 		p.done = p.outcome

@@ -28,10 +28,12 @@ func (b *Broker) fetch(_ context.Context, r *Request) reply {
 
 // fetchOp is one fetch request under way. All of it runs on the write loop.
 type fetchOp struct {
-	b     *Broker
-	r     *Request
-	req   *kmsg.FetchRequest
-	began time.Time
+	b      *Broker
+	r      *Request
+	req    *kmsg.FetchRequest
+	began  time.Time
+	waited time.Duration // for records, for memory and for turns at the disk
+	most   int64         // bytes of records that the client takes, or may have
 
 	session *session     // in use by this request, nil if it is not incremental
 	parts   []*fetchPart // without a session: all that it asks for
@@ -54,6 +56,7 @@ func (op *fetchOp) appendFiles(to []buffer.Range) []buffer.Range {
 }
 
 func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, error) {
+	turn := time.Now()
 	if op.req.ReplicaID >= 0 || op.req.ReplicaState.ID >= 0 {
 		return op.refuseFollower().AppendFrame(bufs, op.r.CorrelationID), nil
 	}
@@ -64,11 +67,18 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 	if op.session != nil {
 		defer op.b.sessions.give(op.session)
 	}
+	op.most = min(int64(min(max(op.req.MaxBytes, 0), op.b.props.fetchBytesMax)), op.b.quotas.FetchMax(anonymous, op.r.ClientID))
 	if err := op.collect(ctx); err != nil {
 		return nil, err
 	}
-	op.resp = op.respond()
-	op.resp.ThrottleMillis = throttleMillis(op.b.throttleFetch(op.r, op.look.bytes))
+	pause, alone := op.b.throttleFetch(op.r, op.look.bytes, time.Since(turn)-op.waited)
+	if pause == 0 || alone {
+		op.resp = op.respond()
+	} else {
+		op.look.release()
+		op.resp = op.throttled()
+	}
+	op.resp.ThrottleMillis = throttleMillis(pause)
 	return op.resp.AppendFrame(bufs, op.r.CorrelationID), nil
 }
 
@@ -120,14 +130,17 @@ func (op *fetchOp) collect(ctx context.Context) error {
 		if stale {
 			op.look.release() // too few to answer with, so do not hold them while waiting
 		}
+		since := time.Now()
 		select {
 		case <-wake:
+			op.waited += time.Since(since)
 			continue
 		case <-op.r.conn.lost:
 			return net.ErrClosed
 		case <-timer.C:
 		case <-ctx.Done(): // the broker closes: answer with what there is
 		}
+		op.waited += time.Since(since)
 		if stale {
 			_, err := op.lookOnce(ctx)
 			return err
@@ -209,6 +222,15 @@ func (op *fetchOp) respond() *wire.FetchResponse {
 		resp.SessionID = op.session.id
 	case op.req.SessionEpoch == sessionFirst:
 		resp.SessionID = op.b.sessions.create(op.parts, op.req.Version >= 13)
+	}
+	return resp
+}
+
+// throttled is the answer to a client that is over its quota: it comes without records, and a session that was asked for is not made.
+func (op *fetchOp) throttled() *wire.FetchResponse {
+	resp := &wire.FetchResponse{Version: op.req.Version}
+	if op.session != nil {
+		resp.SessionID = op.session.id
 	}
 	return resp
 }

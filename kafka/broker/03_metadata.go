@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,7 +26,7 @@ func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
 	var refused map[string]error
 	if !all {
-		refused = b.autoCreate(ctx, req)
+		refused = b.autoCreate(ctx, r, req)
 	}
 	img := b.image.Current()
 	d := describer{img: img, listener: r.Listener}
@@ -93,7 +94,7 @@ func findTopic(img *image.Image, name *string, id metadata.TopicID) (*image.Topi
 }
 
 // autoCreate creates the topics of the request that do not exist, if both client and configuration want that, and returns why it could not.
-func (b *Broker) autoCreate(ctx context.Context, req *kmsg.MetadataRequest) map[string]error {
+func (b *Broker) autoCreate(ctx context.Context, r *Request, req *kmsg.MetadataRequest) map[string]error {
 	if req.Version >= 4 && !req.AllowAutoTopicCreation || !b.topics.Layers().BrokerBool("auto.create.topics.enable") {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (b *Broker) autoCreate(ctx context.Context, req *kmsg.MetadataRequest) map[
 		return nil
 	}
 	refused := make(map[string]error)
-	for i, c := range b.topics.Create(ctx, missing, false) {
+	for i, c := range b.limited(r, math.MaxInt16).Create(ctx, missing, false) {
 		if c.Err != nil && !errors.Is(c.Err, kerr.TopicAlreadyExists) {
 			refused[missing[i].Name] = c.Err
 		}

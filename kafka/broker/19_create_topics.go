@@ -14,9 +14,11 @@ import (
 )
 
 // CreateTopics (key 19), versions 2-7. Served by any broker; blocks on metadata transactions and until the broker's own image shows the topics.
+// v6 refuses what exceeds the client's quota (KIP-599), older ones pay with a pause.
 // v4 allows -1 for partitions and replication factor (KIP-464); v5 is flexible and returns what was created (KIP-525); v7 returns topic ids.
 // Errors: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT,
-// INVALID_CONFIG, INVALID_REQUEST (a name given twice), POLICY_VIOLATION (more than 10,000 partitions), REQUEST_TIMED_OUT.
+// INVALID_CONFIG, INVALID_REQUEST (a name given twice), POLICY_VIOLATION (more than 10,000 partitions),
+// THROTTLING_QUOTA_EXCEEDED, REQUEST_TIMED_OUT.
 func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.CreateTopicsRequest](r), kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
@@ -48,7 +50,7 @@ func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 	}
 	layers := b.topics.Layers()
 	var defaults []kmsg.CreateTopicsResponseTopicConfig // most topics have no configs of their own
-	for i, c := range b.topics.Create(ctx, asked, req.ValidateOnly) {
+	for i, c := range b.limited(r, 6).Create(ctx, asked, req.ValidateOnly) {
 		out := &resp.Topics[places[i]]
 		if c.Err != nil {
 			out.ErrorCode, out.ErrorMessage = b.code(r, c.Err, "topic", out.Topic), faultMessage(c.Err)

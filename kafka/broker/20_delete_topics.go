@@ -11,9 +11,9 @@ import (
 )
 
 // DeleteTopics (key 20), versions 1-6. Served by any broker; blocks on metadata transactions.
-// v4 is flexible; v5 has messages; v6 deletes by topic id (KIP-516).
+// v4 is flexible; v5 has messages and refuses what exceeds the client's quota (KIP-599); v6 deletes by topic id (KIP-516).
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, TOPIC_DELETION_DISABLED, INVALID_REQUEST (a topic given twice, an internal topic),
-// REQUEST_TIMED_OUT.
+// THROTTLING_QUOTA_EXCEEDED, REQUEST_TIMED_OUT.
 func (b *Broker) deleteTopics(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DeleteTopicsRequest](r), kmsg.NewPtrDeleteTopicsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
@@ -53,7 +53,7 @@ func (b *Broker) deleteTopics(ctx context.Context, r *Request) kmsg.Response {
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
-	for i, d := range b.topics.Delete(ctx, asked) {
+	for i, d := range b.limited(r, 5).Delete(ctx, asked) {
 		out := &resp.Topics[places[i]]
 		out.Topic, out.TopicID = nullable(d.Name), d.ID
 		if d.Err != nil {

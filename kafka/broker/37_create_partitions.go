@@ -11,9 +11,9 @@ import (
 )
 
 // CreatePartitions (key 37), versions 0-3. Served by any broker; blocks on a metadata transaction per topic. Partitions only grow.
-// v2 is flexible.
+// v2 is flexible; v3 refuses what exceeds the client's quota (KIP-599).
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, INVALID_REQUEST (a topic
-// given twice), POLICY_VIOLATION (more than 10,000 partitions), REQUEST_TIMED_OUT.
+// given twice), POLICY_VIOLATION (more than 10,000 partitions), THROTTLING_QUOTA_EXCEEDED, REQUEST_TIMED_OUT.
 func (b *Broker) createPartitions(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.CreatePartitionsRequest](r), kmsg.NewPtrCreatePartitionsResponse()
 	ctx, cancel := adminDeadline(ctx, req.TimeoutMillis)
@@ -39,7 +39,7 @@ func (b *Broker) createPartitions(ctx context.Context, r *Request) kmsg.Response
 					g.Replicas[j] = brokerIDs(a.Replicas)
 				}
 			}
-			err = b.topics.Grow(ctx, g, req.ValidateOnly)
+			err = b.limited(r, 3).Grow(ctx, g, req.ValidateOnly)
 		}
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = in.Topic

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
@@ -93,7 +94,8 @@ type Broker struct {
 	bulk          *semaphore.Weighted // turns at reading from the disk, first come first served
 
 	pressure pressure      // of the journal, on producers
-	quotas   *quota.Quotas // of users and client ids
+	quotas   *quota.Quotas // of users, client ids and addresses
+	held     atomic.Int64  // connections that wait for the end of their pause to be closed
 
 	quotaMu     sync.Mutex
 	quotaRecord *metadata.ClientQuotas // that quotas have
@@ -139,7 +141,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		requestBudget: m.budget("request", cfg.Limits.RequestBytesMax, m.requestBytes),
 		fetchBudget:   m.budget("fetch", cfg.Limits.FetchBytesMax, m.fetchBytes),
 		bulk:          semaphore.NewWeighted(bulkReadsMax),
-		quotas:        quota.New(nil),
+		quotas:        quota.New(props.quota, nil),
 		conns:         make(map[*conn]struct{}),
 	}
 	b.features = feature.Starting(cfg.KafkaVersion)

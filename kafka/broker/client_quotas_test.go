@@ -118,44 +118,76 @@ func TestClientQuotaErrors(t *testing.T) {
 		e.Ops = append(e.Ops, op)
 		req.Entries = append(req.Entries, e)
 	}
-	entry("producer_byte_rate", 5)
-	entry("producer_byte_rate", 5, "ip", "127.0.0.1")
-	entry("producer_byte_rate", 5, "group", "g")
-	entry("producer_byte_rate", 5, "user", "")
-	entry("producer_byte_rate", 5, "user", "u", "user", "v")
-	entry("producer_byte_rate", 5, "user", "twice")
-	entry("producer_byte_rate", 5, "user", "twice")
-	entry("nope", 5, "user", "a")
-	entry("request_percentage", 5, "user", "b")
-	entry("producer_byte_rate", 0, "user", "c")
-	entry("producer_byte_rate", 5, "user", "good")
+	for _, tt := range []struct {
+		key   string
+		value float64
+		parts []string
+	}{
+		{"producer_byte_rate", 5, nil},
+		{"producer_byte_rate", 5, []string{"ip", "127.0.0.1"}},
+		{"connection_creation_rate", 5, []string{"ip", "no such host"}},
+		{"connection_creation_rate", 5, []string{"ip", "127.0.0.2", "user", "u"}},
+		{"producer_byte_rate", 5, []string{"group", "g"}},
+		{"producer_byte_rate", 5, []string{"user", ""}},
+		{"producer_byte_rate", 5, []string{"user", "u", "user", "v"}}, // the last one counts
+		{"producer_byte_rate", 5, []string{"user", "twice"}},
+		{"producer_byte_rate", 5, []string{"user", "twice"}}, // answered with the first
+		{"nope", 5, []string{"user", "a"}},
+		{"request_percentage", 5, []string{"user", "b"}},
+		{"producer_byte_rate", 0, []string{"user", "c"}},
+		{"connection_creation_rate", 5, []string{"ip", "10.0.0.1"}},
+	} {
+		entry(tt.key, tt.value, tt.parts...)
+	}
 	want := []string{
-		"Invalid empty client quota entity.", "Quotas of addresses are not built yet; those of user and client-id are.",
-		"Unhandled client quota entity type: group", "Empty user not supported.", "Duplicate entity type in client quota entity: user",
-		"Each entity must appear at most once.", "Each entity must appear at most once.", "Invalid configuration key nope",
-		"the quota request_percentage is not built yet; producer_byte_rate and consumer_byte_rate are", "Quota producer_byte_rate must be greater than 0", "",
+		"Invalid empty client quota entity", "Invalid configuration key producer_byte_rate", "no such host is not a valid IP or resolvable host.",
+		"Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId", "Unhandled client quota entity type: group",
+		"Empty user not supported", "", "Ignoring duplicate entity ClientQuotaEntity(entries={user=twice})", "Invalid configuration key nope",
+		"", "Quota producer_byte_rate must be greater than 0", "",
 	}
 	resp := ask[*kmsg.AlterClientQuotasResponse](r, b, req)
+	if len(resp.Entries) != len(want) {
+		t.Fatalf("%d entries, want %d", len(resp.Entries), len(want))
+	}
 	for i, e := range resp.Entries {
 		if deref(e.ErrorMessage) != want[i] || (e.ErrorCode != 0) != (want[i] != "") || e.ErrorCode != 0 && e.ErrorCode != kerr.InvalidRequest.Code {
 			t.Errorf("entry %d: %d %q, want %q", i, e.ErrorCode, deref(e.ErrorMessage), want[i])
 		}
 	}
-	if got := b.live.Current().ClientQuotas(); got == nil || len(got.Entries) != 1 {
+	if got := b.live.Current().ClientQuotas(); got == nil || len(got.Entries) != 3 {
 		t.Errorf("stored: %+v", got)
 	}
 
 	describe := kmsg.NewPtrDescribeClientQuotasRequest()
 	describe.Version = 1
-	c := kmsg.NewDescribeClientQuotasRequestComponent()
-	c.EntityType, c.MatchType = "ip", kmsg.QuotasMatchTypeAny
-	describe.Components = append(describe.Components, c)
-	if got := ask[*kmsg.DescribeClientQuotasResponse](r, b, describe); got.ErrorCode != kerr.UnsupportedVersion.Code {
-		t.Errorf("%+v", got)
+	component := func(kind string, m kmsg.QuotasMatchType, match *string) kmsg.DescribeClientQuotasRequestComponent {
+		c := kmsg.NewDescribeClientQuotasRequestComponent()
+		c.EntityType, c.MatchType, c.Match = kind, m, match
+		return c
 	}
-	c.EntityType, c.MatchType = "user", kmsg.QuotasMatchTypeExact
-	describe.Components = []kmsg.DescribeClientQuotasRequestComponent{c}
-	if got := ask[*kmsg.DescribeClientQuotasResponse](r, b, describe); got.ErrorCode != kerr.InvalidRequest.Code {
-		t.Errorf("%+v", got)
+	some, exact, unset := kmsg.QuotasMatchTypeAny, kmsg.QuotasMatchTypeExact, kmsg.QuotasMatchTypeDefault
+	for _, tt := range []struct {
+		name       string
+		components []kmsg.DescribeClientQuotasRequestComponent
+		want       *kerr.Error
+		entries    int
+	}{
+		{"all", nil, nil, 3},
+		{"addresses", []kmsg.DescribeClientQuotasRequestComponent{component("ip", some, nil)}, nil, 1},
+		{"an address", []kmsg.DescribeClientQuotasRequestComponent{component("ip", exact, new("10.0.0.1"))}, nil, 1},
+		{"a type that is not known", []kmsg.DescribeClientQuotasRequestComponent{component("group", some, nil)}, kerr.UnsupportedVersion, 0},
+		{"an empty type", []kmsg.DescribeClientQuotasRequestComponent{component("", some, nil)}, kerr.InvalidRequest, 0},
+		{"no name", []kmsg.DescribeClientQuotasRequestComponent{component("user", exact, nil)}, kerr.InvalidRequest, 0},
+		{"a name too much", []kmsg.DescribeClientQuotasRequestComponent{component("user", some, new("u"))}, kerr.InvalidRequest, 0},
+		{"a default with a name", []kmsg.DescribeClientQuotasRequestComponent{component("user", unset, new("u"))}, kerr.InvalidRequest, 0},
+		{"a match that is not known", []kmsg.DescribeClientQuotasRequestComponent{component("user", 7, nil)}, kerr.InvalidRequest, 0},
+		{"twice", []kmsg.DescribeClientQuotasRequestComponent{component("user", some, nil), component("user", some, nil)}, kerr.InvalidRequest, 0},
+		{"ip and user", []kmsg.DescribeClientQuotasRequestComponent{component("ip", some, nil), component("user", some, nil)}, kerr.InvalidRequest, 0},
+	} {
+		describe.Components = tt.components
+		got := ask[*kmsg.DescribeClientQuotasResponse](r, b, describe)
+		if kerr.ErrorForCode(got.ErrorCode) != error(nil) != (tt.want != nil) || tt.want != nil && got.ErrorCode != tt.want.Code || len(got.Entries) != tt.entries {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"weir/kafka/quota"
 	"weir/kafka/wire"
 	"weir/storage/buffer"
 )
@@ -32,6 +33,10 @@ type Request struct {
 	produce *produceOp     // produce: the request itself; Body has only its version
 	input   *buffer.Buffer // produce: where it lies; the starter owns this reference
 	charge  int64          // produce: what it took from the produce budget; the starter owns it
+
+	began     time.Time        // when its last byte was read
+	busy      time.Duration    // what its handler took, without waiting
+	mutations *quota.Mutations // nil: of the cluster's partitions, as many as it likes
 }
 
 // conn is one client connection: a read loop and an ordered write loop, both ended and waited for by run.
@@ -270,6 +275,7 @@ func (c *conn) next(ctx context.Context) (p pending, err error) {
 		return p, err
 	}
 	p.started = time.Now()
+	r.began = p.started
 	p.reply = c.b.begin(ctx, row, r)
 	return p, nil
 }
@@ -280,10 +286,16 @@ func (b *Broker) begin(ctx context.Context, row *api, r *Request) reply {
 		return row.start(b, ctx, r)
 	}
 	if row.later != nil {
-		return b.beginLater(ctx, row, r)
+		l := b.beginLater(ctx, row, r)
+		r.busy = time.Since(r.began)
+		return l
 	}
 	resp := row.handle(b, ctx, r)
+	if !waits(r.Body.Key()) {
+		r.busy = time.Since(r.began)
+	}
 	resp.SetVersion(r.Body.GetVersion())
+	b.throttleResponse(r, resp)
 	return encode(r, resp)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -202,7 +203,10 @@ func (l *look) bulk(ctx context.Context) error {
 			c.skips++
 			return nil
 		}
-		if b.bulk.Acquire(ctx, 1) != nil {
+		since := time.Now()
+		err := b.bulk.Acquire(ctx, 1)
+		l.op.waited += time.Since(since)
+		if err != nil {
 			return nil //nolint:nilerr // the broker closes, or the client went away: that ends the fetch elsewhere
 		}
 	}
@@ -252,7 +256,7 @@ func (l *look) tryRoom(want int64) bool {
 
 // enough reports whether the answer is due without more waiting.
 func (l *look) enough() bool {
-	return l.failed || l.bytes >= int64(min(l.op.req.MinBytes, l.op.b.props.fetchBytesMax))
+	return l.failed || l.bytes >= min(int64(l.op.req.MinBytes), max(l.op.most, 1))
 }
 
 func (l *look) topic(p *fetchPart) (*image.Topic, bool) {
@@ -263,9 +267,7 @@ func (l *look) topic(p *fetchPart) (*image.Topic, bool) {
 }
 
 // wanted is how much the client takes.
-func (l *look) wanted() int64 {
-	return int64(min(max(l.op.req.MaxBytes, 0), l.op.b.props.fetchBytesMax))
-}
+func (l *look) wanted() int64 { return l.op.most }
 
 // takeRoom takes this look's part of the fetch budget, before its first read.
 func (l *look) takeRoom(ctx context.Context) error {
@@ -277,9 +279,15 @@ func (l *look) takeRoom(ctx context.Context) error {
 	if l.op.r.conn.skips >= skipsMax {
 		want = max(want/2, 1) // what lies on the disk gets the rest
 	}
-	got, err := l.op.b.fetchBudget.takeUpTo(ctx, want, readLeast)
-	if err != nil {
-		return err
+	got, ok := l.op.b.fetchBudget.tryTake(want)
+	if !ok {
+		var err error
+		since := time.Now()
+		got, err = l.op.b.fetchBudget.takeUpTo(ctx, want, readLeast)
+		l.op.waited += time.Since(since)
+		if err != nil {
+			return err
+		}
 	}
 	l.budget, l.room = got, min(want, got)
 	return nil

@@ -72,7 +72,7 @@ func TestFilesAndMemoryAreSentInOrder(t *testing.T) {
 			ours, theirs := pair(t, kind)
 			b := &Broker{buffers: buffer.NewPool(1 << 20), log: slog.New(slog.DiscardHandler), metrics: newMetrics(nil, nil)}
 			b.cfg.Limits = Limits{}.withDefaults()
-			c := newConn(b, ours, "CLIENT", addressOf(ours))
+			c := newConn(b, ours, "CLIENT", remote(ours))
 			if (c.raw != nil) != (kind == "tcp") {
 				t.Fatalf("raw is %v", c.raw)
 			}

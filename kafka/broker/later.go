@@ -53,6 +53,7 @@ func (l *later) done() {}
 func (l *later) frame(_ context.Context, bufs net.Buffers) (net.Buffers, error) {
 	select {
 	case <-l.complete:
+		l.r.conn.b.throttleResponse(l.r, l.resp)
 		return append(bufs, encode(l.r, l.resp)), nil
 	case <-l.r.conn.lost:
 		return bufs, net.ErrClosed

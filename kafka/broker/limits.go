@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"weir/kafka/configdef"
+	"weir/kafka/quota"
 )
 
 // Limits bound what clients can make a broker hold. Zero means the default.
@@ -73,6 +74,7 @@ type properties struct {
 	fetchBytesMax     int32
 	connectionsMax    int64
 	perAddressMax     int64
+	quota             quota.Settings
 }
 
 func readProperties(p map[string]string) (properties, error) {
@@ -89,6 +91,12 @@ func readProperties(p map[string]string) (properties, error) {
 		fetchBytesMax:     int32(l.BrokerInt("fetch.max.bytes")),
 		connectionsMax:    l.BrokerInt("max.connections"),
 		perAddressMax:     l.BrokerInt("max.connections.per.ip"),
+		quota: quota.Settings{
+			Windows:         int(l.BrokerInt("quota.window.num")),
+			Window:          time.Duration(l.BrokerInt("quota.window.size.seconds")) * time.Second,
+			MutationWindows: int(l.BrokerInt("controller.quota.window.num")),
+			MutationWindow:  time.Duration(l.BrokerInt("controller.quota.window.size.seconds")) * time.Second,
+		},
 	}, nil
 }
 

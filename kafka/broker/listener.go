@@ -71,6 +71,10 @@ func (b *Broker) accept(ctx context.Context, l Listener) error {
 			continue
 		}
 		pause = 5 * time.Millisecond
+		hold(ctx, b.quotas.Accept())
+		if !b.admitRate(ctx, nc, &conns) {
+			continue
+		}
 		c, limit := b.admit(nc, l.Name)
 		if c == nil {
 			b.metrics.refused.WithLabelValues(limit).Inc()
@@ -97,7 +101,7 @@ func (n *connCounts) init() {
 
 // admit makes the connection, or names the limit that it would exceed.
 func (b *Broker) admit(nc net.Conn, listener string) (c *conn, limit string) {
-	addr := addressOf(nc)
+	addr := remote(nc)
 	l := &b.cfg.Limits
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -160,8 +164,8 @@ func (b *Broker) drain() {
 
 var errDrained = errors.New("the broker closes")
 
-// addressOf is the remote address, or the zero address on connections that have none (net.Pipe).
-func addressOf(nc net.Conn) netip.Addr {
+// remote is the remote address, or the zero address on connections that have none (net.Pipe).
+func remote(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		addr, _ := netip.AddrFromSlice(a.IP)
 		return addr.Unmap()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"weir/kafka/quota"
-	"weir/metadata"
 )
 
 // The steps of a journal that fills: slow, held, refused, and back.
@@ -122,47 +119,6 @@ func TestMutedConnectionIsNotRead(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-// A client over its quota gets its answer at once, with the time to pause; what it sends before that is over is not read.
-func TestQuotaMutesTheConnection(t *testing.T) {
-	r := newRig(t, rigConfig{})
-	b := r.brokers[0]
-	topic := r.create("t", 1)
-	table := quota.Table{{Client: quota.One("test")}: {Produce: 1000, Fetch: 1000}}
-	r.commit(metadata.Put(metadata.ClientQuotasKey(testCluster), metadata.Encode(table.Record())))
-	r.await("the limits are known", func() bool { return b.live.Current().ClientQuotas() != nil })
-
-	began := time.Now()
-	c := r.dial(b)
-	req := produceReq(9, -1, "t", topic.ID, records(1, 1200))
-	c.send(1, req)
-	first := receive[*kmsg.ProduceResponse](c, req, 1)
-	if first.ThrottleMillis < 100 || first.ThrottleMillis > 500 || first.Topics[0].Partitions[0].ErrorCode != 0 {
-		t.Fatalf("first: %+v", first)
-	}
-	c.send(2, req)
-	second := receive[*kmsg.ProduceResponse](c, req, 2)
-	if waited := time.Since(began); waited < time.Duration(first.ThrottleMillis)*time.Millisecond {
-		t.Errorf("the second request was answered after %v, a pause of %d ms was told", waited, first.ThrottleMillis)
-	}
-	if second.ThrottleMillis < 1000 {
-		t.Errorf("second: throttle %d ms", second.ThrottleMillis)
-	}
-	c.send(3, req)
-	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if _, _, err := c.frame(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the third request was answered while the connection is mute: %v", err)
-	}
-	fetched := ask[*kmsg.FetchResponse](r, b, fetchReq(12, "t", topic.ID, 1, 0))
-	if fetched.ThrottleMillis < 1000 || len(fetched.Topics[0].Partitions[0].RecordBatches) == 0 {
-		t.Errorf("fetch: throttle %d ms", fetched.ThrottleMillis)
-	}
-	r.commit(metadata.Delete(metadata.ClientQuotasKey(testCluster)))
-	r.await("the limits are gone", func() bool { return b.live.Current().ClientQuotas() == nil })
-	if got := ask[*kmsg.ProduceResponse](r, b, req); got.ThrottleMillis != 0 {
-		t.Errorf("without limits: throttle %d ms", got.ThrottleMillis)
-	}
 }
 
 // One connection that floods the broker gets its share, and no more: others come in turn.

@@ -57,8 +57,8 @@ func Alter(ctx context.Context, store metadata.Store, cluster string, dry bool, 
 	return 0, fmt.Errorf("quota: others changed the limits %d times in a row: %w", tries, metadata.ErrUnavailable)
 }
 
-// Filter selects entities, by what it says of each of the two names.
-type Filter struct{ User, Client Match }
+// Filter selects entities, by what it says of each of the names.
+type Filter struct{ User, Client, IP Match }
 
 // Match is what a Filter says of a name.
 type Match int
@@ -75,12 +75,12 @@ const (
 // Query is a Filter with the values of exact matches.
 type Query struct {
 	Filter
-	UserName, ClientName string
+	UserName, ClientName, IPName string
 }
 
 // Matches reports whether q selects e.
 func (q *Query) Matches(e Entity) bool {
-	return q.User.matches(e.User, q.UserName) && q.Client.matches(e.Client, q.ClientName)
+	return q.User.matches(e.User, q.UserName) && q.Client.matches(e.Client, q.ClientName) && q.IP.matches(e.IP, q.IPName)
 }
 
 func (m Match) matches(n Name, value string) bool {

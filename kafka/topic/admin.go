@@ -41,14 +41,30 @@ type Admin struct {
 	store metadata.Store
 	image *image.Live
 	log   *slog.Logger
-	next  atomic.Uint32 // rotates the first replica of new partitions over the brokers
+	next  *atomic.Uint32            // rotates the first replica of new partitions over the brokers
+	take  func(partitions int) bool // nil: without a limit
 }
 
 // New returns an Admin.
 func New(cfg Config, deps Deps) *Admin {
-	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, log: deps.Log}
+	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, log: deps.Log, next: new(atomic.Uint32)}
 	a.next.Store(uint32(cfg.Broker)) // brokers do not all begin with the same one
 	return a
+}
+
+// Limited returns an Admin that asks take before it makes or deletes so many partitions of a topic, once it knows that nothing else stands against it. What
+// take refuses gets THROTTLING_QUOTA_EXCEEDED (KIP-599).
+func (a *Admin) Limited(take func(partitions int) bool) *Admin {
+	l := *a
+	l.take = take
+	return &l
+}
+
+func (a *Admin) allow(partitions int) error {
+	if a.take == nil || a.take(partitions) {
+		return nil
+	}
+	return fault(kerr.ThrottlingQuotaExceeded, "The throttling quota has been exceeded.")
 }
 
 // Fault is a refusal that a client is told: a Kafka code and a sentence.

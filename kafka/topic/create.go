@@ -43,6 +43,9 @@ func (a *Admin) Create(ctx context.Context, topics []NewTopic, validateOnly bool
 			found = existingCollisions(img)
 		}
 		p, err := a.plan(img, nt, found)
+		if err == nil {
+			err = a.allow(len(p.replicas))
+		}
 		if err != nil {
 			out[i].Err = err
 			continue

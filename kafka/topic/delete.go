@@ -3,6 +3,7 @@ package topic
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -49,6 +50,12 @@ func (a *Admin) Delete(ctx context.Context, refs []Ref) []Deleted {
 		}
 		return out
 	}
+	found = slices.DeleteFunc(found, func(d *Deleted) bool {
+		if t, ok := img.Topic(d.Name); ok {
+			d.Err = a.allow(len(t.Partitions))
+		}
+		return d.Err != nil
+	})
 	var newest metadata.Revision
 	for len(found) > 0 {
 		n := min(len(found), opsMax/2)

@@ -20,8 +20,11 @@ type Growth struct {
 
 // Grow adds partitions to a topic. It returns a Fault if it refuses.
 func (a *Admin) Grow(ctx context.Context, g Growth, validateOnly bool) error {
-	for range tries {
-		txn, err := a.planGrowth(ctx, g)
+	for i := range tries {
+		txn, more, err := a.planGrowth(ctx, g)
+		if err == nil && i == 0 {
+			err = a.allow(more)
+		}
 		if err != nil || validateOnly {
 			return err
 		}
@@ -37,38 +40,37 @@ func (a *Admin) Grow(ctx context.Context, g Growth, validateOnly bool) error {
 	return unavailable(metadata.ErrConflict)
 }
 
-func (a *Admin) planGrowth(ctx context.Context, g Growth) (metadata.Txn, error) {
-	var txn metadata.Txn
+func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, more int, err error) {
 	t, kv, err := a.read(ctx, g.Name)
 	if err != nil {
-		return txn, err
+		return txn, 0, err
 	}
-	more := int(g.Total) - int(t.Partitions)
+	more = int(g.Total) - int(t.Partitions)
 	switch {
 	case more == 0:
-		return txn, fault(kerr.InvalidPartitions, "Topic already has %d partition(s).", t.Partitions)
+		return txn, 0, fault(kerr.InvalidPartitions, "Topic already has %d partition(s).", t.Partitions)
 	case more < 0:
-		return txn, fault(kerr.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, t.Partitions, g.Total)
+		return txn, 0, fault(kerr.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, t.Partitions, g.Total)
 	case more > PartitionsMax:
-		return txn, fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
+		return txn, 0, fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	case g.Replicas != nil && len(g.Replicas) != more:
-		return txn, fault(kerr.InvalidReplicaAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, len(g.Replicas))
+		return txn, 0, fault(kerr.InvalidReplicaAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, len(g.Replicas))
 	}
 	packs, conds, err := a.assignments(ctx, t)
 	if err != nil {
-		return txn, err
+		return txn, 0, err
 	}
 	img := a.image.Current()
 	factor := len(packs[0].Partitions[0].Replicas)
 	replicas := g.Replicas
 	if replicas == nil {
 		if replicas, err = a.spread(img, more, factor); err != nil {
-			return txn, err
+			return txn, 0, err
 		}
 	} else if err := checkManual(img, replicas); err != nil {
-		return txn, err
+		return txn, 0, err
 	} else if len(replicas[0]) != factor {
-		return txn, fault(kerr.InvalidReplicaAssignment,
+		return txn, 0, fault(kerr.InvalidReplicaAssignment,
 			"The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).",
 			len(replicas[0]), factor)
 	}
@@ -87,7 +89,7 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (metadata.Txn, error) 
 		txn.Then = append(txn.Then, metadata.Put(conds[i].Key, metadata.Encode(packs[i])))
 	}
 	txn.Then = append(txn.Then, metadata.Put(kv.Key, metadata.Encode(t)))
-	return txn, nil
+	return txn, more, nil
 }
 
 // assignments reads all packs of a topic with the conditions that guard them.
