@@ -39,6 +39,24 @@ type Config struct {
 	Compact    tier.CompactConfig
 	// IndexBytesMax is the memory of containers' indexes; 64 MiB.
 	IndexBytesMax int64
+	Moves         MoveConfig
+}
+
+// MoveConfig is about partitions that move between brokers. A zero field means its default.
+type MoveConfig struct {
+	// HandOver is how long a partition that is being handed over takes nothing before its leader goes on with it; 10 s. A target that is slower begins anew.
+	HandOver time.Duration
+	// Retry is the pause after the first failure of a move, which doubles with each; 200 ms.
+	Retry time.Duration
+}
+
+func (c *MoveConfig) setDefaults() {
+	if c.HandOver <= 0 {
+		c.HandOver = 10 * time.Second
+	}
+	if c.Retry <= 0 {
+		c.Retry = 200 * time.Millisecond
+	}
 }
 
 // Deps are the parts to work with; all are required but Now.
@@ -98,6 +116,7 @@ func Acquire(ctx context.Context, cfg Config, deps Deps) (_ *Owner, err error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
+	cfg.Moves.setDefaults()
 	o := &Owner{
 		cfg: cfg, store: deps.Store, image: deps.Image, disk: deps.Disk, now: deps.Now, started: deps.Now(),
 		log: deps.Log.With("broker", int32(cfg.Broker)),

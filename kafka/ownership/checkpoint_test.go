@@ -311,7 +311,7 @@ func TestDeletedTopicsLeaveCheckpoints(t *testing.T) {
 	}
 	p.kill()
 	p = w.mustStartManual()
-	if n := len(p.Leaders().Keys()); n != 1 || len(p.follow.dormants()) != 0 {
+	if n := len(p.Leaders().Keys()); n != 1 || len(p.follow.keepers()) != 0 {
 		t.Errorf("%d partitions after the restart", n)
 	}
 }
@@ -354,7 +354,7 @@ func TestPartitionsOfOthersAreKept(t *testing.T) {
 	lead(2)
 	p = w.mustStartManual()
 	w.commit(metadata.Delete(metadata.TopicKey(cluster, "t")), metadata.Delete(metadata.AssignmentKey(cluster, topic.ID, 0)))
-	eventually(t, "it is forgotten with its topic", func() bool { return len(p.follow.dormants()) == 0 })
+	eventually(t, "it is forgotten with its topic", func() bool { return len(p.follow.keepers()) == 0 })
 	p.mustCheckpoint()
 }
 

@@ -12,29 +12,36 @@ import (
 	"weir/storage/wal"
 )
 
-// dormant is a partition whose data this broker has, and which the metadata give to another: an operator's hand, or a second broker with our
-// number. Nobody is served from it, and nothing of it is deleted, so that it is whole when it comes back.
+// keeper is a partition whose data this broker has, and which it does not serve: one that another broker leads, or that comes back in a moment. Pass
+// gives its state to who serves it, which takes it all along: it is the only one to have it then.
+type keeper interface {
+	tier.Partition
+	Pass(fn func(*stream.PartitionState) (tier.Partition, error)) error
+}
+
+// dormant is a keeper that was not led in this life of the broker: what a restart found, or what is being copied.
 type dormant struct {
 	name  wal.Partition
 	mu    sync.Mutex
 	state *stream.PartitionState
+	heir  tier.Partition // who has the state now
 }
 
-var _ tier.Partition = (*dormant)(nil)
+var _ keeper = (*dormant)(nil)
 
 // Name implements tier.Partition.
 func (d *dormant) Name() wal.Partition { return d.name }
 
 // Policy implements tier.Partition: everything is kept.
-func (d *dormant) Policy() tier.Policy {
-	return tier.Policy{
-		RetentionTime: -1, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentTime: -1, MinCompactionLag: -1, MaxCompactionLag: -1, DeleteRetention: -1,
-	}
-}
+func (d *dormant) Policy() tier.Policy { return tier.KeepAll() }
 
 // View implements tier.Partition.
 func (d *dormant) View(fn func(*stream.PartitionState)) bool {
 	d.mu.Lock()
+	if heir := d.heir; heir != nil {
+		d.mu.Unlock()
+		return heir.View(fn)
+	}
 	defer d.mu.Unlock()
 	fn(d.state)
 	return true
@@ -43,10 +50,28 @@ func (d *dormant) View(fn func(*stream.PartitionState)) bool {
 // Edit implements tier.Partition.
 func (d *dormant) Edit(fn func(*stream.PartitionState) error) error {
 	d.mu.Lock()
+	if heir := d.heir; heir != nil {
+		d.mu.Unlock()
+		return heir.Edit(fn)
+	}
 	defer d.mu.Unlock()
 	err := fn(d.state)
 	if err == nil {
 		d.state.Changes++
+	}
+	return err
+}
+
+// Pass implements keeper.
+func (d *dormant) Pass(fn func(*stream.PartitionState) (tier.Partition, error)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.heir != nil {
+		return fmt.Errorf("partition %x-%d: %w: its state is in use", d.name.Topic, d.name.Index, stream.ErrMoved)
+	}
+	heir, err := fn(d.state)
+	if err == nil {
+		d.heir = heir
 	}
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/stream"
+	"weir/storage/tier"
+	"weir/storage/wal"
 )
 
 // follower keeps the open partitions in step with the images.
@@ -22,7 +24,15 @@ type follower struct {
 	last    *image.Image      // the newest handled; nil before the first
 	dynamic [2]map[string]string
 	topics  map[metadata.TopicID]*followed
-	dormant []*dormant
+	kept    map[wal.Partition]keeper // what we have and do not serve
+
+	// Of partitions that move.
+	wake   chan struct{}                          // holds a token while Move may have something to do; nil while it does not run
+	todo   map[partition.Key]bool                 // that Move has to look at
+	fences map[partition.Key]fence                // that are being handed over
+	mine   map[partition.Key]metadata.LeaderEpoch // the epoch in which we made ourselves leader
+	lent   map[partition.Key]bool                 // we led them, and others do without having taken them over: an operator's hand
+	ends   map[partition.Key]int64                // of the leaders' logs, where we copy
 }
 
 // followed is a topic of which this broker leads partitions, or might.
@@ -34,7 +44,10 @@ type followed struct {
 // openAll opens the partitions after start; revision is that of the transactions that gave us their epochs.
 func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision) error {
 	f := &o.follow
-	f.seen, f.topics = revision-1, make(map[metadata.TopicID]*followed)
+	f.seen, f.topics, f.kept = revision-1, make(map[metadata.TopicID]*followed), make(map[wal.Partition]keeper)
+	f.todo, f.fences = make(map[partition.Key]bool), make(map[partition.Key]fence)
+	f.mine, f.ends = make(map[partition.Key]metadata.LeaderEpoch), make(map[partition.Key]int64)
+	f.lent = make(map[partition.Key]bool)
 	f.dynamic = [2]map[string]string{k.dynamic[o.name()], k.dynamic[""]}
 	var openings []partition.Opening
 	for _, a := range k.assignments {
@@ -63,13 +76,13 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 			deleted++
 			continue
 		}
-		f.dormant = append(f.dormant, &dormant{name: p, state: s})
+		f.kept[p] = &dormant{name: p, state: s}
 	}
 	if deleted > 0 {
 		o.log.Info("partitions in the log belong to deleted topics", "partitions", deleted)
 	}
-	if len(f.dormant) > 0 {
-		o.log.Error("partitions in the log are led by other brokers; their data are kept", "partitions", len(f.dormant))
+	if len(f.kept) > 0 {
+		o.log.Info("partitions in the log are led by other brokers; their data are kept", "partitions", len(f.kept))
 	}
 	if err := o.leaders.Open(openings...); err != nil {
 		return err
@@ -136,13 +149,12 @@ func (o *Owner) changed(img *image.Image) {
 	for _, t := range gone {
 		o.topicGone(t.ID)
 	}
-	f.dormant = slices.DeleteFunc(f.dormant, func(d *dormant) bool {
-		if f.topics[d.name.Topic] != nil {
-			return false
+	for name := range f.kept {
+		if f.topics[name.Topic] == nil {
+			o.logs.Release(name, stream.Forever())
+			delete(f.kept, name)
 		}
-		o.logs.Release(d.name, stream.Forever())
-		return true
-	})
+	}
 	o.openNew(openings)
 }
 
@@ -158,13 +170,17 @@ func (o *Owner) topicGone(id metadata.TopicID) {
 		o.leaders.Close(p.Key(), kerr.UnknownTopicOrPartition, true)
 	}
 	delete(o.follow.topics, id)
+	is := func(k partition.Key) bool { return k.Topic == id }
+	maps.DeleteFunc(o.follow.mine, func(k partition.Key, _ metadata.LeaderEpoch) bool { return is(k) })
+	maps.DeleteFunc(o.follow.fences, func(k partition.Key, _ fence) bool { return is(k) })
+	maps.DeleteFunc(o.follow.lent, func(k partition.Key, _ bool) bool { return is(k) })
 }
 
-// dormants returns the partitions that are kept for others.
-func (f *follower) dormants() []*dormant {
+// keepers returns the partitions that are kept and not served.
+func (f *follower) keepers() []keeper {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.dormant)
+	return slices.Collect(maps.Values(f.kept))
 }
 
 // topicChanged reconfigures and closes partitions of t, and adds those to open to openings.
@@ -176,18 +192,73 @@ func (o *Owner) topicChanged(ft *followed, t *image.Topic, openings []partition.
 		}
 	}
 	for i, a := range t.Partitions {
-		p := ft.open[int32(i)]
+		p, key := ft.open[int32(i)], partition.Key{Topic: t.ID, Index: int32(i)}
+		if a.Target == o.cfg.Broker || slices.Contains(a.Former, o.cfg.Broker) || a.Target != 0 && p != nil {
+			o.follow.noteLocked(key)
+		}
 		switch {
+		case p == nil && a.Leader == o.cfg.Broker && o.follow.kept[key.WAL()] != nil && o.follow.ours(key, a.Epoch):
+			o.openOrNote(ft, key, a)
 		case p == nil && a.Leader == o.cfg.Broker:
 			openings = append(openings, partition.Opening{Key: partition.Key{Topic: t.ID, Index: int32(i)}, Epoch: a.Epoch, Config: ft.config})
 		case p != nil && (a.Leader != o.cfg.Broker || a.Epoch != p.LeaderEpoch()):
-			// Leaders do not move yet, so this is an operator's hand or a second broker with our number. Serving on would be wrong either way.
-			o.log.Error("partition was given to another leader", "topic", t.Name, "partition", i, "leader", int32(a.Leader), "epoch", int32(a.Epoch))
-			o.leaders.Close(p.Key(), kerr.NotLeaderForPartition, false)
+			_, agreed := o.follow.fences[key]
+			if !agreed && !o.follow.ours(key, a.Epoch) {
+				// An operator's hand or a second broker with our number. Serving on would be wrong either way.
+				o.log.Error("partition was given to another leader", "topic", t.Name, "partition", i, "leader", int32(a.Leader), "epoch", int32(a.Epoch))
+			}
+			o.leaders.Close(key, kerr.NotLeaderForPartition, false)
 			delete(ft.open, int32(i))
+			delete(o.follow.fences, key)
+			o.follow.kept[key.WAL()] = p
+			if a.Leader != o.cfg.Broker && !agreed {
+				o.follow.lent[key] = true
+			}
+			if a.Leader == o.cfg.Broker && o.follow.ours(key, a.Epoch) {
+				o.openOrNote(ft, key, a)
+			}
 		}
 	}
 	return openings
+}
+
+// ours reports whether a leader epoch of this broker is one in which it may serve the data that it has: it made itself the leader, or nobody else has taken
+// them over. Otherwise it is that of another process with our number.
+func (f *follower) ours(key partition.Key, epoch metadata.LeaderEpoch) bool {
+	return f.mine[key] == epoch || f.lent[key]
+}
+
+// openOrNote leads a partition whose data we have, at once or, if appends are in flight from the time before, when they have their outcome.
+func (o *Owner) openOrNote(ft *followed, key partition.Key, as metadata.PartitionAssignment) {
+	if err := o.openKept(ft, key, as); err != nil {
+		o.follow.noteLocked(key)
+	}
+}
+
+// openKept leads a partition whose data we have, in an epoch in which we made ourselves its leader. Called with follow.mu held.
+func (o *Owner) openKept(ft *followed, key partition.Key, as metadata.PartitionAssignment) error {
+	f := &o.follow
+	k := f.kept[key.WAL()]
+	if k == nil || ft == nil || ft.open[key.Index] != nil || as.Leader != o.cfg.Broker || !f.ours(key, as.Epoch) {
+		return nil // it changed meanwhile
+	}
+	err := k.Pass(func(s *stream.PartitionState) (tier.Partition, error) {
+		if err := o.leaders.Open(partition.Opening{Key: key, Epoch: as.Epoch, State: s, Config: ft.config}); err != nil {
+			return nil, err
+		}
+		return o.leaders.Get(key)
+	})
+	if err != nil {
+		return err
+	}
+	p, err := o.leaders.Get(key)
+	if err != nil {
+		return err
+	}
+	delete(f.kept, key.WAL())
+	delete(f.lent, key)
+	ft.open[key.Index] = p
+	return nil
 }
 
 func (o *Owner) openNew(openings []partition.Opening) {

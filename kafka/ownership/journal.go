@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"weir/metadata"
 	"weir/storage/stream"
@@ -142,12 +144,15 @@ func (o *Owner) keptStreams() []metadata.StreamID {
 
 // partitions yields what the tiers work on: the partitions that we lead, and those that we only keep.
 func (o *Owner) partitions(yield func(tier.Partition) bool) {
-	for _, p := range o.leaders.All() {
+	o.follow.mu.Lock() // no partition goes from one to the other meanwhile
+	led, kept := o.leaders.All(), slices.Collect(maps.Values(o.follow.kept))
+	o.follow.mu.Unlock()
+	for _, p := range led {
 		if !yield(p) {
 			return
 		}
 	}
-	for _, p := range o.follow.dormants() {
+	for _, p := range kept {
 		if !yield(p) {
 			return
 		}

@@ -70,8 +70,8 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed != nil {
-		return fmt.Errorf("partition %v: append: %w", p.key, p.closed)
+	if err := p.barredLocked(); err != nil {
+		return fmt.Errorf("partition %v: append: %w", p.key, err)
 	}
 	if f.seq.idempotent {
 		durable, flying, err := p.checkSequenceLocked(f.seq)

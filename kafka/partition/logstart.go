@@ -81,8 +81,8 @@ func (c *cut) wait(ctx context.Context) error {
 // cutLocked queues the entry. Log starts in the log must not fall, so an offset that one in flight covers waits for that one.
 func (p *Partition) cutLocked(offset int64) (*cut, error) {
 	switch {
-	case p.closed != nil:
-		return nil, fmt.Errorf("partition %v: move the log start: %w", p.key, p.closed)
+	case p.barredLocked() != nil:
+		return nil, fmt.Errorf("partition %v: move the log start: %w", p.key, p.barredLocked())
 	case offset <= p.state.LogStart:
 		return nil, nil
 	case offset > p.state.End:

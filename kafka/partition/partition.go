@@ -7,6 +7,7 @@ import (
 
 	"weir/metadata"
 	"weir/storage/stream"
+	"weir/storage/tier"
 	"weir/storage/wal"
 )
 
@@ -33,6 +34,10 @@ type Partition struct {
 
 	mu       sync.Mutex
 	closed   error                  // why it is not served any more
+	fenced   error                  // why nothing is taken any more, though it is still read from; see Fence
+	gone     bool                   // its data are not needed any more
+	heir     tier.Partition         // who has the state now; see Pass
+	copied   copying                // to another broker
 	state    *stream.PartitionState // what is durable
 	tail     tail                   // the newest of it, in memory
 	checked  checked                // of what lies in the journal
@@ -107,7 +112,7 @@ func (p *Partition) close(reason error, deleted bool) {
 		p.mu.Unlock()
 		return
 	}
-	p.closed = reason
+	p.closed, p.gone = reason, deleted
 	if deleted {
 		p.releaseLocked()
 	}

@@ -121,6 +121,8 @@ func (p *Partition) checkReadLocked(r *ReadRequest) error {
 		return fmt.Errorf("partition %v: read with leader epoch %d, it is %d: %w", p.key, r.ClientEpoch, p.epoch, kerr.FencedLeaderEpoch)
 	case r.ClientEpoch > p.epoch:
 		return fmt.Errorf("partition %v: read with leader epoch %d, it is %d: %w", p.key, r.ClientEpoch, p.epoch, kerr.UnknownLeaderEpoch)
+	case p.fenced != nil && r.Offset > p.state.End: // the next leader may be there already, and have it
+		return fmt.Errorf("partition %v: read at %d: %w", p.key, r.Offset, p.fenced)
 	case r.Offset < p.state.LogStart || r.Offset > p.end:
 		return fmt.Errorf("partition %v: read at %d, the log is [%d, %d): %w",
 			p.key, r.Offset, p.state.LogStart, p.state.End, kerr.OffsetOutOfRange)

@@ -17,25 +17,38 @@ func (p *Partition) Name() wal.Partition { return p.key.WAL() }
 // View implements tier.Partition.
 func (p *Partition) View(fn func(*stream.PartitionState)) bool {
 	p.mu.Lock()
+	heir := p.heir
 	defer p.mu.Unlock()
-	if p.closed != nil {
+	if heir != nil {
+		p.mu.Unlock()
+		defer p.mu.Lock()
+		return heir.View(fn)
+	}
+	if p.gone {
 		return false
 	}
 	fn(p.state)
 	return true
 }
 
-// Edit implements tier.Partition. It fails with the reason of Leaders.Close, without calling fn, if the partition is not led here any more. Reads
+// Edit implements tier.Partition. It fails with the reason of Leaders.Close, without calling fn, if the partition's data are not needed any more. Reads
 // that were planned before the edit may still look where the data were: a container that is gone, or a journal file, makes them plan again.
 func (p *Partition) Edit(fn func(*stream.PartitionState) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed != nil {
+	if heir := p.heir; heir != nil {
+		p.mu.Unlock()
+		defer p.mu.Lock()
+		return heir.Edit(fn)
+	}
+	if p.gone {
 		return fmt.Errorf("partition %v: edit: %w", p.key, p.closed)
 	}
+	before := p.state.Pieces
 	if err := fn(p.state); err != nil {
 		return fmt.Errorf("partition %v: edit: %w", p.key, err)
 	}
+	p.copied.edited(before, p.state.Pieces)
 	p.state.Changes++ // whatever fn counted itself: a checkpoint only asks whether it moved
 	for i := len(p.state.Pieces) - 1; i >= 0 && p.state.Pieces[i].Last >= p.cleaned; i-- {
 		if piece := &p.state.Pieces[i]; piece.Flags&segment.Compacted != 0 {

@@ -10,7 +10,7 @@ import (
 	"weir/storage/stream"
 )
 
-func TestViewAndEditEndWithLeadership(t *testing.T) {
+func TestViewAndEditEndWithTheData(t *testing.T) {
 	r, _ := start(t, stream.Config{}, &memLog{})
 	p := r.open(key(0), 3, nil)
 	r.mustAppend(p, records(5, 1, "v"))
@@ -38,7 +38,16 @@ func TestViewAndEditEndWithLeadership(t *testing.T) {
 		}
 	})
 
-	r.leaders.Close(key(0), kerr.NotLeaderForPartition, false)
+	r.leaders.Close(key(0), kerr.NotLeaderForPartition, false) // data of a partition that others lead are kept
+	if !p.View(func(s *stream.PartitionState) { before = s.Changes }) {
+		t.Error("a partition that is kept cannot be viewed")
+	}
+	if err := p.Edit(func(*stream.PartitionState) error { return nil }); err != nil {
+		t.Errorf("edit a partition that is kept: %v", err)
+	}
+
+	p = r.open(key(1), 3, nil)
+	r.leaders.Close(key(1), kerr.NotLeaderForPartition, true)
 	if p.View(func(*stream.PartitionState) { t.Error("viewed after the end") }) {
 		t.Error("a closed partition says that it was viewed")
 	}

@@ -89,6 +89,22 @@ func (w *Writer) Begin(p wal.Partition, base, last int64) error {
 	return nil
 }
 
+// Cover sets what the chunk that was begun covers: up to last, which no batch in it may lie behind. It is for who does not know that at Begin.
+func (w *Writer) Cover(last int64) error {
+	if w.err != nil {
+		return w.err
+	}
+	switch n := len(w.chunks); {
+	case n == 0:
+		w.err = errors.New("segment: cover before begin")
+	case last < w.chunks[n-1].Base || last+1 < w.next:
+		w.err = fmt.Errorf("segment: %v cannot end at %d, its batches go up to %d", &w.chunks[n-1], last, w.next-1)
+	default:
+		w.chunks[n-1].Last = last
+	}
+	return w.err
+}
+
 // noTimestamp and noEpoch stand in chunks whose batches have none.
 const (
 	noTimestamp = -1

@@ -25,6 +25,13 @@ type Partition interface {
 	SetLogStart(ctx context.Context, offset int64) error
 }
 
+// KeepAll is the policy of data that are kept for somebody else: nothing of them goes.
+func KeepAll() Policy {
+	return Policy{
+		RetentionTime: -1, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentTime: -1, MinCompactionLag: -1, MaxCompactionLag: -1, DeleteRetention: -1,
+	}
+}
+
 // Policy says what becomes of a partition's data. Durations that are negative have no limit.
 type Policy struct {
 	Delete         bool          // cleanup.policy names delete
