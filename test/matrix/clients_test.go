@@ -26,10 +26,40 @@ func lacks(pairs ...any) map[string]string {
 	return m
 }
 
+var (
+	serverGroups = []string{"kip848", "kip848-regex"}
+	share        = []string{"share"}
+	transactions = []string{"txn-commit", "txn-abort", "txn-fencing", "txn-offsets"}
+)
+
 // clients are all columns.
 func clients() []client {
 	return []client{
 		{name: "franz-go", library: "Go, github.com/twmb/franz-go", command: goProgram("franzgo")},
+		{
+			name: "sarama", library: "Go, github.com/IBM/sarama", command: goProgram("sarama"),
+			lacks: lacks("the classic group protocol only", serverGroups, "no share groups", share),
+		},
+		{
+			name: "kafka-go", library: "Go, github.com/segmentio/kafka-go", command: goProgram("kafkago"),
+			lacks: lacks("its Writer is neither idempotent nor transactional", append([]string{"idempotent"}, transactions...),
+				"no cooperative assignor", []string{"cooperative"}, "no group.instance.id for its consumers", []string{"static"},
+				"the classic group protocol only", serverGroups, "no share groups", share, "no DeleteRecords", []string{"admin-records"}),
+		},
+		{
+			name: "librdkafka-go", library: "Go binding of librdkafka, github.com/confluentinc/confluent-kafka-go", command: goProgram("librdkafka"),
+			lacks: lacks("no share groups in this version", share),
+		},
+		{name: "librdkafka-python", library: "Python wheel of librdkafka, confluent-kafka", command: pythonProgram("librdkafka.py")},
+		{
+			name: "kafka-python", library: "Python, kafka-python", command: pythonProgram("kafka_python.py"),
+			lacks: lacks("the classic group protocol only", serverGroups, "no share groups", share),
+		},
+		{
+			name: "aiokafka", library: "Python, aiokafka", command: pythonProgram("aio_kafka.py"),
+			lacks: lacks("no cooperative assignor", []string{"cooperative"}, "the classic group protocol only", serverGroups,
+				"no share groups", share, "no DeleteGroups", []string{"admin-groups"}),
+		},
 	}
 }
 
@@ -39,5 +69,12 @@ func goProgram(name string) func(t *testing.T) (env, argv []string) {
 		binary := filepath.Join(cluster.Root(), "build", "tools", "matrix", name)
 		cluster.Run(t, nil, "go", "-C", filepath.Join(cluster.Root(), "test", "matrix", "go"), "build", "-o", binary, "./"+name)
 		return nil, []string{binary}
+	}
+}
+
+// pythonProgram is one of the programs of test/matrix/python.
+func pythonProgram(name string) func(t *testing.T) (env, argv []string) {
+	return func(t *testing.T) ([]string, []string) {
+		return nil, []string{cluster.Python(t), filepath.Join(cluster.Root(), "test", "matrix", "python", name)}
 	}
 }
