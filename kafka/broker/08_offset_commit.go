@@ -12,13 +12,13 @@ import (
 
 // OffsetCommit (key 8), versions 2-10. Served by the group's coordinator; blocks on one coordinator write.
 // v3 has a throttle time; v5 drops the retention time (KIP-211), which v2-v4 carry and which is not looked at; v6 has leader epochs; v7 adds the
-// group instance id (KIP-345); v8 is flexible; v9 would take member epochs (KIP-848): those groups are not built yet; v10 has topic ids.
+// group instance id (KIP-345); v8 is flexible; v9 takes member epochs (KIP-848); v10 has topic ids.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, FENCED_INSTANCE_ID,
-// REBALANCE_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OFFSET_METADATA_TOO_LARGE, INVALID_COMMIT_OFFSET_SIZE.
+// STALE_MEMBER_EPOCH, UNSUPPORTED_VERSION (a member of a consumer group, before v9), GROUP_ID_NOT_FOUND, REBALANCE_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, OFFSET_METADATA_TOO_LARGE, INVALID_COMMIT_OFFSET_SIZE.
 func (b *Broker) offsetCommit(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.OffsetCommitRequest](r), kmsg.NewPtrOffsetCommitResponse()
 	img := b.image.Current()
-	commit := group.Commit{Group: req.Group, Generation: req.Generation, Member: req.MemberID, Instance: deref(req.InstanceID)}
+	commit := group.Commit{Version: req.Version, Group: req.Group, Generation: req.Generation, Member: req.MemberID, Instance: deref(req.InstanceID)}
 	type place struct{ topic, partition int }
 	var places []place // of each offset, in the response
 	resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))

@@ -64,6 +64,8 @@ func table() []api {
 		{key: 49, min: 0, max: 1, handle: (*Broker).alterClientQuotas},
 		{key: 57, min: 0, max: 2, handle: (*Broker).updateFeatures},
 		{key: 60, min: 0, max: 2, handle: (*Broker).describeCluster},
+		{key: 68, min: 0, max: 1, handle: (*Broker).consumerGroupHeartbeat},
+		{key: 69, min: 0, max: 1, handle: (*Broker).consumerGroupDescribe},
 		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
 	}
 }

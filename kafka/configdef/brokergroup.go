@@ -2,30 +2,30 @@ package configdef
 
 // What the coordinators do with their configs so far. Whoever builds one changes its rows.
 const (
-	ConsumerGroups = "No effect yet: groups of KIP-848 are not built."
-	ShareGroups    = "No effect yet: share groups are not built."
-	StreamsGroups  = "No effect yet: streams groups are not built."
-	DeadLetters    = "No effect yet: records that were given up are not copied to another topic."
-	Batching       = "No effect: changes are gathered while the last commit is in flight, as all appends are."
-	Custom         = "a broker runs no code of yours; leave it unset"
+	AssignmentInterval = "An upper bound of at most 100 ms: assignments of a group are that far apart, or this if it is less."
+	ShareGroups        = "No effect yet: share groups are not built."
+	StreamsGroups      = "No effect yet: streams groups are not built."
+	DeadLetters        = "No effect yet: records that were given up are not copied to another topic."
+	Batching           = "No effect: changes are gathered while the last commit is in flight, as all appends are."
+	Custom             = "a broker runs no code of yours; leave it unset"
 )
 
 // groupBrokerConfigs are broker configs of the group coordinator: the defaults of groups, and what groups may set themselves.
 var groupBrokerConfigs = []Config{
-	{Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: ConsumerGroups, Doc: "Default of the group config consumer.assignment.interval.ms."},
-	{Name: "group.consumer.assignors", Type: List, Default: "uniform,range", OneOf: []string{"uniform", "range"}, Effect: ConsumerGroups, Doc: "The assignors that members may ask for; the first is the default."},
-	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "Default of the group config consumer.heartbeat.interval.ms."},
-	{Name: "group.consumer.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: ConsumerGroups, Doc: "The most that groups may set."},
-	{Name: "group.consumer.max.heartbeat.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "The most that groups may set."},
-	{Name: "group.consumer.max.session.timeout.ms", Type: Int, Default: "60000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "The most that groups may set."},
-	{Name: "group.consumer.max.size", Type: Int, Default: "2147483647", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "The most members a group of KIP-848 may have."},
-	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", OneOf: []string{"bidirectional", "upgrade", "downgrade", "disabled"}, Effect: ConsumerGroups, Doc: "Whether a group with members may change between the classic protocol and that of KIP-848."},
-	{Name: "group.consumer.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Effect: ConsumerGroups, Doc: "The least that groups may set."},
-	{Name: "group.consumer.min.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "The least that groups may set."},
-	{Name: "group.consumer.min.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "The least that groups may set."},
-	{Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Effect: ConsumerGroups, Doc: "Default of the group config consumer.session.timeout.ms."},
+	{Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: AssignmentInterval, Doc: "Default of the group config consumer.assignment.interval.ms."},
+	{Name: "group.consumer.assignors", Type: List, Default: "uniform,range", OneOf: []string{"uniform", "range"}, Doc: "The assignors that members may ask for; the first is the default."},
+	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: "An upper bound: with few members on a broker, and while a group rebalances, members are told to come sooner.", Doc: "Default of the group config consumer.heartbeat.interval.ms."},
+	{Name: "group.consumer.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: AssignmentInterval, Doc: "The most that groups may set."},
+	{Name: "group.consumer.max.heartbeat.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(1), Doc: "The most that groups may set."},
+	{Name: "group.consumer.max.session.timeout.ms", Type: Int, Default: "60000", Bounds: atLeast(1), Doc: "The most that groups may set."},
+	{Name: "group.consumer.max.size", Type: Int, Default: "2147483647", Bounds: atLeast(1), Doc: "The most members a group of KIP-848 may have."},
+	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", OneOf: []string{"bidirectional", "upgrade", "downgrade", "disabled"}, Doc: "Whether a group with members may change between the classic protocol and that of KIP-848."},
+	{Name: "group.consumer.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Effect: AssignmentInterval, Doc: "The least that groups may set."},
+	{Name: "group.consumer.min.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Doc: "The least that groups may set."},
+	{Name: "group.consumer.min.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Doc: "The least that groups may set."},
+	{Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Doc: "Default of the group config consumer.session.timeout.ms."},
 	{Name: "group.coordinator.append.linger.ms", Type: Int, Default: "-1", Bounds: atLeast(-1), Effect: Batching, Doc: "How long changes of groups are gathered before they are written."},
-	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", OneOf: []string{"classic", "consumer", "share", "streams"}, Effect: ConsumerGroups, Doc: "The protocols of groups that are enabled."},
+	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", OneOf: []string{"classic", "consumer", "share", "streams"}, Effect: "No effect: all are served.", Doc: "The protocols of groups that are enabled."},
 	{Name: "group.coordinator.threads", Type: Int, Default: "4", Bounds: atLeast(1), Effect: Threads, Doc: "Threads of the group coordinator."},
 }
 

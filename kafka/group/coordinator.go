@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf16"
 
@@ -29,40 +31,78 @@ type Deps struct {
 	// CreateTopic creates __consumer_offsets, with at most as many replicas as there are brokers, and returns when this broker's image shows
 	// it; that it exists already is no error.
 	CreateTopic func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error
+	// GroupConfig returns the dynamic configs of a group, which are valid; nil if there never are any. It must not block.
+	GroupConfig func(group string) map[string]string
 	Registerer  prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Coordinator serves the groups whose partition of __consumer_offsets this broker leads. Its methods block until the answer is known
 // or ctx ends; they are safe for concurrent use. Errors are Kafka's, wrapped or bare.
 type Coordinator struct {
-	settings Settings
-	deps     Deps
-	metrics  *metrics
-	shards   *coordinator.Coordinator[*state]
+	settings  Settings
+	deps      Deps
+	metrics   *metrics
+	shards    *coordinator.Coordinator[*state]
+	assignors map[string]assignor
+	members   atomic.Int64 // of groups of the new kinds
 }
 
 // New returns a Coordinator that serves nothing until Run.
 func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
-	c := &Coordinator{settings: settings, deps: deps, metrics: newMetrics(deps.Registerer)}
+	settings.GroupConfig = deps.GroupConfig
+	c := &Coordinator{assignors: assignors(), settings: settings, deps: deps, metrics: newMetrics(deps.Registerer)}
 	c.shards = coordinator.New(coordinator.Config{Topic: image.ConsumerOffsets, Broker: broker}, coordinator.Deps[*state]{
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
-		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.topicID, c.metrics, deps.Log) },
+		New: func(s *coordinator.Shard) *state {
+			return newState(s, &c.settings, imageCatalog{deps.Image}, &c.members, c.metrics, deps.Log)
+		},
 	})
 	return c
 }
 
-// topicID is the id of the topic that has the name now. Offsets are committed for topics that this broker's image shows, so one that
-// is not in it does not exist any more.
-func (c *Coordinator) topicID(name string) (metadata.TopicID, bool) {
-	t, ok := c.deps.Image.Current().Topic(name)
-	if !ok {
-		return metadata.TopicID{}, false
-	}
-	return t.ID, true
+// Run serves until ctx ends.
+func (c *Coordinator) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	wg.Go(func() { c.followTopics(ctx) })
+	err := c.shards.Run(ctx)
+	cancel()
+	wg.Wait()
+	return err
 }
 
-// Run serves until ctx ends.
-func (c *Coordinator) Run(ctx context.Context) error { return c.shards.Run(ctx) }
+// followTopics tells the groups of topics that come, go or grow. What changes while it tells them is told at once afterwards.
+func (c *Coordinator) followTopics(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	stop := c.deps.Image.OnChange(func(*image.Image) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	last := c.deps.Image.Current()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		img := c.deps.Image.Current()
+		fresh, gone := img.Since(last)
+		last = img
+		names := make([]string, 0, len(fresh)+len(gone))
+		for _, t := range fresh {
+			names = append(names, t.Name)
+		}
+		for _, t := range gone {
+			names = append(names, t.Name)
+		}
+		if len(names) > 0 && c.members.Load() > 0 {
+			c.shards.Each(ctx, func(s *state) { s.topicsChanged(names) }) // a shard that loads looks for itself
+		}
+	}
+}
 
 // Find returns the broker that coordinates the group, creating __consumer_offsets if it does not exist yet.
 func (c *Coordinator) Find(ctx context.Context, id string) (metadata.Session, error) {
@@ -217,16 +257,58 @@ func (c *Coordinator) Commit(ctx context.Context, r Commit) ([]error, error) {
 	}
 }
 
-// Fetch handles one group of OffsetFetch: the offsets of want, or all there are if want is nil.
-func (c *Coordinator) Fetch(ctx context.Context, id string, want []Offset) ([]Offset, error) {
+// Fetch handles one group of OffsetFetch.
+func (c *Coordinator) Fetch(ctx context.Context, r FetchRequest) ([]Offset, error) {
 	var out []Offset
-	err := c.do(ctx, id, func(s *state) { out = s.fetch(id, want) })
-	if want == nil {
+	var refused error
+	err := c.do(ctx, r.Group, func(s *state) {
+		if g := s.groups[r.Group]; g != nil && !g.dying {
+			if refused = g.kind.mayFetch(r.Member, r.Epoch); refused != nil {
+				return
+			}
+		}
+		out = s.fetch(r.Group, r.Want)
+	})
+	if err = cmp.Or(err, refused); err != nil {
+		return nil, err
+	}
+	if r.Want == nil {
 		slices.SortFunc(out, func(a, b Offset) int {
 			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 		})
 	}
-	return out, err
+	return out, nil
+}
+
+// ConsumerBeat handles ConsumerGroupHeartbeat. A member that joins is answered when its assignment is there.
+func (c *Coordinator) ConsumerBeat(ctx context.Context, b ConsumerBeat) ConsumerBeatResult {
+	if err := b.check(c.assignors); err != nil {
+		return ConsumerBeatResult{Err: err}
+	}
+	done := make(chan ConsumerBeatResult, 1)
+	err := c.do(ctx, b.Group, func(s *state) { s.consumerBeat(b, func(r ConsumerBeatResult) { done <- r }) })
+	if err == nil {
+		select {
+		case r := <-done:
+			return r
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return ConsumerBeatResult{Err: err}
+}
+
+// DescribeConsumer handles one group of ConsumerGroupDescribe.
+func (c *Coordinator) DescribeConsumer(ctx context.Context, id string) (ConsumerDescription, error) {
+	if id == "" {
+		return ConsumerDescription{}, kerr.InvalidGroupID
+	}
+	var d ConsumerDescription
+	var missing error
+	if err := c.do(ctx, id, func(s *state) { d, missing = s.describeConsumer(id) }); err != nil {
+		return ConsumerDescription{}, fmt.Errorf("describe group: %w", err)
+	}
+	return d, missing
 }
 
 // DeleteOffsets handles OffsetDelete. Only Topic and Partition of tps matter.

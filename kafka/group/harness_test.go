@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,8 +114,26 @@ type bench struct {
 	state *state
 	start time.Time
 
-	topics map[string]metadata.TopicID // that exist
+	topics     map[string]metadata.TopicID // that exist
+	partitions map[string]int32            // of topics that have not one
+	members    atomic.Int64
 }
+
+func (b *bench) byName(name string) (topicInfo, bool) {
+	id, ok := b.topics[name]
+	return topicInfo{name: name, id: id, partitions: max(b.partitions[name], 1)}, ok
+}
+
+func (b *bench) byID(id metadata.TopicID) (topicInfo, bool) {
+	for name, t := range b.topics {
+		if t == id {
+			return b.byName(name)
+		}
+	}
+	return topicInfo{}, false
+}
+
+func (b *bench) names() []string { return slices.Sorted(maps.Keys(b.topics)) }
 
 var testTopic = metadata.NewTopicID()
 
@@ -142,7 +162,7 @@ func (b *bench) open(timers *coordinator.Timers) {
 	settings := testSettings
 	b.shard = coordinator.NewShard(0, b.log, timers)
 	b.topics = map[string]metadata.TopicID{"t": testTopic}
-	b.state = newState(b.shard, &settings, func(name string) (metadata.TopicID, bool) { id, ok := b.topics[name]; return id, ok }, newMetrics(nil), slog.New(slog.NewTextHandler(b.t.Output(), nil)))
+	b.state = newState(b.shard, &settings, b, &b.members, newMetrics(nil), slog.New(slog.NewTextHandler(b.t.Output(), nil)))
 	if err := b.shard.Load(b.t.Context(), b.state, batch.NewDecoder(1<<20)); err != nil {
 		b.t.Fatal(err)
 	}

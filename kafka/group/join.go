@@ -69,10 +69,25 @@ func (s *state) join(j Join, reply func(JoinResult)) {
 			return
 		}
 	}
+	if c, ok := found.kind.(*consumer); ok && !c.idle() {
+		c.join(j, reply)
+		return
+	}
 	g, ok := found.kind.(*classic)
-	if !ok {
+	if !ok && (!found.kind.idle() || found.dying || found.kind.name() == "share") {
 		fail(kerr.InconsistentGroupProtocol)
 		return
+	}
+	if !ok { // an empty group becomes what its first member is
+		if j.Member != "" {
+			fail(kerr.UnknownMemberID)
+			return
+		}
+		g = newClassic(found)
+		found.put(found.kind.tombstones()...)
+		found.kind.closed(kerr.RebalanceInProgress)
+		found.kind = g
+		found.flush(func(error) {})
 	}
 	defer g.forgetIfUnused()
 	switch {

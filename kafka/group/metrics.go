@@ -14,6 +14,8 @@ type metrics struct {
 	idsRefused prometheus.Counter
 
 	groupsRefused prometheus.Counter
+
+	assignSeconds prometheus.Histogram
 }
 
 // newMetrics registers the metrics with r; a nil r counts and shows nothing.
@@ -22,6 +24,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return promauto.With(r).NewCounter(prometheus.CounterOpts{Namespace: "weir", Subsystem: "group", Name: name, Help: help})
 	}
 	return &metrics{
+		assignSeconds: promauto.With(r).NewHistogram(prometheus.HistogramOpts{
+			Namespace: "weir", Subsystem: "group", Name: "assign_seconds", Help: "Time that the coordinator took to assign partitions to a group.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
+		}),
 		rebalances:    counter("rebalances_total", "Join phases that ended in a new generation."),
 		expelled:      counter("members_expired_total", "Members whose session timed out."),
 		commits:       counter("offsets_committed_total", "Offsets that were committed."),

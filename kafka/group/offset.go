@@ -12,8 +12,9 @@ import (
 
 // Commit is an OffsetCommit request, for partitions that exist.
 type Commit struct {
+	Version    int16 // of the request: members of consumer groups must speak 9 or later
 	Group      string
-	Generation int32 // -1: not from a member
+	Generation int32 // or member epoch; -1: not from a member
 	Member     string
 	Instance   string
 	Offsets    []Offset
@@ -99,6 +100,14 @@ func commitError(err error) error {
 	return storeError(err)
 }
 
+// FetchRequest is one group of an OffsetFetch request.
+type FetchRequest struct {
+	Group  string
+	Member *string  // of a member of a consumer group, since v9
+	Epoch  int32    // the member's; -1 for none
+	Want   []Offset // only Topic and Partition matter; nil asks for all there are
+}
+
 // fetch returns the committed offset of each partition of want, or of all with an offset if want is nil. Metadata and leader epoch are those
 // of the commit.
 func (s *state) fetch(id string, want []Offset) []Offset {
@@ -134,8 +143,8 @@ func (o *offset) public(tp topicPartition) Offset {
 
 // current tells whether the topic that the offset was committed for still exists: it is neither deleted nor created anew since.
 func (s *state) current(topic string, o *offset) bool {
-	id, ok := s.topics(topic)
-	return ok && (id == o.topicID || o.topicID == (metadata.TopicID{}))
+	t, ok := s.catalog.byName(topic)
+	return ok && (t.id == o.topicID || o.topicID == (metadata.TopicID{}))
 }
 
 // deleteOffsets handles OffsetDelete; reply is called once with an error per partition or one for all.

@@ -2,6 +2,7 @@ package group
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,7 +217,7 @@ func TestPartitionFor(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, newMetrics(nil), discard())
+	s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, &bench{topics: map[string]metadata.TopicID{"t": testTopic}}, new(atomic.Int64), newMetrics(nil), discard())
 	g := newClassic(newGroup(s, "g"))
 	g.add(&member{id: "m", instance: "i", protocols: []Protocol{{Name: "range", Metadata: []byte("x")}}})
 	r := g.groupRecord(map[string][]byte{"m": []byte("y")})
@@ -225,7 +226,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(r.Key, r.Value)
 	f.Add(r.Key, []byte(nil))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
-		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, func(string) (metadata.TopicID, bool) { return testTopic, true }, newMetrics(nil), discard())
+		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, &bench{topics: map[string]metadata.TopicID{"t": testTopic}}, new(atomic.Int64), newMetrics(nil), discard())
 		_ = s.Replay(key, value) // must not panic or take memory by what a length says
 	})
 }

@@ -12,6 +12,9 @@ type Beat struct {
 
 // beat answers a heartbeat.
 func (s *state) beat(b Beat) error {
+	if c := s.consumer(b.Group); c != nil && !c.dying {
+		return c.beat(b)
+	}
 	g := s.classic(b.Group)
 	if g == nil {
 		return kerr.UnknownMemberID
@@ -41,6 +44,9 @@ type Leaving struct {
 
 // leave removes the members and returns the outcome for each.
 func (s *state) leave(id string, members []Leaving) []error {
+	if c := s.consumer(id); c != nil && !c.dying {
+		return c.leaveClassic(members)
+	}
 	out := make([]error, len(members))
 	g := s.classic(id)
 	for i, l := range members {

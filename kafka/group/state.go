@@ -2,9 +2,9 @@ package group
 
 import (
 	"log/slog"
+	"sync/atomic"
 
 	"weir/kafka/coordinator"
-	"weir/metadata"
 )
 
 // state is one shard: the groups whose ids hash to one partition of __consumer_offsets.
@@ -13,15 +13,21 @@ type state struct {
 	settings *Settings
 	metrics  *metrics
 	log      *slog.Logger
-	topics   func(name string) (metadata.TopicID, bool) // those that exist now
+	catalog  catalog
 	groups   map[string]*group
+
+	assignors      map[string]assignor
+	consumerFormat *format
+	members        *atomic.Int64 // of modern groups, of all shards
+	closing        error         // why the shard serves no more
 }
 
 var _ coordinator.State = (*state)(nil)
 
-func newState(shard *coordinator.Shard, settings *Settings, topics func(string) (metadata.TopicID, bool), m *metrics, log *slog.Logger) *state {
+func newState(shard *coordinator.Shard, settings *Settings, topics catalog, members *atomic.Int64, m *metrics, log *slog.Logger) *state {
 	return &state{
-		shard: shard, settings: settings, topics: topics, metrics: m, log: log.With("partition", shard.Index()), groups: make(map[string]*group),
+		shard: shard, settings: settings, catalog: topics, metrics: m, log: log.With("partition", shard.Index()), groups: make(map[string]*group),
+		assignors: assignors(), consumerFormat: consumerFormat(), members: members,
 	}
 }
 
@@ -45,6 +51,23 @@ func (s *state) classic(id string) *classic {
 	return nil
 }
 
+// topicsChanged is called when topics of these names came, went or have more partitions now.
+func (s *state) topicsChanged(names []string) {
+	for _, g := range s.groups {
+		switch k := g.kind.(type) {
+		case *consumer:
+			if len(k.members) == 0 {
+				continue
+			}
+			k.matchAgain(names)
+			k.refresh()
+			g.flush(k.logFailure)
+		case interface{ topicsChanged(names []string) }:
+			k.topicsChanged(names)
+		}
+	}
+}
+
 // Loaded implements coordinator.State: members get a whole session to show that they are still there.
 func (s *state) Loaded() {
 	for _, g := range s.groups {
@@ -59,6 +82,7 @@ func (s *state) Loaded() {
 
 // Closed implements coordinator.State: whoever waits is sent to look for the new coordinator.
 func (s *state) Closed(reason error) {
+	s.closing = reason
 	for _, g := range s.groups {
 		g.kind.closed(reason)
 	}

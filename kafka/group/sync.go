@@ -24,6 +24,10 @@ type SyncResult struct {
 // sync handles a Sync; reply is called once, now or when the leader's assignment is durable.
 func (s *state) sync(r Sync, reply func(SyncResult)) {
 	fail := func(err error) { reply(SyncResult{Err: err}) }
+	if c := s.consumer(r.Group); c != nil && !c.dying {
+		c.sync(r, reply)
+		return
+	}
 	g := s.classic(r.Group)
 	if g == nil {
 		fail(kerr.UnknownMemberID)
