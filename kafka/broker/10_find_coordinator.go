@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/kafka/sharestate"
 )
 
 // The types of coordinators.
@@ -50,7 +52,22 @@ func (b *Broker) coordinator(ctx context.Context, r *Request, key string, kind i
 	case transactionCoordinator:
 		err = fmt.Errorf("%w: transactions are not built yet", kerr.InvalidRequest)
 	case shareCoordinator:
-		err = fmt.Errorf("%w: share groups are not built yet", kerr.InvalidRequest)
+		var k sharestate.Key
+		switch k, err = sharestate.ParseKey(key); {
+		case err != nil:
+			err = fmt.Errorf("%w: %w", kerr.InvalidRequest, err)
+		case r.Body.GetVersion() < 6:
+			err = kerr.InvalidRequest
+		default:
+			s, ferr := b.shares.states.Find(ctx, k)
+			if err = ferr; err == nil {
+				if n, ok := nodeOf(s, r.Listener); ok {
+					out.NodeID, out.Host, out.Port = n.NodeID, n.Host, n.Port
+				} else {
+					err = kerr.CoordinatorNotAvailable
+				}
+			}
+		}
 	default:
 		err = fmt.Errorf("%w: no coordinator has the type %d", kerr.InvalidRequest, kind)
 	}

@@ -67,6 +67,13 @@ func table() []api {
 		{key: 68, min: 0, max: 1, handle: (*Broker).consumerGroupHeartbeat},
 		{key: 69, min: 0, max: 1, handle: (*Broker).consumerGroupDescribe},
 		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
+		{key: 78, min: 1, max: 2, start: (*Broker).shareFetch},
+		{key: 79, min: 1, max: 2, later: (*Broker).shareAcknowledge},
+		{key: 83, min: 0, max: 0, later: (*Broker).initializeShareGroupState},
+		{key: 84, min: 0, max: 0, later: (*Broker).readShareGroupState},
+		{key: 85, min: 0, max: 1, later: (*Broker).writeShareGroupState},
+		{key: 86, min: 0, max: 0, later: (*Broker).deleteShareGroupState},
+		{key: 87, min: 0, max: 1, later: (*Broker).readShareGroupStateSummary},
 	}
 }
 

@@ -76,6 +76,7 @@ type Broker struct {
 	topics    *topic.Admin
 	groups    *group.Coordinator
 	peers     *peer.Client
+	shares    *shares
 	buffers   *buffer.Pool
 	apis      *dispatch
 	decoder   *wire.Decoder
@@ -153,6 +154,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
 	})
 	b.peers = peer.New(peer.Config{Broker: cfg.Broker}, peer.Deps{Image: deps.Image, Self: b.callSelf})
+	b.shares = newShares(b, deps, led)
 	b.count.init()
 	return b, nil
 }

@@ -128,6 +128,7 @@ func (c *conn) run(ctx context.Context) {
 		c.fail(err)
 	}
 	writer.Wait()
+	c.b.shares.connectionLost(c)
 	c.fail(io.EOF)
 	c.report()
 }

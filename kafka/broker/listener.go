@@ -36,6 +36,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		return nil
 	})
 	g.Go(func() error {
+		_ = b.shares.run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
 		<-ctx.Done()
 		for _, l := range listeners {
 			_ = l.Close() // only to end Accept
