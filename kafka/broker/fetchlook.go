@@ -137,6 +137,11 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		return nil
 	}
 	f.topic = t
+	if l.op.req.Version < 10 && l.op.b.storesZstd(t) { // KIP-110: as Kafka, the topic's setting decides, not the batches
+		f.code = kerr.UnsupportedCompressionType.Code
+		l.errors++
+		return nil
+	}
 	key := partition.Key{Topic: t.ID, Index: p.index}
 	var err error
 	if f.led, err = l.op.b.leaders.get(key); err != nil {
@@ -155,6 +160,13 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		l.read(ctx, f, partition.ReadRequest{TailOnly: true})
 	}
 	return nil
+}
+
+// storesZstd reports whether the topic wants all batches compressed with zstd, which clients of old versions cannot read.
+func (b *Broker) storesZstd(t *image.Topic) bool {
+	layers := b.topics.Layers()
+	layers.Topic = t.Configs
+	return layers.TopicString("compression.type") == "zstd"
 }
 
 // read reads from f's partition into what room there is. r says from where.

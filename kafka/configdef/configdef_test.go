@@ -96,6 +96,7 @@ segment.index.bytes INT 10485760
 segment.jitter.ms LONG 0
 segment.ms LONG 604800000
 unclean.leader.election.enable BOOLEAN false
+weir.validate.compressed BOOLEAN false
 `
 
 func TestTopicConfigsAreKafkas(t *testing.T) {
@@ -232,7 +233,9 @@ func TestValidateTopic(t *testing.T) {
 		{"leader.replication.throttled.replicas", "*", ""},
 		{"leader.replication.throttled.replicas", "0:1,1:2", ""},
 
-		{"compression.type", "zstd", "Invalid value zstd for configuration compression.type: only producer is supported: batches are stored as the producer compressed them, and recompression is not built yet; leave it unset and choose the codec in the producers' own compression.type"},
+		{"compression.type", "zstd", ""},
+		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+		{"weir.validate.compressed", "yes", "Invalid value yes for configuration weir.validate.compressed: Expected value to be either true or false"},
 		{"remote.storage.enable", "true", "Invalid value true for configuration remote.storage.enable: only false is supported: tiered storage is not built yet; leave it unset"},
 		{"remote.storage.enable", "FALSE", ""},
 		{"local.retention.ms", "3600000", "Invalid value 3600000 for configuration local.retention.ms: only -2 is supported: tiered storage is not built yet; leave it unset"},

@@ -6,13 +6,11 @@ var compressionTypes = []string{"uncompressed", "zstd", "lz4", "snappy", "gzip",
 
 // Why some values are refused, and what to do.
 const (
-	whyCompression = "batches are stored as the producer compressed them, and recompression is not built yet; leave it unset and choose the codec in the producers' own compression.type"
-	whyLevel       = "batches are stored as the producer compressed them, so that the broker has no use for a level; leave it unset and choose the level in the producers"
-	whyDecompress  = "the records of compressed batches are not looked at when they are produced; leave it unset and bound batches with max.message.bytes"
-	whyIndex       = "the index has an entry for each 32 KiB of whole batches, whatever the topic; leave it unset"
-	whyIndexSize   = "the index of the largest possible segment takes less than 2 MiB, and segments are not closed early for a smaller one; leave it unset, or bound segments with segment.bytes"
-	whyTiered      = "tiered storage is not built yet; leave it unset"
-	whyShare       = "share groups are not built yet; leave it unset"
+	whyDecompress = "single records of compressed batches have no limit of their own; leave it unset and bound batches with max.message.bytes"
+	whyIndex      = "the index has an entry for each 32 KiB of whole batches, whatever the topic; leave it unset"
+	whyIndexSize  = "the index of the largest possible segment takes less than 2 MiB, and segments are not closed early for a smaller one; leave it unset, or bound segments with segment.bytes"
+	whyTiered     = "tiered storage is not built yet; leave it unset"
+	whyShare      = "share groups are not built yet; leave it unset"
 )
 
 // What the engine does where Kafka has segments.
@@ -43,23 +41,22 @@ var topicConfigs = []Config{
 	},
 	{
 		Name: "compression.gzip.level", Type: Int, Default: "-1", Bounds: betweenOr(1, 9, -1), Synonyms: from("compression.gzip.level"),
-		Only: []string{"-1"}, Why: whyLevel,
 		Doc: "Level for compression.type=gzip; -1 is the codec's default.",
 	},
 	{
 		Name: "compression.lz4.level", Type: Int, Default: "9", Bounds: between(1, 17), Synonyms: from("compression.lz4.level"),
-		Only: []string{"9"}, Why: whyLevel,
-		Doc: "Level for compression.type=lz4.",
+		Effect: "9, the default, stands for the fast compressor, as in Kafka. The codec has nine levels; more count as the highest.",
+		Doc:    "Level for compression.type=lz4.",
 	},
 	{
 		Name: "compression.type", Type: String, Default: "producer", OneOf: compressionTypes, Synonyms: from("compression.type"),
-		Only: []string{"producer"}, Why: whyCompression,
-		Doc: "The codec that batches are stored with; producer keeps what was sent.",
+		Effect: "Batches that have another codec are decompressed, checked and compressed anew; of those that have it already nothing is looked into, unless weir.validate.compressed is set.",
+		Doc:    "The codec that batches are stored with; producer keeps what was sent.",
 	},
 	{
 		Name: "compression.zstd.level", Type: Int, Default: "3", Bounds: between(-131072, 22), Synonyms: from("compression.zstd.level"),
-		Only: []string{"3"}, Why: whyLevel,
-		Doc: "Level for compression.type=zstd.",
+		Effect: "The codec has four levels; the nearest is taken.",
+		Doc:    "Level for compression.type=zstd.",
 	},
 	{
 		Name: "delete.retention.ms", Type: Long, Default: "86400000", Bounds: atLeast(0), Synonyms: from("log.cleaner.delete.retention.ms"),
@@ -211,5 +208,10 @@ var topicConfigs = []Config{
 		Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Synonyms: from("unclean.leader.election.enable"),
 		Effect: unclean,
 		Doc:    "Whether a replica that is not in sync may become leader, losing records.",
+	},
+	{
+		Name: "weir.validate.compressed", Type: Boolean, Default: "false", Synonyms: from("weir.validate.compressed"),
+		Effect: "Weir's own. Without it the records of compressed batches are stored as they were sent, which costs a tenth to a twentieth of the time.",
+		Doc:    "Whether compressed batches are decompressed when they are produced, and refused if their records are not what their header says.",
 	},
 }

@@ -39,7 +39,7 @@ type Appended struct {
 	Duplicate      bool // an idempotent retry: the offsets are those of the first append
 }
 
-// Append validates the batches, gives them offsets and queues them for the journal, in call order. An error means that nothing was queued and
+// Append validates the batches, compresses them anew if the topic wants that (recode.go), gives them offsets and queues them for the journal, in call order. An error means that nothing was queued and
 // done will not be called. Otherwise done is called once, from the committer's goroutine: it must not block. Errors are kerr errors
 // where Kafka has a code (CORRUPT_MESSAGE, OUT_OF_ORDER_SEQUENCE_NUMBER, ...), wrapped.
 //
@@ -57,6 +57,11 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 	info, err := batch.Validate(a.Batches, rules)
 	if err != nil {
 		return fmt.Errorf("partition %v: append: %w", p.key, err)
+	}
+	if a.Origin == FromClient {
+		if err := p.recode(&a, cfg, rules); err != nil {
+			return fmt.Errorf("partition %v: append: %w", p.key, err)
+		}
 	}
 	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), stampMs: -1}
 	if cfg.LogAppendTime {

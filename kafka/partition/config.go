@@ -16,6 +16,8 @@ type LogConfig struct {
 	TimestampBeforeMs int64 // message.timestamp.before.max.ms; not used with LogAppendTime
 	TimestampAfterMs  int64 // message.timestamp.after.max.ms; not used with LogAppendTime
 
+	Compression Compression
+
 	Policy        tier.Policy   // what becomes of the data; if it names compact, records need keys
 	SegmentJitter time.Duration // segment.jitter.ms: the most that a partition's Policy takes off SegmentTime
 }
@@ -31,6 +33,7 @@ func ConfigFrom(l configdef.Layers) LogConfig {
 		LogAppendTime:     l.TopicString("message.timestamp.type") == "LogAppendTime",
 		TimestampBeforeMs: l.TopicInt("message.timestamp.before.max.ms"),
 		TimestampAfterMs:  l.TopicInt("message.timestamp.after.max.ms"),
+		Compression:       compressionFrom(l),
 		Policy: tier.Policy{
 			Delete:            slices.Contains(policies, "delete"),
 			Compact:           slices.Contains(policies, "compact"),

@@ -23,7 +23,8 @@ type Config struct {
 	// Containers is where pieces are read from. Without it a partition that has pieces cannot be read.
 	Containers *cache.Cache
 	Now        func() time.Time // nil: time.Now
-	// DecodedBytesMax bounds the memory that decompressing one batch may take when an offset is looked up by timestamp; 64 MiB.
+	// DecodedBytesMax bounds the memory that decompressing one batch may take; 64 MiB. Each append that is decompressed and each offset that is looked up
+	// by timestamp takes its own, of appends at most recodersMax at a time.
 	DecodedBytesMax int
 }
 
@@ -31,6 +32,7 @@ type Config struct {
 type Leaders struct {
 	cfg     Config
 	decoder *batch.Decoder
+	recode  *recoders
 	waking  []*watcher // scratch of Partition.Wake, which only the committer calls
 
 	mu         sync.RWMutex
@@ -47,7 +49,7 @@ func NewLeaders(cfg Config) *Leaders {
 		cfg.DecodedBytesMax = 64 << 20
 	}
 	return &Leaders{
-		cfg: cfg, decoder: batch.NewDecoder(cfg.DecodedBytesMax),
+		cfg: cfg, decoder: batch.NewDecoder(cfg.DecodedBytesMax), recode: newRecoders(cfg.DecodedBytesMax),
 		partitions: make(map[Key]*Partition), opened: make(chan struct{}),
 	}
 }

@@ -32,13 +32,47 @@ func (h *Header) ClearRecords() {
 	h.BaseTimestamp = noTimestamp
 }
 
-// Encoder makes batches of records that were read from other ones, with the same codec. It keeps its compressors and buffers. It is not
-// safe for concurrent use. The zero value is ready.
+// Encoder makes batches of records that were read from other ones. It keeps its compressors and buffers. It is not safe for concurrent use.
+// The zero value is ready.
 type Encoder struct {
+	// Levels may be changed between batches, each of which costs the codec's compressor.
+	Levels Levels
+
 	plain []byte
 	gzip  *gzip.Writer
 	lz4   *lz4.Writer
 	zstd  *zstd.Encoder
+	made  Levels // those of the compressors
+}
+
+// Levels say how hard codecs try, in the numbers of compression.gzip.level, compression.lz4.level and compression.zstd.level. 0 is the default. The libraries
+// have fewer: lz4 has 9 and a fast one, which is the default as in Kafka, and zstd has 4, of which the nearest is taken.
+type Levels struct{ Gzip, LZ4, Zstd int }
+
+// defaultLevelLZ4 stands for the fast compressor in Kafka.
+const defaultLevelLZ4 = 9
+
+func lz4Level(n int) lz4.CompressionLevel {
+	switch {
+	case n == 0 || n == defaultLevelLZ4:
+		return lz4.Fast
+	default:
+		return lz4.Level1 << (min(max(n, 1), 9) - 1)
+	}
+}
+
+func gzipLevel(n int) int {
+	if n == 0 {
+		return gzip.DefaultCompression
+	}
+	return n
+}
+
+func zstdLevel(n int) zstd.EncoderLevel {
+	if n == 0 {
+		return zstd.SpeedDefault
+	}
+	return zstd.EncoderLevelFromZstd(n)
 }
 
 // Encode appends to dst the batch that h describes, with the records rs, and returns the longer slice. Of h it sets Length, CRC and Count;
@@ -56,7 +90,7 @@ func (e *Encoder) Encode(dst []byte, h *Header, rs []Record) ([]byte, error) {
 	}
 	start := len(dst)
 	dst = append(dst, make([]byte, HeaderBytes)...)
-	dst, err := e.compress(dst, h.Codec())
+	dst, err := e.compress(dst, h.Codec(), e.plain)
 	if err != nil {
 		return dst[:start], fmt.Errorf("batch: encode [%d, %d] with %v: %w", h.BaseOffset, h.LastOffset(), h.Codec(), err)
 	}
@@ -100,19 +134,25 @@ func (r *Record) append(buf []byte, timeDelta, offsetDelta int64) []byte {
 	return append(buf, r.headers...)
 }
 
-// compress appends e.plain to dst.
-func (e *Encoder) compress(dst []byte, c Codec) ([]byte, error) {
+// compress appends plain to dst.
+func (e *Encoder) compress(dst []byte, c Codec, plain []byte) ([]byte, error) {
+	if e.made != e.Levels {
+		e.gzip, e.lz4, e.zstd, e.made = nil, nil, nil, e.Levels
+	}
 	switch c {
 	case None:
-		return append(dst, e.plain...), nil
+		return append(dst, plain...), nil
 	case Gzip:
 		w := bytes.NewBuffer(dst)
 		if e.gzip == nil {
-			e.gzip = gzip.NewWriter(w)
+			var err error
+			if e.gzip, err = gzip.NewWriterLevel(w, gzipLevel(e.Levels.Gzip)); err != nil {
+				return dst, err
+			}
 		} else {
 			e.gzip.Reset(w)
 		}
-		if _, err := e.gzip.Write(e.plain); err != nil {
+		if _, err := e.gzip.Write(plain); err != nil {
 			return dst, err
 		}
 		err := e.gzip.Close()
@@ -120,24 +160,24 @@ func (e *Encoder) compress(dst []byte, c Codec) ([]byte, error) {
 	case Snappy:
 		// One bare block, which every client reads; see unsnappy.
 		start := len(dst)
-		dst = append(dst, make([]byte, max(snappy.MaxEncodedLen(len(e.plain)), 0))...)
+		dst = append(dst, make([]byte, max(snappy.MaxEncodedLen(len(plain)), 0))...)
 		if len(dst) == start {
 			return dst, snappy.ErrTooLarge
 		}
-		block := snappy.Encode(dst[start:], e.plain)
+		block := snappy.Encode(dst[start:], plain)
 		return dst[:start+len(block)], nil
 	case LZ4:
 		w := bytes.NewBuffer(dst)
 		if e.lz4 == nil {
 			e.lz4 = lz4.NewWriter(w)
 			// As the Java client writes frames: small independent blocks without a checksum; the batch has one.
-			if err := e.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
+			if err := e.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.CompressionLevelOption(lz4Level(e.Levels.LZ4))); err != nil {
 				return dst, err
 			}
 		} else {
 			e.lz4.Reset(w)
 		}
-		if _, err := e.lz4.Write(e.plain); err != nil {
+		if _, err := e.lz4.Write(plain); err != nil {
 			return dst, err
 		}
 		err := e.lz4.Close()
@@ -146,13 +186,13 @@ func (e *Encoder) compress(dst []byte, c Codec) ([]byte, error) {
 		if e.zstd == nil {
 			// No goroutines with concurrency 1; the window bounds the memory, ours and the readers'.
 			z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
-				zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+				zstd.WithEncoderLevel(zstdLevel(e.Levels.Zstd)), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
 			if err != nil {
 				return dst, err
 			}
 			e.zstd = z
 		}
-		return e.zstd.EncodeAll(e.plain, dst), nil
+		return e.zstd.EncodeAll(plain, dst), nil
 	default:
 		return dst, errors.New("unknown codec")
 	}

@@ -94,7 +94,7 @@ func validateOne(h *Header, b []byte, r Rules) error {
 		return err
 	}
 	if h.Codec() == None {
-		return validateRecords(h, b, r)
+		return validatePlain(h, b, r)
 	}
 	if r.bounded() && !h.LogAppendTime() {
 		for _, ts := range [...]int64{h.BaseTimestamp, h.MaxTimestamp} {
@@ -148,44 +148,57 @@ func validateHeader(h *Header, r Rules) error {
 	return nil
 }
 
-// validateRecords walks the records of an uncompressed batch.
-func validateRecords(h *Header, b []byte, r Rules) error {
-	rest := b[HeaderBytes:]
+// validatePlain walks the records of an uncompressed batch.
+func validatePlain(h *Header, b []byte, r Rules) error {
+	maxTime, err := validateRecords(h, b[HeaderBytes:], r)
+	if err == nil {
+		h.correctMaxTimestamp(b, maxTime)
+	}
+	return err
+}
+
+// correctMaxTimestamp makes the header of b say what the records do.
+func (h *Header) correctMaxTimestamp(b []byte, maxTime int64) {
+	if maxTime == h.MaxTimestamp || h.LogAppendTime() {
+		return
+	}
+	h.MaxTimestamp = maxTime
+	binary.BigEndian.PutUint64(b[atMaxTime:], uint64(maxTime))
+	seal(b)
+	h.CRC = binary.BigEndian.Uint32(b[atCRC:])
+}
+
+// validateRecords walks the records of a batch, which are rest, and returns their largest timestamp.
+func validateRecords(h *Header, rest []byte, r Rules) (int64, error) {
 	bounded := r.bounded() && !h.LogAppendTime()
 	maxTime := int64(noTimestamp)
 	var rec rawRecord
 	for i := range h.Count {
 		var err error
 		if rest, err = rec.parse(rest); err != nil {
-			return fmt.Errorf("record %d: %w", i, err)
+			return 0, fmt.Errorf("record %d: %w", i, err)
 		}
 		if rec.offsetDelta != i {
-			return fmt.Errorf("record %d: offset delta %d: %w", i, rec.offsetDelta, kerr.InvalidRecord)
+			return 0, fmt.Errorf("record %d: offset delta %d: %w", i, rec.offsetDelta, kerr.InvalidRecord)
 		}
 		if r.KeyRequired && rec.key == nil && !h.Control() {
-			return fmt.Errorf("record %d: no key in a compacted topic: %w", i, kerr.InvalidRecord)
+			return 0, fmt.Errorf("record %d: no key in a compacted topic: %w", i, kerr.InvalidRecord)
 		}
 		ts := h.BaseTimestamp + rec.timeDelta
 		if ts < noTimestamp {
-			return fmt.Errorf("record %d: timestamp %d: %w", i, ts, kerr.InvalidTimestamp)
+			return 0, fmt.Errorf("record %d: timestamp %d: %w", i, ts, kerr.InvalidTimestamp)
 		}
 		if bounded {
 			if err := r.checkTimestamp(ts); err != nil {
-				return fmt.Errorf("record %d: %w", i, err)
+				return 0, fmt.Errorf("record %d: %w", i, err)
 			}
 		}
 		maxTime = max(maxTime, ts)
 	}
 	if len(rest) > 0 {
-		return fmt.Errorf("%d bytes after the last record: %w", len(rest), kerr.InvalidRecord)
+		return 0, fmt.Errorf("%d bytes after the last record: %w", len(rest), kerr.InvalidRecord)
 	}
-	if maxTime != h.MaxTimestamp && !h.LogAppendTime() {
-		h.MaxTimestamp = maxTime
-		binary.BigEndian.PutUint64(b[atMaxTime:], uint64(maxTime))
-		seal(b)
-		h.CRC = binary.BigEndian.Uint32(b[atCRC:])
-	}
-	return nil
+	return maxTime, nil
 }
 
 func (r *Rules) bounded() bool { return r.MinTimestamp != 0 || r.MaxTimestamp != 0 }
