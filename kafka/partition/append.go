@@ -17,7 +17,7 @@ type Origin uint8
 
 const (
 	FromClient      Origin = iota // a produce request
-	FromCoordinator               // a coordinator's own records
+	FromCoordinator               // a coordinator's own records, in a transaction or not
 )
 
 // Append is a request to append. Batches is one or more whole record batches (magic 2), from a client exactly one; base offset and
@@ -28,6 +28,8 @@ type Append struct {
 	Buffer  *buffer.Buffer
 	Origin  Origin
 	NoZstd  bool // the request is older than zstd (KIP-110)
+	// Guard is what Verify returned, once the transaction's coordinator has said yes: without it a client's batch cannot begin a transaction here.
+	Guard Guard
 }
 
 // Appended is the outcome of a durable append.
@@ -48,7 +50,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 	cfg := p.config.Load()
 	nowMs := p.leaders.cfg.Now().UnixMilli()
 	rules := batch.Rules{
-		FromCoordinator: a.Origin == FromCoordinator, OneBatch: a.Origin == FromClient, NoZstd: a.NoZstd,
+		FromCoordinator: a.Origin == FromCoordinator, Transactional: true, OneBatch: a.Origin == FromClient, NoZstd: a.NoZstd,
 		KeyRequired: cfg.Policy.Compact, MaxBatchBytes: cfg.MaxMessageBytes,
 	}
 	if a.Origin == FromClient {
@@ -90,6 +92,16 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 			return nil
 		}
 	}
+	if f.seq.part == inTransaction {
+		if err := p.mayJoinLocked(&f.seq, a.Origin, a.Guard); err != nil {
+			return err
+		}
+	}
+	return p.queueLocked(f, a, info.Records)
+}
+
+// queueLocked gives f, an append that was found good, its offsets and queues it.
+func (p *Partition) queueLocked(f *inflight, a Append, records int64) error {
 	if !p.adopted {
 		if err := p.adoptLocked(); err != nil {
 			return err
@@ -110,7 +122,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 		}
 		return err
 	}
-	p.end += info.Records
+	p.end += records
 	p.flyLocked(f.seq)
 	return nil
 }

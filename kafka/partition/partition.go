@@ -52,6 +52,8 @@ type Partition struct {
 	pending     map[int64]pendingProducer
 	refused     map[int64]sequence // by producer that is not known: the first of its appends that failed, until one is durable
 	cut         *cut               // the newest move of the log start in flight
+	verifying   map[int64]verification
+	guards      Guard // the last one that was given out
 }
 
 // Key names the partition.

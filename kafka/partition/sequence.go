@@ -9,26 +9,51 @@ import (
 	"weir/storage/stream"
 )
 
-// sequence is the span of an idempotent producer's sequence numbers in one append. The zero value stands for none.
+// sequence is what an append means for its producer: the span of its sequence numbers, and its part in a transaction. The zero value stands
+// for none.
 type sequence struct {
-	idempotent  bool
+	idempotent  bool // first and last are set
+	part        part
 	producer    int64
 	epoch       int16
 	first, last int32
+	coordinator int32 // of a marker: the epoch of the transaction's coordinator
 }
 
+// part is what an append is in a transaction.
+type part uint8
+
+const (
+	noPart part = iota
+	inTransaction
+	endsTransaction // a marker
+)
+
 func sequenceOf(h *batch.Header) sequence {
-	if h.ProducerID < 0 || h.BaseSequence < 0 || h.Control() {
+	if h.ProducerID < 0 || h.Control() {
 		return sequence{}
 	}
-	return sequence{true, h.ProducerID, h.ProducerEpoch, h.BaseSequence, h.LastSequence()}
+	s := sequence{producer: h.ProducerID, epoch: h.ProducerEpoch, coordinator: -1}
+	if h.Transactional() {
+		s.part = inTransaction
+	}
+	if h.BaseSequence >= 0 {
+		s.idempotent, s.first, s.last = true, h.BaseSequence, h.LastSequence()
+	}
+	return s
 }
+
+// tracked tells whether the append matters to later ones of its producer.
+func (s *sequence) tracked() bool { return s.idempotent || s.part != noPart }
 
 // pendingProducer is what the appends in flight say of a producer.
 type pendingProducer struct {
-	epoch   int16
-	lastSeq int32
-	count   int32 // appends in flight
+	epoch       int16
+	known       bool // lastSeq is: something of this epoch is known
+	lastSeq     int32
+	coordinator int32
+	part        part  // of the last append that has one; noPart: as it is durably
+	count       int32 // appends in flight
 }
 
 // checkSequenceLocked decides whether s comes next from its producer (invariant P1), following ProducerAppendInfo and UnifiedLog of Apache
@@ -36,6 +61,9 @@ type pendingProducer struct {
 func (p *Partition) checkSequenceLocked(s sequence) (durable *stream.ProducerBatch, flying *inflight, err error) {
 	known := p.state.Producers.Get(s.producer)
 	pending, flies := p.pending[s.producer]
+	if known == nil && flies && !pending.known {
+		return nil, nil, nil
+	}
 	if known == nil && !flies {
 		if r, ok := p.refused[s.producer]; ok && s.epoch == r.epoch && s.first != r.first {
 			return nil, nil, fmt.Errorf("partition %v: producer %d epoch %d: sequence %d, its first was refused with sequence %d: %w",
@@ -60,7 +88,7 @@ func (p *Partition) checkSequenceLocked(s sequence) (durable *stream.ProducerBat
 				p.key, s.producer, s.epoch, s.first, kerr.OutOfOrderSequenceNumber)
 		}
 		return nil, nil, nil
-	case s.first == stream.AdvanceSequence(last, 1):
+	case s.first == stream.AdvanceSequence(last, 1): // 0 if there is no batch of this epoch but a marker
 		return nil, nil, nil
 	}
 	if known != nil && known.Epoch == s.epoch {
@@ -81,18 +109,38 @@ func (p *Partition) checkSequenceLocked(s sequence) (durable *stream.ProducerBat
 
 // flyLocked notes an append that is in flight now.
 func (p *Partition) flyLocked(s sequence) {
-	if !s.idempotent {
+	if !s.tracked() {
 		return
 	}
 	if p.pending == nil {
 		p.pending = make(map[int64]pendingProducer)
 	}
-	p.pending[s.producer] = pendingProducer{s.epoch, s.last, p.pending[s.producer].count + 1}
+	next, flies := p.pending[s.producer]
+	if !flies {
+		next.coordinator, next.lastSeq = -1, -1
+		if known := p.state.Producers.Get(s.producer); known != nil {
+			next.epoch, next.known, next.lastSeq, next.coordinator = known.Epoch, true, known.LastSeq(), known.Coordinator
+		}
+	}
+	next.count++
+	if s.part != noPart {
+		next.part = s.part
+	}
+	switch {
+	case s.idempotent:
+		next.epoch, next.known, next.lastSeq = s.epoch, true, s.last
+	case s.part == endsTransaction:
+		if !next.known || next.epoch != s.epoch {
+			next.epoch, next.known, next.lastSeq = s.epoch, true, -1
+		}
+		next.coordinator = s.coordinator
+	}
+	p.pending[s.producer] = next
 }
 
 // settleLocked notes that an append is durable.
 func (p *Partition) settleLocked(s sequence) {
-	if !s.idempotent {
+	if !s.tracked() {
 		return
 	}
 	delete(p.refused, s.producer)

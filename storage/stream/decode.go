@@ -134,7 +134,12 @@ func (d *decoder) producers(ps *Producers, count, sweepAt uint32) {
 		id := d.i64()
 		p := &all[i]
 		p.Epoch, p.LastMs, p.count = int16(d.u16()), d.i64(), d.u8()
-		if p.count == 0 || p.count > BatchesPerProducer || ps.byID[id] != nil {
+		p.Coordinator = -1
+		marked := p.count&markedProducer != 0
+		if p.count &^= markedProducer; marked {
+			p.Coordinator = d.i32()
+		}
+		if p.count == 0 && !marked || p.count > BatchesPerProducer || p.Coordinator < -1 || ps.byID[id] != nil {
 			d.bad = true
 			return
 		}

@@ -187,12 +187,20 @@ func (o *output) partition(p wal.Partition, s *PartitionState, ids []int64) []in
 	return ids
 }
 
+// markedProducer is set in the count of batches of a producer that has a marker: the epoch of its coordinator comes before the batches.
+const markedProducer = 0x80
+
 func appendProducer(b []byte, id int64, p *Producer) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, uint64(id))
 	b = le.AppendUint16(b, uint16(p.Epoch))
 	b = le.AppendUint64(b, uint64(p.LastMs))
-	b = append(b, p.count)
+	if p.Coordinator < 0 {
+		b = append(b, p.count)
+	} else {
+		b = append(b, p.count|markedProducer)
+		b = le.AppendUint32(b, uint32(p.Coordinator))
+	}
 	for _, one := range p.batches[:p.count] {
 		b = le.AppendUint64(b, uint64(one.LastOffset))
 		b = le.AppendUint64(b, uint64(one.Timestamp))

@@ -22,10 +22,11 @@ const producersBeforeSweep = 64
 
 // Producer is what a partition knows of one producer id.
 type Producer struct {
-	Epoch   int16
-	LastMs  int64 // when it appended last
-	count   uint8
-	batches [BatchesPerProducer]ProducerBatch // oldest first; count are in use
+	Epoch       int16 // of its newest batch or of the marker behind it, which fences what is older
+	LastMs      int64 // when it appended last, or its coordinator did
+	Coordinator int32 // epoch of the transaction coordinator that wrote its newest marker; -1: it has none
+	count       uint8
+	batches     [BatchesPerProducer]ProducerBatch // oldest first; count are in use
 }
 
 // ProducerBatch is one batch that a producer appended.
@@ -47,11 +48,21 @@ func (b ProducerBatch) FirstSeq() int32 {
 	return int32(int64(b.LastSeq) - int64(b.LastDelta) + math.MaxInt32 + 1)
 }
 
-// LastSeq is the sequence number of the last record of its last batch. A producer that is known has appended.
-func (p *Producer) LastSeq() int32 { return p.batches[p.count-1].LastSeq }
+// LastSeq is the sequence number of the last record of its last batch in its epoch, -1 if there is none: what it appends next begins at 0.
+func (p *Producer) LastSeq() int32 {
+	if p.count == 0 {
+		return -1
+	}
+	return p.batches[p.count-1].LastSeq
+}
 
-// Last is the last batch that it appended.
-func (p *Producer) Last() ProducerBatch { return p.batches[p.count-1] }
+// Last is the last batch that it appended in its epoch; ok is false if there is only a marker.
+func (p *Producer) Last() (b ProducerBatch, ok bool) {
+	if p.count == 0 {
+		return ProducerBatch{LastOffset: -1}, false
+	}
+	return p.batches[p.count-1], true
+}
 
 // Find returns the remembered batch with exactly these sequence numbers.
 func (p *Producer) Find(firstSeq, lastSeq int32) (ProducerBatch, bool) {
@@ -106,8 +117,24 @@ func (ps *Producers) IDs() []int64 {
 	return ids
 }
 
-// add takes time from the log, not from a clock, and sweeps by size: replaying the same entries forgets the same producers.
+// add notes a batch of data.
 func (ps *Producers) add(id int64, epoch int16, b ProducerBatch, nowMs int64) {
+	ps.at(id, epoch, nowMs).add(epoch, b, nowMs)
+}
+
+// mark notes the end of a transaction. A marker with a newer epoch than the data's says that the producer goes on with that one, from sequence 0
+// (KIP-890); an older epoch was refused.
+func (ps *Producers) mark(id int64, epoch int16, coordinator int32, nowMs int64) {
+	p := ps.at(id, epoch, nowMs)
+	if epoch != p.Epoch {
+		p.Epoch, p.count = epoch, 0
+	}
+	p.Coordinator, p.LastMs = coordinator, nowMs
+}
+
+// at finds or makes the producer. It takes time from the log, not from a clock, and sweeps by size: replaying the same entries forgets the same
+// producers.
+func (ps *Producers) at(id int64, epoch int16, nowMs int64) *Producer {
 	p := ps.byID[id]
 	if p == nil {
 		if ps.byID == nil {
@@ -125,10 +152,10 @@ func (ps *Producers) add(id int64, epoch int16, b ProducerBatch, nowMs int64) {
 			}
 			ps.sweepAt = min(max(producersBeforeSweep, 2*len(ps.byID)), ProducersMax)
 		}
-		p = &Producer{Epoch: epoch}
+		p = &Producer{Epoch: epoch, Coordinator: -1}
 		ps.byID[id] = p
 	}
-	p.add(epoch, b, nowMs)
+	return p
 }
 
 // evict forgets the n producers that have been silent for longest; of those with the same time, the smaller ids.

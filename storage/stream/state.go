@@ -135,7 +135,7 @@ func (p *PartitionState) append(e *wal.Entry, number uint32) error {
 				LastOffset: h.LastOffset(), Timestamp: h.MaxTimestamp, LastDelta: h.LastOffsetDelta, LastSeq: h.LastSequence(),
 			}, e.AppendMs)
 		}
-		if err := p.transact(&h, one); err != nil {
+		if err := p.transact(&h, one, e.AppendMs); err != nil {
 			return p.refuse(e, "batch at %d: %v", h.BaseOffset, err)
 		}
 		newest = max(newest, h.MaxTimestamp)

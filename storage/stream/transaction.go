@@ -37,7 +37,7 @@ func (p *PartitionState) AbortedIn(from, to int64) []segment.Aborted {
 }
 
 // transact notes what a batch means for transactions.
-func (p *PartitionState) transact(h *batch.Header, b []byte) error {
+func (p *PartitionState) transact(h *batch.Header, b []byte, nowMs int64) error {
 	if !h.Transactional() || h.ProducerID < 0 {
 		return nil
 	}
@@ -48,9 +48,12 @@ func (p *PartitionState) transact(h *batch.Header, b []byte) error {
 		}
 		return nil
 	}
-	kind, err := markerType(b)
+	kind, coordinator, err := markerOf(b)
 	if err != nil {
 		return err
+	}
+	if kind == abortMarker || kind == commitMarker {
+		p.Producers.mark(h.ProducerID, h.ProducerEpoch, coordinator, nowMs)
 	}
 	if i < 0 || kind != abortMarker && kind != commitMarker {
 		return nil // a transaction without records here, or a control record that is no marker
@@ -86,8 +89,9 @@ const (
 
 var errMarker = errors.New("control record without a key")
 
-// markerType reads the type of a control batch's only record, from its key: version i16, type i16. Control batches are not compressed.
-func markerType(b []byte) (uint16, error) {
+// markerOf reads a control batch's only record: its key is version i16, type i16, and its value, of a marker, version i16, coordinator epoch i32. Control
+// batches are not compressed. A value that is no marker's has the coordinator epoch 0.
+func markerOf(b []byte) (kind uint16, coordinator int32, err error) {
 	rest := b[batch.HeaderBytes:]
 	varint := func() int64 {
 		v, n := binary.Varint(rest)
@@ -96,12 +100,18 @@ func markerType(b []byte) (uint16, error) {
 	}
 	_ = varint() // length
 	if len(rest) == 0 {
-		return 0, errMarker
+		return 0, 0, errMarker
 	}
 	rest = rest[1:] // attributes
 	_, _ = varint(), varint()
-	if key := varint(); key < 4 || key > int64(len(rest)) {
-		return 0, errMarker
+	key := varint()
+	if key < 4 || key > int64(len(rest)) {
+		return 0, 0, errMarker
 	}
-	return binary.BigEndian.Uint16(rest[2:]), nil
+	kind = binary.BigEndian.Uint16(rest[2:])
+	rest = rest[key:]
+	if value := varint(); value >= 6 && value <= int64(len(rest)) {
+		coordinator = max(int32(binary.BigEndian.Uint32(rest[2:])), 0)
+	}
+	return kind, coordinator, nil
 }

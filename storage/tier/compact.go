@@ -340,7 +340,8 @@ func lastBatches(p Partition) map[int64]compact.Last {
 		}
 		for _, id := range s.Producers.IDs() {
 			pr := s.Producers.Get(id)
-			out[id] = compact.Last{Offset: pr.Last().LastOffset, Epoch: pr.Epoch}
+			last, _ := pr.Last()
+			out[id] = compact.Last{Offset: last.LastOffset, Epoch: pr.Epoch}
 		}
 	})
 	return out
