@@ -167,7 +167,7 @@ func TestDescribeAndAlterConfigs(t *testing.T) {
 	if c := topicConfig("retention.ms"); *c.Value != "77" || c.Source != kmsg.ConfigSourceDynamicTopicConfig {
 		t.Errorf("after: %+v", c)
 	}
-	for name, value := range map[string]string{"retention.ms": "x", "nope": "1", "compression.type": "zstd", "remote.storage.enable": "true"} {
+	for name, value := range map[string]string{"retention.ms": "x", "nope": "1", "compression.type": "brotli", "remote.storage.enable": "true"} {
 		res, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{set(name, value)}, "t")
 		if err != nil || !errors.Is(res[0].Err, kerr.InvalidConfig) || res[0].ErrMessage == "" {
 			t.Errorf("%s=%s: %+v, %v", name, value, res, err)
