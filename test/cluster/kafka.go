@@ -56,7 +56,8 @@ func (k *Kafka) AwaitReady(t testing.TB) {
 	})
 }
 
-// NewKafka formats an empty directory for a node that Start starts. Settings are lines of server.properties beyond the distribution's.
+// NewKafka formats an empty directory for a node that Start starts. Settings are lines of server.properties beyond the distribution's, of
+// which those that repeat a default are left out: a broker reports them as set.
 func NewKafka(t testing.TB, settings ...string) *Kafka {
 	t.Helper()
 	k := &Kafka{dir: ShortDir(t), mark: newMark(t)}
@@ -83,9 +84,6 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
-log.retention.hours=168
-log.segment.bytes=1073741824
-log.retention.check.interval.ms=300000
 auto.create.topics.enable=false
 `, port, controller, filepath.Join(k.dir, "data"))
 	properties += strings.Join(settings, "\n") + "\n"

@@ -1,0 +1,5 @@
+package differential
+
+func transactionScenarios() []scenario { return nil }
+func shareScenarios() []scenario       { return nil }
+func streamsScenarios() []scenario     { return nil }
