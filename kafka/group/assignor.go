@@ -113,8 +113,8 @@ func (u *uniformRun) keep() {
 	quota, extra := int(^uint(0)>>1), 0
 	if u.same && len(u.members) > 0 {
 		total := 0
-		for _, n := range u.topics {
-			total += int(n)
+		for _, t := range u.members[0].topics {
+			total += int(u.topics[t])
 		}
 		quota, extra = total/len(u.members), total%len(u.members)
 	}

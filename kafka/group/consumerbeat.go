@@ -120,7 +120,7 @@ func (s *state) consumerBeat(b ConsumerBeat, reply func(ConsumerBeatResult)) {
 	if install != nil {
 		install()
 	}
-	fresh := m == nil
+	fresh := m == nil && replaced == nil
 	switch {
 	case replaced != nil:
 		m = g.replace(replaced, b.Member)

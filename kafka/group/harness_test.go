@@ -108,11 +108,12 @@ func (l *memLog) Offsets() partition.Offsets {
 
 // bench is one shard over a memLog, in a synctest bubble.
 type bench struct {
-	t     *testing.T
-	log   *memLog
-	shard *coordinator.Shard
-	state *state
-	start time.Time
+	t      *testing.T
+	log    *memLog
+	shard  *coordinator.Shard
+	state  *state
+	start  time.Time
+	timers *coordinator.Timers
 
 	topics     map[string]metadata.TopicID // that exist
 	partitions map[string]int32            // of topics that have not one
@@ -149,6 +150,7 @@ func bubble(t *testing.T, fn func(*testing.T, *bench)) {
 		var wg sync.WaitGroup
 		wg.Go(func() { b.log.run(ctx) })
 		wg.Go(func() { _ = timers.Run(ctx) })
+		b.timers, b.topics = timers, map[string]metadata.TopicID{"t": testTopic}
 		b.open(timers)
 		fn(t, b)
 		cancel()
@@ -161,7 +163,6 @@ func (b *bench) open(timers *coordinator.Timers) {
 	b.t.Helper()
 	settings := testSettings
 	b.shard = coordinator.NewShard(0, b.log, timers)
-	b.topics = map[string]metadata.TopicID{"t": testTopic}
 	b.state = newState(b.shard, &settings, b, &b.members, newMetrics(nil), slog.New(slog.NewTextHandler(b.t.Output(), nil)))
 	if err := b.shard.Load(b.t.Context(), b.state, batch.NewDecoder(1<<20)); err != nil {
 		b.t.Fatal(err)
