@@ -1,7 +1,9 @@
 package matrix
 
 import (
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"weir/test/cluster"
@@ -35,6 +37,15 @@ var (
 // clients are all columns.
 func clients() []client {
 	return []client{
+		{
+			name: "java-2.8", library: "Java, org.apache.kafka:kafka-clients", command: javaProgram("kafka-clients-2.8"),
+			lacks: lacks("older than KIP-848", serverGroups, "older than share groups", share),
+		},
+		{
+			name: "java-3.9", library: "Java, org.apache.kafka:kafka-clients", command: javaProgram("kafka-clients-3.9"),
+			lacks: lacks("its KIP-848 has no patterns for the broker yet", []string{"kip848-regex"}, "older than share groups", share),
+		},
+		{name: "java-4.4", library: "Java, org.apache.kafka:kafka-clients", command: javaProgram("kafka-clients-4.4")},
 		{name: "franz-go", library: "Go, github.com/twmb/franz-go", command: goProgram("franzgo")},
 		{
 			name: "sarama", library: "Go, github.com/IBM/sarama", command: goProgram("sarama"),
@@ -60,6 +71,11 @@ func clients() []client {
 			lacks: lacks("no cooperative assignor", []string{"cooperative"}, "the classic group protocol only", serverGroups,
 				"no share groups", share, "no DeleteGroups", []string{"admin-groups"}),
 		},
+		{
+			name: "kafkajs", library: "Node.js, kafkajs", command: nodeProgram("kafkajs.js"),
+			lacks: lacks("no cooperative assignor", []string{"cooperative"}, "no group.instance.id", []string{"static"},
+				"the classic group protocol only", serverGroups, "no share groups", share),
+		},
 	}
 }
 
@@ -72,9 +88,38 @@ func goProgram(name string) func(t *testing.T) (env, argv []string) {
 	}
 }
 
+// javaProgram is test/matrix/java with one version of the library. It is compiled once, with the oldest, and what is newer with the newest.
+func javaProgram(jars string) func(t *testing.T) (env, argv []string) {
+	return func(t *testing.T) ([]string, []string) {
+		sources := filepath.Join(cluster.Root(), "test", "matrix", "java")
+		classes := filepath.Join(cluster.Root(), "build", "tools", "matrix", "java")
+		compiled.Do(func() {
+			if err := os.MkdirAll(classes, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			cluster.Run(t, nil, "javac", "-nowarn", "-d", classes, "-cp", cluster.Jars(t, "kafka-clients-2.8"), filepath.Join(sources, "Matrix.java"))
+			cluster.Run(t, nil, "javac", "-nowarn", "-d", classes, "-cp", classes+":"+cluster.Jars(t, "kafka-clients-4.4"), filepath.Join(sources, "Newer.java"))
+		})
+		return nil, []string{
+			"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes + ":" + cluster.Jars(t, jars), "Matrix",
+		}
+	}
+}
+
+// compiled is done when the Java sources are.
+var compiled sync.Once
+
 // pythonProgram is one of the programs of test/matrix/python.
 func pythonProgram(name string) func(t *testing.T) (env, argv []string) {
 	return func(t *testing.T) ([]string, []string) {
 		return nil, []string{cluster.Python(t), filepath.Join(cluster.Root(), "test", "matrix", "python", name)}
+	}
+}
+
+// nodeProgram is one of the programs of test/matrix/node.
+func nodeProgram(name string) func(t *testing.T) (env, argv []string) {
+	return func(t *testing.T) ([]string, []string) {
+		return []string{"NODE_PATH=" + cluster.NodeModules(t), "KAFKAJS_NO_PARTITIONER_WARNING=1"},
+			[]string{"node", filepath.Join(cluster.Root(), "test", "matrix", "node", name)}
 	}
 }

@@ -58,8 +58,9 @@ class Member:
         self.owned |= set(partitions)
 
     def lose(self, partitions):
-        self.lost += len(self.owned & set(partitions))
-        self.owned -= set(partitions)
+        gone = self.owned & set(partitions)
+        self.lost += len(gone)
+        self.owned -= gone
 
     def assigned(self):
         if self.error:
@@ -252,7 +253,9 @@ class Run:
     def static(self):
         self.c.create_topic(self.name, GROUP_PARTITIONS)
         join = lambda instance: self.c.join(self.name, self.name, instance=instance)  # noqa: E731
-        a, b = join("one"), join("two")
+        a = join("one")
+        self.settled("one member", [a], 6)
+        b = join("two")
         self.settled("two members", [a, b], 3, 3)
         owned, lost = a.assigned(), b.lost
         a.leave()
@@ -391,7 +394,7 @@ class Run:
 
     def admin_offsets(self):
         self.c.create_topic(self.name, 2)
-        self.c.commit_offset(self.name, self.name, 0, 17)
+        until("commit", lambda: self.c.commit_offset(self.name, self.name, 0, 17) or True)  # the topic may not be known everywhere yet
         self.c.commit_offset(self.name, self.name, 1, 4)
         fetch = lambda p: self.c.fetch_offset(self.name, self.name, p)  # noqa: E731
         assert (fetch(0), fetch(1)) == (17, 4), (fetch(0), fetch(1))

@@ -76,7 +76,8 @@ class KafkaPython(cell.Client):
 
     def produce(self, topic, records, codec, idempotent=False, max_bytes=1_048_576):
         p = KafkaProducer(**self.config(acks="all", compression_type=None if codec == "none" else codec, enable_idempotence=idempotent, linger_ms=5,
-                                        max_request_size=max_bytes, delivery_timeout_ms=35_000, request_timeout_ms=20_000))
+                                        max_request_size=max_bytes, delivery_timeout_ms=35_000, request_timeout_ms=20_000,
+                                        max_in_flight_requests_per_connection=5 if idempotent else 1))
         try:
             send(p, topic, records)
         finally:

@@ -31,6 +31,14 @@ def send(producer, topic, records):
         raise RuntimeError(f"{len(acked)} of {len(records)} records acked; {failures[:1]}")
 
 
+def commit(consumer, m):
+    """Commits until it counts: a member whose epoch just changed is told so (STALE_MEMBER_EPOCH), by partition only."""
+    end = time.monotonic() + 10
+    while any(p.error for p in consumer.commit(m, asynchronous=False)):
+        assert time.monotonic() < end, "the commit does not succeed"
+        time.sleep(0.05)
+
+
 class Member(cell.Member):
     def __init__(self, consumer, topic):
         super().__init__()
@@ -44,7 +52,7 @@ class Member(cell.Member):
         while not self.stopping.is_set():
             for m in self.consumer.consume(500, 0.05):
                 self.records.append(incoming(m))
-                self.consumer.commit(m, asynchronous=False)
+                commit(self.consumer, m)
         self.consumer.close()
 
 
@@ -97,7 +105,8 @@ class Librdkafka(cell.Client):
         self.admin.create_topics([NewTopic(topic, partitions, self.replicas, config=configs or {})])[topic].result(30)
 
     def produce(self, topic, records, codec, idempotent=False, max_bytes=1_000_000):
-        send(Producer(self.config(compression_type=codec, enable_idempotence=idempotent, linger_ms=5, message_max_bytes=max_bytes)), topic, records)
+        send(Producer(self.config(compression_type=codec, enable_idempotence=idempotent, linger_ms=5, message_max_bytes=max_bytes,
+                                  max_in_flight=5 if idempotent else 1)), topic, records)
 
     def read(self, topic, partitions, want, committed=True):
         c = self.consumer(isolation_level="read_committed" if committed else "read_uncommitted")

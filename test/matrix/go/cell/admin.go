@@ -155,8 +155,10 @@ func (r run) offsets(ctx context.Context) error {
 		return err
 	}
 	for p, offset := range []int64{17, 4} {
-		if err := r.CommitOffset(ctx, r.name, r.name, int32(p), offset); err != nil {
-			return fmt.Errorf("commit: %w", err)
+		// The topic may not be known everywhere yet.
+		err := until(ctx, "commit", func() error { return r.CommitOffset(ctx, r.name, r.name, int32(p), offset) })
+		if err != nil {
+			return err
 		}
 	}
 	is := func(partition int32, want int64) error {

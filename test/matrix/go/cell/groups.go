@@ -119,6 +119,9 @@ func (r run) static(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := settled(ctx, "one member", []Member{a}, groupPartitions); err != nil {
+		return err
+	}
 	b, err := join("two")
 	if err != nil {
 		return err

@@ -96,6 +96,9 @@ func (s side) createTopic(ctx context.Context, topic string, partitions int, con
 
 func (s side) produce(ctx context.Context, topic string, records []cell.Record, how cell.Sending) error {
 	c := kafka.ConfigMap{"compression.type": how.Codec, "enable.idempotence": how.Idempotent, "linger.ms": 5, "message.timeout.ms": 30000}
+	if !how.Idempotent {
+		c["max.in.flight"] = 1 // what is sent again must not come behind what was sent later
+	}
 	if how.MaxBytes > 0 {
 		c["message.max.bytes"] = how.MaxBytes
 	}
@@ -271,7 +274,7 @@ func (m *member) run(ctx context.Context) error {
 				return e.TopicPartition.Error
 			}
 			m.Got(incoming(e))
-			if _, err := m.consumer.CommitMessage(e); err != nil {
+			if err := m.commit(ctx, e); err != nil {
 				return fmt.Errorf("commit: %w", err)
 			}
 		case kafka.Error:
@@ -281,6 +284,20 @@ func (m *member) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// commit tries until it counts: a member whose epoch just changed is told so (STALE_MEMBER_EPOCH), by partition only.
+func (m *member) commit(ctx context.Context, message *kafka.Message) error {
+	for {
+		committed, err := m.consumer.CommitMessage(message)
+		if err != nil {
+			return err
+		}
+		if err = committed[0].Error; err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 func (m *member) Leave() error {

@@ -98,9 +98,7 @@ func (s side) produce(_ context.Context, topic string, records []cell.Record, ho
 	if how.MaxBytes > 0 {
 		c.Producer.MaxMessageBytes = how.MaxBytes
 	}
-	if how.Idempotent {
-		c.Producer.Idempotent, c.Net.MaxOpenRequests = true, 1
-	}
+	c.Producer.Idempotent, c.Net.MaxOpenRequests = how.Idempotent, 1
 	p, err := sarama.NewSyncProducer(s.seeds, c)
 	if err != nil {
 		return err
@@ -286,7 +284,7 @@ func (s side) transactional(_ context.Context, id string) (cell.Transactional, e
 
 func (t transactional) Begin() error { return t.BeginTxn() }
 func (t transactional) Send(_ context.Context, topic string, records []cell.Record) error {
-	return sendAll(t, topic, records)
+	return sendAll(t.SyncProducer, topic, records)
 }
 func (t transactional) Commit(context.Context) error { return t.CommitTxn() }
 func (t transactional) Abort(context.Context) error  { return t.AbortTxn() }
@@ -311,7 +309,7 @@ func (s side) transform(ctx context.Context, from, to, group, id string, want in
 		if err := p.BeginTxn(); err != nil {
 			return err
 		}
-		if err := sendAll(p, to, part.records); err != nil {
+		if err := sendAll(p.SyncProducer, to, part.records); err != nil {
 			return err
 		}
 		next := part.records[len(part.records)-1].Offset + 1
