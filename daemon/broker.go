@@ -15,6 +15,7 @@ import (
 
 	"weir/kafka/broker"
 	"weir/kafka/image"
+	"weir/kafka/logger"
 	"weir/kafka/ownership"
 	"weir/kafka/topic"
 	"weir/metadata/etcd"
@@ -53,9 +54,10 @@ func RunBroker(ctx context.Context, config string) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})).With("cluster", h.ClusterName)
+	loggers := logger.New(level)
+	log := slog.New(loggers.Handler(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: logger.Trace}))).With("cluster", h.ClusterName)
 	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid())
-	err = ended(ctx, runBroker(ctx, h, log))
+	err = ended(ctx, runBroker(ctx, h, log, loggers))
 	if err != nil {
 		log.Error("broker ends", "broker", h.Broker, "err", err)
 	} else {
@@ -69,7 +71,7 @@ func RunBroker(ctx context.Context, config string) (err error) {
 // the process takes 204 MB instead of 283.
 const gcPercent = 40
 
-func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err error) {
+func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger, loggers *logger.Levels) (err error) {
 	store, err := etcd.Dial(h.Metadata, log)
 	if err != nil {
 		return err
@@ -120,7 +122,7 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err err
 	lower.Go(func() error { return owner.Run(lowerCtx) })
 
 	metrics := &brokerMetrics{owner: owner, budget: limits}
-	upper.Go(func() error { return serveBroker(upperCtx, h, log, store, live, metrics, buffers) })
+	upper.Go(func() error { return serveBroker(upperCtx, h, log, loggers, store, live, metrics, buffers) })
 	upper.Go(func() error { // what is below failed: nothing can be served
 		select {
 		case <-lowerCtx.Done():
@@ -139,7 +141,7 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger) (err err
 var errLowerEnded = errors.New("the broker's log or metadata ended")
 
 func serveBroker(
-	ctx context.Context, h *node.Handover, log *slog.Logger, store *etcd.Store, live *image.Live, metrics *brokerMetrics, buffers *buffer.Pool,
+	ctx context.Context, h *node.Handover, log *slog.Logger, loggers *logger.Levels, store *etcd.Store, live *image.Live, metrics *brokerMetrics, buffers *buffer.Pool,
 ) error {
 	owner, registry := metrics.owner, newRegistry(metrics)
 	topics := topic.New(
@@ -149,7 +151,7 @@ func serveBroker(
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
 		KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),
-	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers, Registerer: registry})
+	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers, Loggers: loggers, Registerer: registry})
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,6 @@ func ClientQuotasKey(cluster string) string { return ClusterPrefix(cluster) + "c
 // The kinds of dynamic config resources.
 const (
 	BrokerConfigs        = "broker"         // by broker id, or "" for the cluster-wide default
-	BrokerLoggers        = "broker-logger"  // by broker id; the values are levels
 	GroupConfigs         = "group"          // by group id
 	ClientMetricsConfigs = "client-metrics" // by the name of the subscription
 )

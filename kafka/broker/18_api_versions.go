@@ -27,6 +27,9 @@ func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	}
+	if r.conn != nil {
+		r.conn.software = [2]string{req.ClientSoftwareName, req.ClientSoftwareVersion}
+	}
 	for _, row := range b.apis.rows {
 		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: row.key, MinVersion: row.advertised(), MaxVersion: row.max})
 	}

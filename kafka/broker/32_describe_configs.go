@@ -15,9 +15,11 @@ import (
 	"weir/metadata"
 )
 
-// DescribeConfigs (key 32), versions 1-4. Topics are described by any broker, a broker by itself, the cluster-wide defaults (the broker "") by any.
+// DescribeConfigs (key 32), versions 1-4. Topics, groups, subscriptions to clients' metrics and the cluster-wide defaults (the broker "") are described
+// by any broker; a broker and its loggers by itself. Groups and subscriptions need not exist: they have the defaults.
 // v1 has sources and synonyms (KIP-226); v3 types and documentation (KIP-569); v4 is flexible.
-// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST (another broker, another type of resource).
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST (another broker, a name that is empty or no number, another type of
+// resource).
 func (b *Broker) describeConfigs(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeConfigsRequest](r), kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
@@ -25,12 +27,13 @@ func (b *Broker) describeConfigs(_ context.Context, r *Request) kmsg.Response {
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
 		entries, err := b.configsOf(in)
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = b.code(r, err), faultMessage(err)
+		out.ErrorCode, out.ErrorMessage = b.code(r, err), kmsg.StringPtr("")
+		if m := faultMessage(err); m != nil && out.ErrorCode != kerr.UnknownTopicOrPartition.Code {
+			out.ErrorMessage = m
 		}
 		out.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 		for _, e := range entries {
-			if in.ConfigNames == nil || slices.Contains(in.ConfigNames, e.Name) {
+			if len(in.ConfigNames) == 0 || slices.Contains(in.ConfigNames, e.Name) {
 				out.Configs = append(out.Configs, describeConfig(&e, in.ResourceType, req))
 			}
 		}
@@ -41,8 +44,12 @@ func (b *Broker) describeConfigs(_ context.Context, r *Request) kmsg.Response {
 
 // configsOf returns the configs of a resource with their values.
 func (b *Broker) configsOf(in *kmsg.DescribeConfigsRequestResource) ([]configdef.Entry, error) {
+	invalid := func(message string) error { return &topic.Fault{Code: kerr.InvalidRequest, Message: message} }
 	switch in.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
+		if err := topic.ValidateName(in.ResourceName); err != nil {
+			return nil, err
+		}
 		t, err := findTopic(b.image.Current(), &in.ResourceName, metadata.TopicID{})
 		if err != nil {
 			return nil, err
@@ -54,23 +61,45 @@ func (b *Broker) configsOf(in *kmsg.DescribeConfigsRequestResource) ([]configdef
 		if in.ResourceName == "" {
 			return dynamicOnly(configdef.Layers{ClusterDefault: b.topics.Layers().ClusterDefault}.DescribeBroker()), nil
 		}
-		if in.ResourceName != strconv.Itoa(int(b.cfg.Broker)) {
-			return nil, &topic.Fault{
-				Code:    kerr.InvalidRequest,
-				Message: "Unexpected broker id, expected " + strconv.Itoa(int(b.cfg.Broker)) + " or empty string, but received " + in.ResourceName,
-			}
+		switch n, err := strconv.ParseInt(in.ResourceName, 10, 32); {
+		case err != nil:
+			return nil, invalid("Broker id must be an integer, but it is: " + in.ResourceName)
+		case metadata.BrokerID(n) != b.cfg.Broker:
+			return nil, invalid("Unexpected broker id, expected " + strconv.Itoa(int(b.cfg.Broker)) + " or empty string, but received " + in.ResourceName)
 		}
 		l := b.topics.Layers()
 		l.Static = b.staticConfigs(l.Static)
 		return l.DescribeBroker(), nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if in.ResourceName == "" {
+			return nil, invalid("Broker id must not be empty")
+		}
+		switch n, err := strconv.ParseInt(in.ResourceName, 10, 32); {
+		case err != nil:
+			return nil, invalid("Broker id must be an integer, but it is: " + in.ResourceName)
+		case metadata.BrokerID(n) != b.cfg.Broker:
+			return nil, invalid("Unexpected broker id, expected " + strconv.Itoa(int(b.cfg.Broker)) + " but received " + in.ResourceName)
+		}
+		return b.describeLoggers(), nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if in.ResourceName == "" {
+			return nil, invalid("Group name must not be empty")
+		}
+		return b.groupLayers(in.ResourceName).DescribeGroup(), nil
+	case kmsg.ConfigResourceTypeClientMetrics:
+		if in.ResourceName == "" {
+			return nil, invalid("Client metrics subscription name must not be empty")
+		}
+		return configdef.DescribeClientMetrics(b.image.Current().Configs(metadata.ClientMetricsConfigs)[in.ResourceName]), nil
 	}
-	return nil, unsupportedResource(in.ResourceType)
+	return nil, invalid("Unsupported resource type: " + strconv.Itoa(int(in.ResourceType)))
 }
 
-func unsupportedResource(kind kmsg.ConfigResourceType) error {
-	return &topic.Fault{
-		Code: kerr.InvalidRequest, Message: "Configs of resource type " + strconv.Itoa(int(kind)) + " are not built yet; topics (2) and brokers (4) are.",
-	}
+// groupLayers are the configs that hold for a group, whether it exists or not.
+func (b *Broker) groupLayers(group string) configdef.Layers {
+	l := b.topics.Layers()
+	l.Group = b.image.Current().GroupConfigs(group)
+	return l
 }
 
 // dynamicOnly keeps what was set.

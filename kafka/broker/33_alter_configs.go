@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -13,8 +15,8 @@ import (
 // AlterConfigs (key 33), versions 0-2. Served by any broker; blocks on a metadata transaction per resource. What a request does not name returns
 // to its default; IncrementalAlterConfigs is the better way (KIP-339).
 // v2 is flexible.
-// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST (a resource given twice, one of another type, a broker config that is not
-// dynamic), REQUEST_TIMED_OUT.
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_REQUEST (a resource given twice, one of another type or another
+// broker, a broker config that is not dynamic or has a bad value), POLICY_VIOLATION (too many resources), REQUEST_TIMED_OUT.
 func (b *Broker) alterConfigs(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.AlterConfigsRequest](r), kmsg.NewPtrAlterConfigsResponse()
 	ctx, cancel := adminDeadline(ctx, 0)
@@ -46,36 +48,48 @@ func (b *Broker) alterConfigs(ctx context.Context, r *Request) kmsg.Response {
 	return resp
 }
 
-// alter changes the configs of one resource.
+// alter changes the configs of one resource. Loggers are changed by IncrementalAlterConfigs only.
 func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, ops []topic.ConfigOp, replace, validateOnly bool) error {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
+		if name == "" {
+			return &topic.Fault{Code: kerr.InvalidRequest, Message: "Default topic resources are not allowed."}
+		}
 		if err := topic.ValidateName(name); err != nil {
 			return err
 		}
 		return b.topics.AlterTopic(ctx, name, ops, replace, validateOnly)
 	case kmsg.ConfigResourceTypeBroker:
-		if n, ok := brokerNumber(name); name != "" && !ok {
-			return &topic.Fault{Code: kerr.InvalidRequest, Message: "Unexpected broker id, expected a number or the empty string, but received " + name}
-		} else if name != "" {
-			if _, registered := b.image.Current().Broker(n); !registered {
-				return &topic.Fault{Code: kerr.InvalidRequest, Message: "No broker " + name + " is registered."}
+		if name != "" {
+			if err := b.checkNode(name, "broker"); err != nil {
+				return err
 			}
 		}
 		return b.topics.AlterBroker(ctx, name, ops, replace, validateOnly)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return b.topics.AlterGroup(ctx, name, ops, replace, validateOnly)
+	case kmsg.ConfigResourceTypeClientMetrics:
+		return b.topics.AlterClientMetrics(ctx, name, ops, replace, validateOnly, checkSubscription)
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if !replace {
+			return b.alterLoggers(name, ops, validateOnly)
+		}
 	}
-	return unsupportedResource(kind)
+	return &topic.Fault{Code: kerr.InvalidRequest, Message: "Unknown resource type " + strconv.Itoa(int(kind))}
 }
 
-func brokerNumber(name string) (metadata.BrokerID, bool) {
-	n := 0
-	for i := range len(name) {
-		if name[i] < '0' || name[i] > '9' || n > 1<<24 {
-			return 0, false
-		}
-		n = 10*n + int(name[i]-'0')
+// checkNode refuses the name of a resource of another broker: what is dynamic of a broker is told to itself, as in Kafka.
+func (b *Broker) checkNode(name, what string) error {
+	n, err := strconv.ParseInt(name, 10, 32)
+	switch {
+	case err != nil:
+		return &topic.Fault{Code: kerr.InvalidRequest, Message: "Node id must be an integer, but it is: " + name}
+	case metadata.BrokerID(n) == b.cfg.Broker:
+		return nil
+	case what == "broker":
+		return &topic.Fault{Code: kerr.InvalidRequest, Message: fmt.Sprintf("Unexpected broker id, expected %d, but received %s", b.cfg.Broker, name)}
 	}
-	return metadata.BrokerID(n), name != ""
+	return &topic.Fault{Code: kerr.InvalidRequest, Message: fmt.Sprintf("Unexpected node id. Expected %d, but received %s", b.cfg.Broker, name)}
 }
 
 // resources finds those that a request names more than once.

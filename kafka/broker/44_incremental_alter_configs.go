@@ -10,8 +10,10 @@ import (
 
 // IncrementalAlterConfigs (key 44), versions 0-1 (KIP-339). Served by any broker; blocks on a metadata transaction per resource.
 // v1 is flexible.
-// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, INVALID_REQUEST (a resource or a config given twice, one of another type, a broker config
-// that is not dynamic, an unknown operation), REQUEST_TIMED_OUT.
+// The levels of loggers are those of this process, until it ends (KIP-412).
+// Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_REQUEST (a resource or a config given twice, one of another type
+// or another broker, a broker config that is not dynamic or has a bad value, an unknown operation), POLICY_VIOLATION (too many resources),
+// REQUEST_TIMED_OUT.
 func (b *Broker) incrementalAlterConfigs(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.IncrementalAlterConfigsRequest](r), kmsg.NewPtrIncrementalAlterConfigsResponse()
 	ctx, cancel := adminDeadline(ctx, 0)

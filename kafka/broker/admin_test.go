@@ -212,13 +212,13 @@ func TestDescribeAndAlterConfigs(t *testing.T) {
 	}
 }
 
-// Types of resources that are not built answer so, and a broker does not answer for another.
+// What is unknown is refused, and a broker does not answer for another.
 func TestConfigRefusals(t *testing.T) {
 	r, _, ctx := newAdmin(t, nil)
 	cl := r.client()
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.Resources = []kmsg.DescribeConfigsRequestResource{
-		{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"},
+		{ResourceType: 3, ResourceName: "g"},
 		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "3"},
 		{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "none"},
 		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: ""},

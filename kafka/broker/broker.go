@@ -30,9 +30,11 @@ import (
 	"weir/kafka/feature"
 	"weir/kafka/group"
 	"weir/kafka/image"
+	"weir/kafka/logger"
 	"weir/kafka/partition"
 	"weir/kafka/peer"
 	"weir/kafka/quota"
+	"weir/kafka/telemetry"
 	"weir/kafka/topic"
 	"weir/kafka/txn"
 	"weir/kafka/wire"
@@ -54,7 +56,7 @@ type Config struct {
 	Limits     Limits
 }
 
-// Deps are the parts that a broker works with. All but Registerer are required.
+// Deps are the parts that a broker works with. All but Loggers and Registerer are required.
 type Deps struct {
 	Log        *slog.Logger
 	Store      metadata.Store
@@ -62,6 +64,7 @@ type Deps struct {
 	Leaders    *partition.Leaders // kept in step with Image by the caller
 	Topics     *topic.Admin
 	Buffers    *buffer.Pool          // produce requests are read into it
+	Loggers    *logger.Levels        // of Log; nil: nobody can change them
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
@@ -84,6 +87,11 @@ type Broker struct {
 	purgatory *purgatory
 	metrics   *metrics
 
+	telemetry     *telemetry.Clients
+	telemetryMu   sync.Mutex
+	subscriptions map[string]map[string]string // that telemetry has
+
+	loggers  *logger.Levels
 	features feature.Levels // that the cluster has as long as nobody changed them
 
 	producerIDs *txn.ProducerIDs
@@ -146,6 +154,10 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		conns:         make(map[*conn]struct{}),
 	}
 	b.features = feature.Starting(cfg.KafkaVersion)
+	b.telemetry = telemetry.New(deps.Registerer)
+	if b.loggers = deps.Loggers; b.loggers == nil {
+		b.loggers = logger.New(slog.LevelInfo)
+	}
 	b.produceOps.New = b.newProduceOp
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{

@@ -47,6 +47,7 @@ type conn struct {
 	addr     netip.Addr
 	host     string
 	client   string        // the last request's client id
+	software [2]string     // of the read loop: name and version that the client gave (KIP-511)
 	in       *bufio.Reader // small: bodies that are larger than it are read past it, straight to where they stay
 	paced    time.Time     // when frames were last looked at for how fast they come
 	frames   int           // since then

@@ -23,6 +23,8 @@ type Listener struct {
 func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 	defer b.image.OnChange(b.configureQuotas)()
 	b.configureQuotas(nil) // whatever came before OnChange
+	defer b.image.OnChange(b.configureTelemetry)()
+	b.configureTelemetry(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error { return b.accept(ctx, l) })

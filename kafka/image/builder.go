@@ -175,7 +175,7 @@ func (c *change) config(name string, e metadata.Event) error {
 	case metadata.BrokerConfigs:
 	case "client-quotas":
 		return c.clientQuotas(e)
-	case metadata.GroupConfigs, metadata.ClientMetricsConfigs, metadata.BrokerLoggers:
+	case metadata.GroupConfigs, metadata.ClientMetricsConfigs:
 		return c.admin.config(kind, broker, e)
 	default:
 		return nil

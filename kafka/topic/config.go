@@ -100,7 +100,7 @@ func (a *Admin) AlterBroker(ctx context.Context, name string, ops []ConfigOp, re
 		}
 		for _, n := range slices.Sorted(maps.Keys(e.Values)) {
 			if err := configdef.ValidateBroker(n, e.Values[n]); err != nil {
-				return metadata.Txn{}, fault(kerr.InvalidConfig, "%s", err)
+				return metadata.Txn{}, fault(kerr.InvalidRequest, "%s", err) // INVALID_CONFIG is for the other resources, as in Kafka
 			}
 		}
 		txn := metadata.Txn{If: []metadata.Cond{{Key: key, Modified: kv.Modified}}, Then: []metadata.Op{metadata.Put(key, metadata.Encode(e))}}
@@ -130,6 +130,9 @@ func (a *Admin) alter(ctx context.Context, validateOnly bool, plan func() (metad
 	return unavailable(metadata.ErrConflict)
 }
 
+// valueMax is the longest value of a config, as in Kafka.
+const valueMax = 32_767
+
 func checkOps(ops []ConfigOp) error {
 	seen := make(map[string]bool, len(ops))
 	for _, op := range ops {
@@ -141,6 +144,9 @@ func checkOps(ops []ConfigOp) error {
 		case Set, Append, Subtract:
 			if op.Value == nil {
 				return fault(kerr.InvalidRequest, "Null value not supported for : %s", op.Name)
+			}
+			if len(*op.Value) > valueMax {
+				return fault(kerr.InvalidConfig, "The configuration value cannot be added because it exceeds the maximum value size of %d bytes.", valueMax)
 			}
 		case Unset:
 		default:

@@ -252,7 +252,7 @@ func TestAlterBroker(t *testing.T) {
 	}
 	wantFault(t, a.AlterBroker(t.Context(), "1", []ConfigOp{{"num.partitions", Set, val("3")}}, false, false), kerr.InvalidRequest, "Cannot update these configs dynamically")
 	wantFault(t, a.AlterBroker(t.Context(), "x", nil, false, false), kerr.InvalidRequest, "expected a number")
-	wantFault(t, a.AlterBroker(t.Context(), "", []ConfigOp{{"message.max.bytes", Set, val("-3")}}, false, false), kerr.InvalidConfig, "at least 0")
+	wantFault(t, a.AlterBroker(t.Context(), "", []ConfigOp{{"message.max.bytes", Set, val("-3")}}, false, false), kerr.InvalidRequest, "at least 0")
 }
 
 func TestPlace(t *testing.T) {
