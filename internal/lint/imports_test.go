@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"kafka/share":       {"kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
 	"kafka/peer":        {"kafka/image", "metadata"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
-	"kafka/txn":         {"metadata"},
+	"kafka/txn":         {"kafka/configdef", "kafka/coordinator", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/feature":     {"metadata"},
 	"kafka/telemetry":   {"kafka/configdef", "storage/batch"},
 	"kafka/logger":      {},

@@ -190,7 +190,7 @@ func (c *Coordinator[S]) load(ctx context.Context, s *slot[S]) {
 	defer close(s.ready)
 	log := c.deps.Log.With("topic", c.cfg.Topic, "partition", s.key.Index)
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		shard, state, err := c.tryLoad(ctx, s.key)
+		shard, state, err := c.tryLoad(ctx, s.key, s.epoch)
 		if err == nil {
 			s.shard, s.state = shard, state
 			return
@@ -211,7 +211,7 @@ func (c *Coordinator[S]) load(ctx context.Context, s *slot[S]) {
 	}
 }
 
-func (c *Coordinator[S]) tryLoad(ctx context.Context, key partition.Key) (*Shard, S, error) {
+func (c *Coordinator[S]) tryLoad(ctx context.Context, key partition.Key, epoch metadata.LeaderEpoch) (*Shard, S, error) {
 	var none S
 	log, err := c.deps.Open(ctx, key)
 	if err != nil {
@@ -224,6 +224,7 @@ func (c *Coordinator[S]) tryLoad(ctx context.Context, key partition.Key) (*Shard
 		return nil, none, ctx.Err()
 	}
 	shard := NewShard(key.Index, log, c.timers)
+	shard.epoch = epoch
 	state := c.deps.New(shard)
 	if err := shard.Load(ctx, state, c.decode); err != nil {
 		return nil, none, err

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/partition"
+	"weir/metadata"
 	"weir/storage/batch"
 )
 
@@ -26,6 +27,15 @@ type State interface {
 	Closed(reason error)
 }
 
+// TransactionalState is a State whose log holds transactions of producers: what belongs to one counts once its marker says so.
+type TransactionalState interface {
+	State
+	// ReplayTransactional is Replay for a record that belongs to the transaction of a producer which is still open at this place of the log.
+	ReplayTransactional(producerID int64, producerEpoch int16, key, value []byte) error
+	// ReplayMarker says that the producer's transaction ends here.
+	ReplayMarker(producerID int64, producerEpoch int16, commit bool) error
+}
+
 // Log is the part of a partition that a shard uses.
 type Log interface {
 	Append(a partition.Append, done func(partition.Appended, error)) error
@@ -33,11 +43,18 @@ type Log interface {
 	Offsets() partition.Offsets
 }
 
-var _ Log = (*partition.Partition)(nil)
+// MarkerLog is a Log that transactions can be ended in, as every partition is.
+type MarkerLog interface {
+	Log
+	AppendMarker(m partition.Marker, done func(partition.Appended, error)) error
+}
+
+var _ MarkerLog = (*partition.Partition)(nil)
 
 // Shard is one partition's lock, log and timers, as its State uses them.
 type Shard struct {
 	index  int32
+	epoch  metadata.LeaderEpoch
 	log    Log
 	timers *Timers
 
@@ -51,6 +68,9 @@ type Shard struct {
 func NewShard(index int32, log Log, timers *Timers) *Shard {
 	return &Shard{index: index, log: log, timers: timers, reload: make(chan struct{})}
 }
+
+// Epoch is the leader epoch in which this broker leads the partition, which is the coordinator's epoch.
+func (s *Shard) Epoch() metadata.LeaderEpoch { return s.epoch }
 
 // Index is the number of the partition.
 func (s *Shard) Index() int32 { return s.index }
@@ -71,17 +91,51 @@ const batchBytesMax = 512 << 10
 
 // Append writes the records as one unit: all or none become durable. done is called under the lock, once: with nil when they are durable and
 // all earlier appends had their done, or with a Kafka error, possibly before Append returns. Append is called under the lock.
-func (s *Shard) Append(records []Record, done func(error)) {
+func (s *Shard) Append(records []Record, done func(error)) { s.append(batch.NewBuilder, records, done) }
+
+// AppendTransactional is Append for records that belong to the producer's open transaction: they count when AppendMarker says so.
+func (s *Shard) AppendTransactional(producerID int64, producerEpoch int16, records []Record, done func(error)) {
+	s.append(func() *batch.Builder {
+		b := batch.NewBuilder()
+		b.Transactional, b.ProducerID, b.ProducerEpoch = true, producerID, producerEpoch
+		return b
+	}, records, done)
+}
+
+// AppendMarker ends the transaction of a producer. done is called as that of Append; the State applies or drops what the transaction appended from
+// there. An error means that the marker is not in the log.
+func (s *Shard) AppendMarker(m partition.Marker, done func(error)) {
+	if s.closed != nil {
+		done(s.closed)
+		return
+	}
+	log, ok := s.log.(MarkerLog)
+	if !ok {
+		done(fmt.Errorf("end a transaction: %w", kerr.UnsupportedVersion))
+		return
+	}
+	err := log.AppendMarker(m, func(_ partition.Appended, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		done(err)
+	})
+	if err != nil {
+		done(err)
+	}
+}
+
+func (s *Shard) append(builder func() *batch.Builder, records []Record, done func(error)) {
 	if s.closed != nil {
 		done(s.closed)
 		return
 	}
 	now := time.Now().UnixMilli()
 	var batches []byte
-	b := batch.NewBuilder()
+	b := builder()
 	for _, r := range records {
 		if b.Size() > batchBytesMax {
 			batches = append(batches, b.Batch()...)
+			b = builder()
 		}
 		b.Add(now, r.Key, r.Value)
 	}
@@ -160,7 +214,15 @@ func (s *Shard) replay(state State, decoder *batch.Decoder, segments [][]byte, o
 				return offset, fmt.Errorf("load at offset %d: %w", offset, err)
 			}
 			rest = more
-			if h.Control() { // transactions are not built yet; markers alone change nothing
+			transactional, _ := state.(TransactionalState) // nil: its topic holds none
+			if h.Control() {
+				marker, ok, err := batch.ReadMarker(one)
+				if err == nil && ok && transactional != nil {
+					err = transactional.ReplayMarker(h.ProducerID, h.ProducerEpoch, marker.Commit)
+				}
+				if err != nil {
+					return offset, fmt.Errorf("load at offset %d: %w", h.BaseOffset, err)
+				}
 				offset = h.LastOffset() + 1
 				continue
 			}
@@ -171,7 +233,12 @@ func (s *Shard) replay(state State, decoder *batch.Decoder, segments [][]byte, o
 				if r.Offset < offset {
 					continue
 				}
-				if err := state.Replay(r.Key, r.Value); err != nil {
+				if h.Transactional() && transactional != nil {
+					err = transactional.ReplayTransactional(h.ProducerID, h.ProducerEpoch, r.Key, r.Value)
+				} else {
+					err = state.Replay(r.Key, r.Value)
+				}
+				if err != nil {
 					return offset, fmt.Errorf("load at offset %d: %w", r.Offset, err)
 				}
 			}

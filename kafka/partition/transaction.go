@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -106,16 +105,8 @@ type Marker struct {
 // TRANSACTION_COORDINATOR_FENCED and INVALID_PRODUCER_EPOCH for a marker older than what the partition knows, and those of Append.
 func (p *Partition) AppendMarker(m Marker, done func(Appended, error)) error {
 	now := p.leaders.cfg.Now().UnixMilli()
-	b := batch.NewBuilder()
-	b.Control, b.Transactional, b.ProducerID, b.ProducerEpoch = true, true, m.ProducerID, m.ProducerEpoch
-	var key [4]byte
-	if m.Commit {
-		key[3] = 1
-	}
-	var value [6]byte
-	binary.BigEndian.PutUint32(value[2:], uint32(m.Coordinator))
-	b.Add(now, key[:], value[:])
-	a := Append{Batches: b.Batch(), Origin: FromCoordinator}
+	marker := batch.Marker{Commit: m.Commit, Coordinator: m.Coordinator}
+	a := Append{Batches: marker.Batch(now, m.ProducerID, m.ProducerEpoch), Origin: FromCoordinator}
 	f := &inflight{p: p, done: done, stampMs: -1, seq: sequence{
 		part: endsTransaction, producer: m.ProducerID, epoch: m.ProducerEpoch, coordinator: m.Coordinator,
 	}}

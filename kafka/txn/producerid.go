@@ -1,4 +1,3 @@
-// Package txn will hold the transaction coordinator. So far it hands out producer ids, for idempotent producers.
 package txn
 
 import (

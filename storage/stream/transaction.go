@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"encoding/binary"
-	"errors"
 	"slices"
 	"sort"
 
@@ -48,14 +46,14 @@ func (p *PartitionState) transact(h *batch.Header, b []byte, nowMs int64) error 
 		}
 		return nil
 	}
-	kind, coordinator, err := markerOf(b)
+	marker, ok, err := batch.ReadMarker(b)
 	if err != nil {
 		return err
 	}
-	if kind == abortMarker || kind == commitMarker {
-		p.Producers.mark(h.ProducerID, h.ProducerEpoch, coordinator, nowMs)
+	if ok {
+		p.Producers.mark(h.ProducerID, h.ProducerEpoch, marker.Coordinator, nowMs)
 	}
-	if i < 0 || kind != abortMarker && kind != commitMarker {
+	if i < 0 || !ok {
 		return nil // a transaction without records here, or a control record that is no marker
 	}
 	first := p.Open[i].FirstOffset
@@ -63,7 +61,7 @@ func (p *PartitionState) transact(h *batch.Header, b []byte, nowMs int64) error 
 	if len(p.Open) == 0 {
 		p.Open = nil
 	}
-	if kind == abortMarker {
+	if !marker.Commit {
 		stable := h.LastOffset() + 1
 		if len(p.Open) > 0 {
 			stable = p.Open[0].FirstOffset
@@ -79,39 +77,4 @@ func (p *PartitionState) forgetAborted(offset int64) {
 	if p.Aborted = p.Aborted[n:]; len(p.Aborted) == 0 {
 		p.Aborted = nil
 	}
-}
-
-// Types of control records.
-const (
-	abortMarker  = 0
-	commitMarker = 1
-)
-
-var errMarker = errors.New("control record without a key")
-
-// markerOf reads a control batch's only record: its key is version i16, type i16, and its value, of a marker, version i16, coordinator epoch i32. Control
-// batches are not compressed. A value that is no marker's has the coordinator epoch 0.
-func markerOf(b []byte) (kind uint16, coordinator int32, err error) {
-	rest := b[batch.HeaderBytes:]
-	varint := func() int64 {
-		v, n := binary.Varint(rest)
-		rest = rest[max(n, 0):]
-		return v
-	}
-	_ = varint() // length
-	if len(rest) == 0 {
-		return 0, 0, errMarker
-	}
-	rest = rest[1:] // attributes
-	_, _ = varint(), varint()
-	key := varint()
-	if key < 4 || key > int64(len(rest)) {
-		return 0, 0, errMarker
-	}
-	kind = binary.BigEndian.Uint16(rest[2:])
-	rest = rest[key:]
-	if value := varint(); value >= 6 && value <= int64(len(rest)) {
-		coordinator = max(int32(binary.BigEndian.Uint32(rest[2:])), 0)
-	}
-	return kind, coordinator, nil
 }
