@@ -17,7 +17,7 @@ var allowed = map[string][]string{
 	// The data plane, from the socket down to the disk.
 	"kafka/broker":      {"kafka/...", "metadata", "storage/buffer", "storage/batch"},
 	"kafka/wire":        {"storage/buffer"},
-	"kafka/group":       {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
+	"kafka/group":       {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "kafka/sharestate", "metadata"},
 	"kafka/coordinator": {"kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
 	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/share":       {"kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},

@@ -70,6 +70,8 @@ func table() []api {
 		{key: 72, min: 0, max: 0, handle: (*Broker).pushTelemetry},
 		{key: 74, min: 0, max: 1, handle: (*Broker).listConfigResources},
 		{key: 75, min: 0, max: 0, handle: (*Broker).describeTopicPartitions},
+		{key: 76, min: 1, max: 1, handle: (*Broker).shareGroupHeartbeat},
+		{key: 77, min: 1, max: 1, handle: (*Broker).shareGroupDescribe},
 		{key: 78, min: 1, max: 2, start: (*Broker).shareFetch},
 		{key: 79, min: 1, max: 2, later: (*Broker).shareAcknowledge},
 		{key: 83, min: 0, max: 0, later: (*Broker).initializeShareGroupState},
@@ -77,6 +79,9 @@ func table() []api {
 		{key: 85, min: 0, max: 1, later: (*Broker).writeShareGroupState},
 		{key: 86, min: 0, max: 0, later: (*Broker).deleteShareGroupState},
 		{key: 87, min: 0, max: 1, later: (*Broker).readShareGroupStateSummary},
+		{key: 90, min: 0, max: 1, handle: (*Broker).describeShareGroupOffsets},
+		{key: 91, min: 0, max: 0, handle: (*Broker).alterShareGroupOffsets},
+		{key: 92, min: 0, max: 0, handle: (*Broker).deleteShareGroupOffsets},
 	}
 }
 

@@ -172,3 +172,21 @@ func shareStateRequest(group string, topics int, partitions func(i int) int) boo
 	}
 	return true
 }
+
+// shareStates are the share coordinators as the group coordinator, which is made before they can be reached, asks them.
+type shareStates struct{ b *Broker }
+
+// InitializeState implements group.ShareStates.
+func (s shareStates) InitializeState(ctx context.Context, k sharestate.Key, stateEpoch int32, start int64) error {
+	return s.b.shares.client.InitializeState(ctx, k, stateEpoch, start)
+}
+
+// DeleteState implements group.ShareStates.
+func (s shareStates) DeleteState(ctx context.Context, k sharestate.Key) error {
+	return s.b.shares.client.DeleteState(ctx, k)
+}
+
+// StateSummary implements group.ShareStates.
+func (s shareStates) StateSummary(ctx context.Context, k sharestate.Key) (sharestate.State, error) {
+	return s.b.shares.client.StateSummary(ctx, k)
+}

@@ -33,7 +33,9 @@ type Deps struct {
 	CreateTopic func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error
 	// GroupConfig returns the dynamic configs of a group, which are valid; nil if there never are any. It must not block.
 	GroupConfig func(group string) map[string]string
-	Registerer  prometheus.Registerer // nil: metrics are counted and not shown
+	// Shares keeps the delivery states of share groups; nil if there are none.
+	Shares     ShareStates
+	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Coordinator serves the groups whose partition of __consumer_offsets this broker leads. Its methods block until the answer is known
@@ -45,6 +47,7 @@ type Coordinator struct {
 	shards    *coordinator.Coordinator[*state]
 	assignors map[string]assignor
 	members   atomic.Int64 // of groups of the new kinds
+	shares    shareWork
 }
 
 // New returns a Coordinator that serves nothing until Run.
@@ -54,9 +57,12 @@ func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
 	c.shards = coordinator.New(coordinator.Config{Topic: image.ConsumerOffsets, Broker: broker}, coordinator.Deps[*state]{
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
 		New: func(s *coordinator.Shard) *state {
-			return newState(s, &c.settings, imageCatalog{deps.Image}, &c.members, c.metrics, deps.Log)
+			st := newState(s, &c.settings, imageCatalog{deps.Image}, &c.members, c.metrics, deps.Log)
+			st.shares = &c.shares
+			return st
 		},
 	})
+	c.shares.states = deps.Shares
 	return c
 }
 
@@ -65,8 +71,10 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
 	wg.Go(func() { c.followTopics(ctx) })
+	c.shares.jobs.begin(ctx)
 	err := c.shards.Run(ctx)
 	cancel()
+	c.shares.jobs.end()
 	wg.Wait()
 	return err
 }
@@ -335,6 +343,13 @@ func (c *Coordinator) DeleteOffsets(ctx context.Context, id string, tps []Offset
 
 // Delete handles one group of DeleteGroups.
 func (c *Coordinator) Delete(ctx context.Context, id string) error {
+	err, lost := ask(ctx, c, id, func(s *state, done func(error)) { s.clearShare(id, done) })
+	if lost != nil {
+		return lost
+	}
+	if err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	if err := c.do(ctx, id, func(s *state) { s.deleteGroup(id, func(err error) { done <- err }) }); err != nil {
 		return err

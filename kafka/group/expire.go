@@ -25,7 +25,8 @@ func (s *state) sweep() {
 			}
 			s.metrics.expired.Add(float64(len(gone)))
 		}
-		if g.kind.idle() && g.unsettled == 0 && len(gone) == len(g.offsets) {
+		keeper, keeps := g.kind.(interface{ kept() bool })
+		if g.kind.idle() && g.unsettled == 0 && len(gone) == len(g.offsets) && (!keeps || !keeper.kept()) {
 			g.bury(done)
 		} else {
 			g.forget(records, gone, done)

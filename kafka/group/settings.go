@@ -21,6 +21,9 @@ type Settings struct {
 	ConsumerSessionTimeout, ConsumerSessionTimeoutMin, ConsumerSessionTimeoutMax time.Duration // group.consumer.*session.timeout.ms
 	ConsumerHeartbeat, ConsumerHeartbeatMin, ConsumerHeartbeatMax                time.Duration // group.consumer.*heartbeat.interval.ms
 	ConsumerSizeMax                                                              int           // group.consumer.max.size
+	ShareSessionTimeout, ShareSessionTimeoutMin, ShareSessionTimeoutMax          time.Duration // group.share.*session.timeout.ms
+	ShareHeartbeat, ShareHeartbeatMin, ShareHeartbeatMax                         time.Duration // group.share.*heartbeat.interval.ms
+	ShareSizeMax                                                                 int           // group.share.max.size
 	Assignors                                                                    []string      // group.consumer.assignors; the first is the default
 	Migration                                                                    string        // group.consumer.migration.policy
 	AssignmentInterval                                                           time.Duration // group.consumer.assignment.interval.ms
@@ -52,6 +55,13 @@ func SettingsFrom(properties map[string]string) Settings {
 		ConsumerHeartbeatMin:      ms("group.consumer.min.heartbeat.interval.ms"),
 		ConsumerHeartbeatMax:      ms("group.consumer.max.heartbeat.interval.ms"),
 		ConsumerSizeMax:           int(l.BrokerInt("group.consumer.max.size")),
+		ShareSessionTimeout:       ms("group.share.session.timeout.ms"),
+		ShareSessionTimeoutMin:    ms("group.share.min.session.timeout.ms"),
+		ShareSessionTimeoutMax:    ms("group.share.max.session.timeout.ms"),
+		ShareHeartbeat:            ms("group.share.heartbeat.interval.ms"),
+		ShareHeartbeatMin:         ms("group.share.min.heartbeat.interval.ms"),
+		ShareHeartbeatMax:         ms("group.share.max.heartbeat.interval.ms"),
+		ShareSizeMax:              int(l.BrokerInt("group.share.max.size")),
 		Assignors:                 assignorNames(l.BrokerString("group.consumer.assignors")),
 		Migration:                 l.BrokerString("group.consumer.migration.policy"),
 		AssignmentInterval:        ms("group.consumer.assignment.interval.ms"),

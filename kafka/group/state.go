@@ -20,6 +20,7 @@ type state struct {
 	consumerFormat *format
 	members        *atomic.Int64 // of modern groups, of all shards
 	closing        error         // why the shard serves no more
+	shares         *shareWork
 }
 
 var _ coordinator.State = (*state)(nil)
@@ -27,7 +28,7 @@ var _ coordinator.State = (*state)(nil)
 func newState(shard *coordinator.Shard, settings *Settings, topics catalog, members *atomic.Int64, m *metrics, log *slog.Logger) *state {
 	return &state{
 		shard: shard, settings: settings, catalog: topics, metrics: m, log: log.With("partition", shard.Index()), groups: make(map[string]*group),
-		assignors: assignors(), consumerFormat: consumerFormat(), members: members,
+		assignors: assignors(), consumerFormat: consumerFormat(), members: members, shares: &shareWork{},
 	}
 }
 
