@@ -123,6 +123,7 @@ func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
 	o, err := ownership.Acquire(ctx, ownership.Config{
 		Cluster: crashCluster, Broker: id, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10},
 		Tier: tier.Config{CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, CollectInterval: -1, DeleteDelay: 1},
+		Moves: ownership.MoveConfig{HandOver: 300 * time.Millisecond, Retry: 5 * time.Millisecond},
 	}, ownership.Deps{Log: moveLog, Store: w.store, Image: img, Disk: w.disks[id], Pool: buffer.NewPool(1 << 20)})
 	if err != nil {
 		cancel()
@@ -207,7 +208,7 @@ func (w *moveWorld) target(b metadata.BrokerID) {
 		if err == nil {
 			return
 		}
-		if !errors.Is(err, metadata.ErrConflict) {
+		if !errors.Is(err, metadata.ErrConflict) && !errors.Is(err, metadata.ErrUnavailable) {
 			w.t.Fatal(err)
 		}
 	}
