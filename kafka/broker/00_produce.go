@@ -15,6 +15,7 @@ import (
 	"weir/kafka/partition"
 	"weir/kafka/wire"
 	"weir/metadata"
+	"weir/storage/batch"
 )
 
 const produceKey = 0
@@ -124,6 +125,8 @@ const adminClientID = "__admin_client"
 func (op *produceOp) begin(ctx context.Context) {
 	var refuse error
 	switch {
+	case !op.req.Transactional && op.claimsTransaction():
+		refuse = kerr.TransactionalIDAuthorizationFailed // as Kafka asks who may use a transactional id that is not there
 	case op.req.Acks < -1 || op.req.Acks > 1:
 		refuse = errAcks
 	case op.req.Transactional:
@@ -156,6 +159,16 @@ func (op *produceOp) begin(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// claimsTransaction reports whether one of the batches is part of a transaction, by its header.
+func (op *produceOp) claimsTransaction() bool {
+	for i := range op.req.Parts {
+		if batch.ClaimsTransaction(op.req.Parts[i].Records) {
+			return true
+		}
+	}
+	return false
 }
 
 // topic finds the topic that t names.

@@ -51,7 +51,8 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 	nowMs := p.leaders.cfg.Now().UnixMilli()
 	rules := batch.Rules{
 		FromCoordinator: a.Origin == FromCoordinator, Transactional: true, OneBatch: a.Origin == FromClient, NoZstd: a.NoZstd,
-		KeyRequired: cfg.Policy.Compact, MaxBatchBytes: cfg.MaxMessageBytes,
+		KeyRequired: cfg.Policy.Compact, MaxBatchBytes: cfg.MaxMessageBytes, Stamped: cfg.LogAppendTime,
+		Inspected: a.Origin == FromClient && cfg.Compression.Inspect,
 	}
 	if a.Origin == FromClient {
 		rules.MinTimestamp, rules.MaxTimestamp = cfg.window(nowMs)

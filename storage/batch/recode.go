@@ -25,7 +25,7 @@ func NewRecoder(d *Decoder) *Recoder { return &Recoder{decoder: d} }
 // which is corrected as Apache Kafka does. If b has that codec already it is returned itself, and what is corrected is corrected in place;
 // otherwise the result is memory of its own and b is not changed.
 //
-// Errors wrap what Validate's do, and CORRUPT_MESSAGE if the records cannot be decompressed, MESSAGE_TOO_LARGE if they are too many bytes then,
+// Errors wrap what Validate's do, and INVALID_RECORD if the records cannot be decompressed, MESSAGE_TOO_LARGE if they are too many bytes then,
 // decompressed or compressed anew. The batch is not to be appended then.
 func (r *Recoder) Recode(b []byte, rules Rules, to Codec, levels Levels) ([]byte, error) {
 	h, one, rest, err := Next(b)
@@ -69,10 +69,15 @@ func CodecOf(b []byte) Codec {
 	return Codec(binary.BigEndian.Uint16(b[atAttributes:]) & codecMask)
 }
 
+// ClaimsTransaction reports whether b begins with a batch that says it belongs to a transaction. Nothing else of b needs to make sense.
+func ClaimsTransaction(b []byte) bool {
+	return len(b) > atAttributes+1 && b[atMagic] == supportedMagic && b[atAttributes+1]&transactionalBit != 0
+}
+
 // decompressCode is what a client is told of records that cannot be decompressed.
 func decompressCode(err error) *kerr.Error {
 	if errors.Is(err, errTooLarge) || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
 		return kerr.MessageTooLarge
 	}
-	return kerr.CorruptMessage
+	return kerr.InvalidRecord // not CORRUPT_MESSAGE, which clients retry
 }

