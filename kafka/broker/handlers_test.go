@@ -86,12 +86,12 @@ func TestProduceErrors(t *testing.T) {
 		{"unknown partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(2), kerr.UnknownTopicOrPartition, ""},
 		{"negative partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(-1), kerr.UnknownTopicOrPartition, ""},
 		{"transactional id", produceReq(11, -1, "t", topic.ID, records(1, 10)), transactional, kerr.InvalidRequest, "not built yet"},
-		{"transactional batch", produceReq(11, -1, "t", topic.ID, inTransaction.Batch()), on(mine), kerr.InvalidTxnState, "transaction"},
+		{"transactional batch", produceReq(11, -1, "t", topic.ID, inTransaction.Batch()), nil, kerr.TransactionalIDAuthorizationFailed, ""},
 		{"internal topic", produceReq(11, 1, "__consumer_offsets", topic.ID, records(1, 10)), nil, kerr.InvalidTopicException, "internal"},
 		{"wrong checksum", produceReq(11, 1, "t", topic.ID, corrupt), on(mine), kerr.CorruptMessage, ""},
 		{"no batch", produceReq(11, 1, "t", topic.ID, nil), on(mine), kerr.InvalidRecord, ""},
 		{"two batches", produceReq(11, 1, "t", topic.ID, append(records(1, 10), records(1, 10)...)), on(mine), kerr.InvalidRecord, ""},
-		{"half a batch", produceReq(11, 1, "t", topic.ID, records(1, 10)[:40]), on(mine), kerr.CorruptMessage, ""},
+		{"half a batch", produceReq(11, 1, "t", topic.ID, records(1, 10)[:40]), on(mine), kerr.InvalidRecord, ""},
 		{"not the leader", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(1 - mine), kerr.NotLeaderForPartition, ""},
 	}
 	for _, tt := range tests {

@@ -35,6 +35,7 @@ func suites() []suite {
 		{"fuzz", "every fuzz target for a short while", 15 * time.Minute, fuzz},
 		{"script", "the command line and the AWS CLI, as users type them", 10 * time.Minute, realParts("script")},
 		{"peer", "Kafka clients and AWS SDKs of other people's making", 15 * time.Minute, realParts("peer")},
+		{"lies", "record batches that lie, told to Apache Kafka and to Weir", 5 * time.Minute, realParts("lies")},
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
 		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
 	}
