@@ -26,7 +26,7 @@ type scenario struct {
 func scenarios(kafka map[int16]versions) []scenario {
 	return slices.Concat(
 		bareScenarios(kafka),
-		frameScenarios(),
+		frameScenarios(kafka),
 		topicScenarios(),
 		produceScenarios(),
 		fetchScenarios(),
@@ -51,11 +51,13 @@ var settings = []string{ //nolint:gochecknoglobals // a table
 }
 
 func TestBrokersAnswerAlike(t *testing.T) {
+	begun := time.Now()
 	kafka := cluster.NewKafka(t, settings...)
 	kafka.Start(t)
 	weir := cluster.StartWeir(t, cluster.Options{Brokers: 1})
 	kafka.AwaitReady(t)
 
+	t.Logf("both serve after %v", time.Since(begun).Round(time.Millisecond))
 	kafkaServes, weirServes := advertised(t, kafka.Bootstrap()), advertised(t, weir.Bootstrap())
 	t.Run("recorded versions", func(t *testing.T) { checkRecorded(t, kafka.Bootstrap()) })
 	told := scenarios(kafkaServes)
@@ -63,13 +65,15 @@ func TestBrokersAnswerAlike(t *testing.T) {
 	onWeir := make([]transcript, len(told))
 	var both sync.WaitGroup
 	both.Go(func() {
-		warm.tell("kafka", kafka.Bootstrap(), kafkaServes, kafkaServes)
+		warmed := warm.tell("kafka", kafka.Bootstrap(), kafkaServes, kafkaServes)
+		t.Logf("Kafka is warm after %v", warmed.took.Round(time.Millisecond))
 		for i, s := range told {
 			onKafka[i] = s.tell("kafka", kafka.Bootstrap(), kafkaServes, kafkaServes)
 		}
 	})
 	both.Go(func() {
-		warm.tell("weir", weir.Bootstrap(), weirServes, kafkaServes)
+		warmed := warm.tell("weir", weir.Bootstrap(), weirServes, kafkaServes)
+		t.Logf("Weir is warm after %v", warmed.took.Round(time.Millisecond))
 		for i, s := range told {
 			if len(s.missing(weirServes)) == 0 {
 				onWeir[i] = s.tell("weir", weir.Bootstrap(), weirServes, kafkaServes)

@@ -50,6 +50,7 @@ func (d *dialogue) join(group string, set func(*kmsg.JoinGroupRequest)) (string,
 	}
 	synced := do[*kmsg.SyncGroupResponse](d, syncing(group, resp.MemberID, resp.Generation, func(r *kmsg.SyncGroupRequest) {
 		r.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{{MemberID: resp.MemberID, MemberAssignment: []byte("mine")}}
+		r.ProtocolType = resp.ProtocolType
 	}))
 	if synced.ErrorCode != 0 {
 		d.fail("sync %s: error code %d", group, synced.ErrorCode)

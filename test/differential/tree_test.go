@@ -27,7 +27,13 @@ type names struct {
 	count map[string]int    // by kind
 }
 
-func newNames() *names { return &names{given: map[string]string{}, count: map[string]int{}} }
+func newNames() *names {
+	n := &names{given: map[string]string{}, count: map[string]int{}}
+	for _, chosen := range []string{memberA, memberB, "stranger"} {
+		n.give("member", chosen, chosen)
+	}
+	return n
+}
 
 // of returns the value's name.
 func (n *names) of(kind, value string) string {
