@@ -63,6 +63,9 @@ func NodeModules(t testing.TB) string { return tool(t, "node", "node", "node_mod
 // Jars is the class path of one of the Maven projects under test/tools.
 func Jars(t testing.TB, part string) string { return filepath.Join(tool(t, part, part), "*") }
 
+// Built says that the programs of a language are there to be run or built again, or skips the test with the installer's reason.
+func Built(t testing.TB, part string) { tool(t, part, part+".stamp") }
+
 // AWS is the command of the AWS CLI's generation 1 or 2.
 func AWS(t testing.TB, generation int) string {
 	if generation == 1 {

@@ -3,6 +3,7 @@ package matrix
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -76,12 +77,19 @@ func clients() []client {
 			lacks: lacks("no cooperative assignor", []string{"cooperative"}, "no group.instance.id", []string{"static"},
 				"the classic group protocol only", serverGroups, "no share groups", share),
 		},
+		{
+			name: "rskafka", library: "Rust, rskafka", command: rustProgram,
+			lacks: lacks("no groups, transactions or share groups", append(slices.Concat(serverGroups, share, transactions), "group", "cooperative", "static",
+				"admin-groups", "admin-offsets"), "not idempotent", []string{"idempotent"}, "of administration, topics and records only",
+				[]string{"admin-configs", "admin-partitions", "admin-cluster"}),
+		},
 	}
 }
 
 // goProgram is one of the programs of test/matrix/go, built here.
 func goProgram(name string) func(t *testing.T) (env, argv []string) {
 	return func(t *testing.T) ([]string, []string) {
+		cluster.Built(t, "go")
 		binary := filepath.Join(cluster.Root(), "build", "tools", "matrix", name)
 		cluster.Run(t, nil, "go", "-C", filepath.Join(cluster.Root(), "test", "matrix", "go"), "build", "-o", binary, "./"+name)
 		return nil, []string{binary}
@@ -122,4 +130,13 @@ func nodeProgram(name string) func(t *testing.T) (env, argv []string) {
 		return []string{"NODE_PATH=" + cluster.NodeModules(t), "KAFKAJS_NO_PARTITIONER_WARNING=1"},
 			[]string{"node", filepath.Join(cluster.Root(), "test", "matrix", "node", name)}
 	}
+}
+
+// rustProgram is test/matrix/rust, built here.
+func rustProgram(t *testing.T) (env, argv []string) {
+	cluster.Built(t, "rust")
+	target := filepath.Join(cluster.Root(), "build", "tools", "rust")
+	cluster.Run(t, nil, "cargo", "build", "--quiet", "--locked", "--offline", "--target-dir", target,
+		"--manifest-path", filepath.Join(cluster.Root(), "test", "matrix", "rust", "Cargo.toml"))
+	return nil, []string{filepath.Join(target, "debug", "matrix")}
 }

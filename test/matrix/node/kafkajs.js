@@ -14,8 +14,21 @@ const kafka = new Kafka({ clientId: 'matrix', brokers: bootstrap.split(','), log
 const LIMIT_MS = 35_000, KEYS = 10, GROUP_PARTITIONS = 6
 
 // The codecs that kafkajs leaves to plug-ins: it has gzip itself.
+// A frame of LZ4 made of independent blocks: what lz4js writes as one, with its checksums, other readers refuse.
+const FRAME = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]), BLOCK_BYTES = 64 << 10
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
+  compress: async (encoder) => {
+    const parts = [FRAME]
+    for (let at = 0; at < encoder.buffer.length; at += BLOCK_BYTES) {
+      const raw = encoder.buffer.subarray(at, at + BLOCK_BYTES)
+      const packed = Buffer.alloc(lz4.compressBound(raw.length))
+      const size = lz4.compressBlock(raw, packed, 0, raw.length, new Uint32Array(1 << 16))
+      const head = Buffer.alloc(4)
+      head.writeUInt32LE(size > 0 ? size : (raw.length | 0x80000000) >>> 0)
+      parts.push(head, size > 0 ? packed.subarray(0, size) : raw)
+    }
+    return Buffer.concat([...parts, Buffer.alloc(4)])
+  },
   decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
 })
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
