@@ -151,7 +151,7 @@ func serveBroker(
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
 		KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),
-	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Buffers: buffers, Loggers: loggers, Registerer: registry})
+	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Storage: owner, Buffers: buffers, Loggers: loggers, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -161,6 +161,10 @@ func serveBroker(
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Run(gctx, listeners) })
+	g.Go(func() error {
+		_ = owner.Move(gctx, b.Peers()) // it ends with gctx only
+		return nil
+	})
 	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
 	g.Go(func() error { serveMetrics(gctx, h, log, registry); return nil })
 	g.Go(func() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,7 +19,7 @@ import (
 // v1 has racks, the controller and null for all topics; v2 the cluster id; v4 lets clients forbid creation; v5 names offline replicas;
 // v7 leader epochs; v8 authorized operations (KIP-430); v9 is flexible; v10 has topic ids, v12 finds topics by them (KIP-516);
 // v13 has a code for the whole (KIP-1102), which is never set.
-// Brokers are those that are ready and have the listener that the client came in on. Replicas are virtual: all are in sync.
+// Brokers are those that are ready and have the listener that the client came in on. Replicas are virtual: all on brokers that serve are in sync.
 // Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION, those of creating a topic; LEADER_NOT_AVAILABLE,
 // LISTENER_NOT_FOUND per partition.
 func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
@@ -171,6 +172,21 @@ func (d *describer) replicas(p *metadata.PartitionAssignment) (all, offline []in
 	return all, offline
 }
 
+// inSync returns the replicas that Kafka would show in sync: those on brokers that serve, but for such as a reassignment is adding; if the leader is gone,
+// only the leader, for nobody else has the data.
+func (d *describer) inSync(p *metadata.PartitionAssignment) []int32 {
+	if _, alive := d.alive[p.Leader]; !alive {
+		return []int32{int32(p.Leader)}
+	}
+	isr := make([]int32, 0, len(p.Replicas))
+	for _, r := range p.Replicas {
+		if _, alive := d.alive[r]; alive && !slices.Contains(p.Adding, r) {
+			isr = append(isr, int32(r))
+		}
+	}
+	return isr
+}
+
 func (d *describer) topic(out *kmsg.MetadataResponseTopic, t *image.Topic, req *kmsg.MetadataRequest) {
 	out.Default()
 	out.Topic, out.TopicID, out.IsInternal = &t.Name, t.ID, t.Internal
@@ -187,6 +203,6 @@ func (d *describer) topic(out *kmsg.MetadataResponseTopic, t *image.Topic, req *
 			p.ErrorCode = kerr.LeaderNotAvailable.Code
 		}
 		p.Replicas, p.OfflineReplicas = d.replicas(in)
-		p.ISR = p.Replicas
+		p.ISR = d.inSync(in)
 	}
 }

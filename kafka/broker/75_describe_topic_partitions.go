@@ -90,7 +90,7 @@ func (d *describer) page(out *kmsg.DescribeTopicPartitionsResponseTopic, t *imag
 		p.Partition, p.LeaderEpoch = int32(i), int32(in.Epoch)
 		p.LeaderID, p.ErrorCode = d.leader(in)
 		p.Replicas, p.OfflineReplicas = d.replicas(in)
-		p.ISR = p.Replicas
+		p.ISR = d.inSync(in)
 		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // nullable, but Java's admin client fails on null
 		out.Partitions = append(out.Partitions, p)
 	}

@@ -56,7 +56,7 @@ type Config struct {
 	Limits     Limits
 }
 
-// Deps are the parts that a broker works with. All but Loggers and Registerer are required.
+// Deps are the parts that a broker works with. All but Loggers, Storage and Registerer are required.
 type Deps struct {
 	Log        *slog.Logger
 	Store      metadata.Store
@@ -65,6 +65,7 @@ type Deps struct {
 	Topics     *topic.Admin
 	Buffers    *buffer.Pool          // produce requests are read into it
 	Loggers    *logger.Levels        // of Log; nil: nobody can change them
+	Storage    Storage               // nil: it is not known what is on the disk, and nothing is handed to other brokers
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
@@ -77,6 +78,7 @@ type Broker struct {
 	image     *image.Live
 	leaders   leaders
 	topics    *topic.Admin
+	storage   Storage // may be nil
 	groups    *group.Coordinator
 	peers     *peer.Client
 	shares    *shares
@@ -140,6 +142,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		image:         deps.Image,
 		leaders:       led,
 		topics:        deps.Topics,
+		storage:       deps.Storage,
 		buffers:       deps.Buffers,
 		apis:          newDispatch(table()),
 		decoder:       wire.NewDecoder(cfg.Limits.DecodedBytesMax),
@@ -163,10 +166,13 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{
 		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets), Registerer: deps.Registerer,
 		Shares: shareStates{b}, GroupConfig: func(id string) map[string]string { return deps.Image.Current().GroupConfigs(id) },
-		Open:        func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
+		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
 	})
 	b.peers = peer.New(peer.Config{Broker: cfg.Broker}, peer.Deps{Image: deps.Image, Self: b.callSelf})
 	b.shares = newShares(b, deps, led)
 	b.count.init()
 	return b, nil
 }
+
+// Peers asks the other brokers of the cluster. It works while the broker runs.
+func (b *Broker) Peers() *peer.Client { return b.peers }
