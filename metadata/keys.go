@@ -22,7 +22,7 @@ const (
 //	weir/1/k/<cluster uuid>/config/<type>/<name> ConfigEntry dynamic configs of brokers ("" = cluster-wide default), groups, client metrics
 //	weir/1/k/<cluster uuid>/config/client-quotas ClientQuotas
 //	weir/1/k/<cluster uuid>/features             Features   finalized levels, once they were changed
-//	weir/1/k/<cluster uuid>/acl                  ACLs
+//	weir/1/k/<cluster uuid>/acl/<hash>           ACL        named by what it says
 //	weir/1/k/<cluster uuid>/scram/<user>         ScramUser  SCRAM credentials; the name is escaped
 //	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
 
@@ -74,8 +74,8 @@ func ConfigName(part string) (string, error) {
 // FeaturesKey holds the finalized feature levels.
 func FeaturesKey(cluster string) string { return ClusterPrefix(cluster) + "features" }
 
-// ACLsKey holds the access control lists.
-func ACLsKey(cluster string) string { return ClusterPrefix(cluster) + "acl" }
+// ACLKey holds an access control list; with an empty id it is the prefix of all of them.
+func ACLKey(cluster, id string) string { return ClusterPrefix(cluster) + "acl/" + id }
 
 // ScramKey holds the SCRAM credentials of a user.
 func ScramKey(cluster, user string) string {

@@ -27,6 +27,8 @@ var allowed = map[string][]string{
 	"kafka/feature":     {"metadata"},
 	"kafka/telemetry":   {"kafka/configdef", "storage/batch"},
 	"kafka/logger":      {},
+	"kafka/acl":         {"metadata"},
+	"kafka/scram":       {"metadata"},
 	"kafka/ownership":   {"kafka/configdef", "kafka/image", "kafka/partition", "metadata", "storage/..."},
 	"kafka/partition":   {"kafka/configdef", "metadata", "storage/batch", "storage/buffer", "storage/cache", "storage/segment", "storage/stream", "storage/tier", "storage/wal"},
 	"kafka/image":       {"kafka/configdef", "metadata"},

@@ -11,8 +11,13 @@ type adminRecords struct {
 	features *metadata.Features
 	configs  map[string]map[string]map[string]string // kind, but for brokers -> name -> dynamic configs
 
+	acls  map[string]metadata.ACL       // by id
+	scram map[string]metadata.ScramUser // by user
+
 	// copied are the kinds of configs whose maps are copies that no image has: each is copied once for a batch of changes.
 	copied map[string]bool
+
+	aclsCopied, scramCopied bool
 }
 
 // Features are the finalized levels of the cluster's features; nil if they are those that its version starts with. The record must not be modified.
@@ -67,4 +72,48 @@ func (r *adminRecords) config(kind, part string, e metadata.Event) error {
 		r.configs[kind][name] = entry.Values
 	}
 	return nil
+}
+
+// ACLs are all access control lists, by id. The map must not be modified; it is the same one until they change.
+func (i *Image) ACLs() map[string]metadata.ACL { return i.admin.acls }
+
+// ScramUser has the SCRAM credentials of a user. The record must not be modified.
+func (i *Image) ScramUser(user string) (metadata.ScramUser, bool) {
+	u, ok := i.admin.scram[user]
+	return u, ok
+}
+
+// ScramUsers are all users that have SCRAM credentials. The map must not be modified.
+func (i *Image) ScramUsers() map[string]metadata.ScramUser { return i.admin.scram }
+
+// acl takes a change of an access control list.
+func (r *adminRecords) acl(id string, e metadata.Event) (err error) {
+	r.acls, r.aclsCopied, err = changed(r.acls, r.aclsCopied, id, e)
+	return err
+}
+
+// scramUser takes a change of a user's credentials.
+func (r *adminRecords) scramUser(part string, e metadata.Event) error {
+	user, err := metadata.ConfigName(part)
+	if err != nil {
+		return err
+	}
+	r.scram, r.scramCopied, err = changed(r.scram, r.scramCopied, user, e)
+	return err
+}
+
+// changed applies an event to a map of records, which it copies first unless that was done.
+func changed[T any](records map[string]T, copied bool, name string, e metadata.Event) (map[string]T, bool, error) {
+	if !copied {
+		fresh := make(map[string]T, len(records)+1)
+		maps.Copy(fresh, records)
+		records = fresh
+	}
+	if e.Deleted {
+		delete(records, name)
+		return records, true, nil
+	}
+	v, err := metadata.Decode[T](e.KV)
+	records[name] = v
+	return records, true, err
 }

@@ -73,6 +73,10 @@ func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image,
 			err = c.config(name, e)
 		case "features":
 			err = c.admin.feature(e)
+		case "acl":
+			err = c.admin.acl(name, e)
+		case "scram":
+			err = c.admin.scramUser(name, e)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("image: apply %s at revision %d: %w", e.Key, e.Modified, err)
@@ -210,7 +214,7 @@ func (c *change) clientQuotas(e metadata.Event) error {
 
 // finish makes the Image of what the drafts say now.
 func (b *builder) finish(c *change, rev metadata.Revision) *Image {
-	c.admin.copied = nil
+	c.admin.copied, c.admin.aclsCopied, c.admin.scramCopied = nil, false, false
 	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
 	if len(c.topics) > 0 {
 		b.finishTopics(c, img)

@@ -1,0 +1,16 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ExpireDelegationToken (key 40), versions 1-2. v2 is flexible.
+// Errors: DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.
+func (b *Broker) expireDelegationToken(context.Context, *Request) kmsg.Response {
+	resp := kmsg.NewPtrExpireDelegationTokenResponse()
+	resp.ErrorCode, resp.ExpiryTimestamp = kerr.DelegationTokenRequestNotAllowed.Code, -1
+	return resp
+}
