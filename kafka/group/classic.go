@@ -50,10 +50,11 @@ type classic struct {
 
 // rebalance is the join phase under way.
 type rebalance struct {
-	timer   *coordinator.Timer
-	initial bool      // of an empty group: see the package's comment
-	quiet   time.Time // an initial one ends then, if nobody joins before
-	limit   time.Time // it ends then, whoever has joined
+	timer    *coordinator.Timer
+	initial  bool      // of an empty group: see the package's comment
+	quiet    time.Time // an initial one ends then, if nobody joins before
+	patience time.Time // an initial one ends then, although ids were handed out whose members have not joined
+	limit    time.Time // it ends then, whoever has joined
 }
 
 // member is one member of a group.

@@ -22,6 +22,7 @@ type client struct {
 	owns  map[partitionID]bool
 	told  assignment // the last assignment it got
 	last  ConsumerBeatResult
+	full  bool // an answer was lost: the next heartbeat says everything
 }
 
 func (b *bench) client(id string) *client { return &client{b: b, id: id, owns: map[partitionID]bool{}} }
@@ -78,10 +79,19 @@ func (c *client) join(topics ...string) *client {
 	return c
 }
 
-// beat sends a heartbeat that reports what it has.
+// request is a heartbeat that reports what it has.
+func (c *client) request() ConsumerBeat {
+	q := ConsumerBeat{Version: 1, Group: "g", Member: c.id, Epoch: c.epoch, RebalanceTimeout: -1, Owned: c.owned()}
+	if c.full {
+		q.RebalanceTimeout, q.Topics = 30*time.Second, []string{"t"}
+	}
+	return q
+}
+
 func (c *client) beat() error {
 	c.b.t.Helper()
-	c.got(c.b.consumerBeat(ConsumerBeat{Version: 1, Group: "g", Member: c.id, Epoch: c.epoch, RebalanceTimeout: -1, Owned: c.owned()}).within(c.b.t, time.Second))
+	c.got(c.b.consumerBeat(c.request()).within(c.b.t, time.Second))
+	c.full = false
 	return c.last.Err
 }
 

@@ -17,8 +17,8 @@
 //     fails the shard is loaded again (coordinator.Shard.Reload).
 //   - All state of a shard is guarded by the shard's lock (package coordinator); functions here that do not say otherwise are called
 //     under it. Replies are functions that must not block.
-//   - The first rebalance of an empty group ends after a quiet window of 50 ms without a new member, not after
-//     group.initial.rebalance.delay.ms: that is only its upper bound.
+//   - The first rebalance of an empty group ends after a quiet window without a new member, of 50 ms and 1 ms per member that is there, not after
+//     group.initial.rebalance.delay.ms: that is only the window's upper bound.
 //   - A member id that was handed out (KIP-394) but not used yet holds the first rebalance up, until that bound.
 //   - A member that waits for JoinGroup or SyncGroup cannot send heartbeats, as its connection is busy: it does not expire.
 package group

@@ -16,7 +16,7 @@ func TestFirstRebalanceEndsAfterAQuietWindow(t *testing.T) {
 		two := b.join(request(b.id()))
 		time.Sleep(40 * time.Millisecond)
 		one.none(t, "the window begins anew with each member")
-		r1, r2 := one.within(t, 11*time.Millisecond), two.within(t, 11*time.Millisecond)
+		r1, r2 := one.within(t, 13*time.Millisecond), two.within(t, 13*time.Millisecond)
 		if r1.Generation != 1 || r2.Generation != 1 || r1.Leader != r1.Member || len(r1.Members) != 2 || r2.Leader != r1.Member || len(r2.Members) != 0 {
 			t.Errorf("got %+v and %+v", r1, r2)
 		}
@@ -33,7 +33,7 @@ func TestFirstRebalanceWaitsForIDsHandedOutButNotForEver(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		one.none(t, "an id is out")
 		two := b.join(request(lost))
-		r := one.within(t, 51*time.Millisecond)
+		r := one.within(t, 53*time.Millisecond)
 		if r.Err != nil || len(r.Members) != 2 || two.now(t).Err != nil {
 			t.Errorf("got %+v", r)
 		}

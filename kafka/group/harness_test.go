@@ -118,6 +118,7 @@ type bench struct {
 	topics     map[string]metadata.TopicID // that exist
 	partitions map[string]int32            // of topics that have not one
 	members    atomic.Int64
+	migration  string // group.consumer.migration.policy, "" for the default
 }
 
 func (b *bench) byName(name string) (topicInfo, bool) {
@@ -162,6 +163,9 @@ func bubble(t *testing.T, fn func(*testing.T, *bench)) {
 func (b *bench) open(timers *coordinator.Timers) {
 	b.t.Helper()
 	settings := testSettings
+	if b.migration != "" {
+		settings.Migration = b.migration
+	}
 	b.shard = coordinator.NewShard(0, b.log, timers)
 	b.state = newState(b.shard, &settings, b, &b.members, newMetrics(nil), slog.New(slog.NewTextHandler(b.t.Output(), nil)))
 	if err := b.shard.Load(b.t.Context(), b.state, batch.NewDecoder(1<<20)); err != nil {

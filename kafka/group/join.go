@@ -43,8 +43,9 @@ type JoinedMember struct {
 }
 
 const (
-	// quietWindow without a new member ends the first rebalance of a group.
-	quietWindow = 50 * time.Millisecond
+	// quietWindow without a new member ends the first rebalance of a group; each member that is there makes it longer.
+	quietWindow    = 50 * time.Millisecond
+	quietPerMember = time.Millisecond
 	// newMemberTimeout ends the wait of a new member that may be gone: its connection is busy waiting, so we would not notice.
 	newMemberTimeout = 5 * time.Minute
 	// pendingMax bounds the ids that one group has handed out and nobody used yet: they cost a client nothing.

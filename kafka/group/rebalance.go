@@ -16,8 +16,8 @@ func (g *classic) prepareRebalance() {
 	r := &g.rebalance
 	r.initial = g.status == Empty
 	if r.initial {
-		r.limit = now.Add(min(g.state.settings.InitialRebalanceDelay, g.rebalanceTimeout()))
-		r.quiet = now.Add(quietWindow)
+		r.limit = now.Add(g.rebalanceTimeout())
+		g.extend(now)
 	} else {
 		r.limit = now.Add(g.rebalanceTimeout())
 	}
@@ -28,9 +28,17 @@ func (g *classic) prepareRebalance() {
 // joinedNow is called when a member joined, or will not join any more, during a join phase.
 func (g *classic) joinedNow(newMember bool) {
 	if newMember {
-		g.rebalance.quiet = time.Now().Add(quietWindow)
+		g.extend(time.Now())
 	}
 	g.advance()
+}
+
+// extend lets an initial join phase wait for more members, now that one came. Crowds get more time: each of their members is late for
+// the work that the others make.
+func (g *classic) extend(now time.Time) {
+	delay := min(g.state.settings.InitialRebalanceDelay, g.rebalanceTimeout())
+	g.rebalance.quiet = now.Add(min(quietWindow+time.Duration(len(g.members))*quietPerMember, delay))
+	g.rebalance.patience = now.Add(delay)
 }
 
 // advance ends the join phase if it is over, and otherwise sets the timer for when it may be.
@@ -40,7 +48,12 @@ func (g *classic) advance() {
 	over := !now.Before(r.limit)
 	next := r.limit
 	if r.initial && !over {
+		if r.patience.Before(next) {
+			next = r.patience
+		}
 		switch {
+		case !now.Before(r.patience):
+			over = true
 		case len(g.pending) > 0: // they come back with their ids at once, or not at all
 		case now.Before(r.quiet):
 			if r.quiet.Before(next) {
