@@ -150,7 +150,7 @@ func serveBroker(
 	)
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
-		KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),
+		LogDir: h.Dir, KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),
 	}, broker.Deps{Log: log, Store: store, Image: live, Leaders: owner.Leaders(), Topics: topics, Storage: owner, Buffers: buffers, Loggers: loggers, Registerer: registry})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // Errors per partition: LOG_DIR_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER (a partition of which this broker is no replica).
 func (b *Broker) alterReplicaLogDirs(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.AlterReplicaLogDirsRequest](r), kmsg.NewPtrAlterReplicaLogDirsResponse()
-	img, own := b.image.Current(), b.logDir()
+	img, own := b.image.Current(), b.cfg.LogDir
 	answers := make(map[string]int) // in resp.Topics
 	for i := range req.Dirs {
 		dir := &req.Dirs[i]

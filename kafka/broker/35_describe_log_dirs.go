@@ -19,7 +19,7 @@ import (
 func (b *Broker) describeLogDirs(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeLogDirsRequest](r), kmsg.NewPtrDescribeLogDirsResponse()
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir = b.logDir()
+	dir.Dir = b.cfg.LogDir
 	sizes := make(map[partition.Key]partition.Size)
 	if b.storage != nil {
 		free, total, err := b.storage.Space()
@@ -65,15 +65,6 @@ func (b *Broker) describeLogDirs(_ context.Context, r *Request) kmsg.Response {
 	}
 	resp.Dirs = append(resp.Dirs, dir)
 	return resp
-}
-
-// logDir is what the broker's one log directory is called: as its configuration says, for Kafka's tools compare the two.
-func (b *Broker) logDir() string {
-	l := b.topics.Layers()
-	if dir := l.BrokerString("log.dirs"); dir != "" {
-		return dir
-	}
-	return l.BrokerString("log.dir")
 }
 
 // hosts reports whether this broker is one of the partition's replicas.

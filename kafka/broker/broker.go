@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
@@ -49,6 +50,7 @@ type Config struct {
 	Broker    metadata.BrokerID
 	Rack      string
 	Endpoints []metadata.Endpoint
+	LogDir    string // the one log directory, as clients are told
 	// KafkaVersion is the version that the cluster calls itself, as MSK names it; "" is the newest. It decides the feature levels that it starts with.
 	KafkaVersion string
 	// Properties are the static broker properties (server.properties), validated by configdef.
@@ -88,6 +90,7 @@ type Broker struct {
 	sessions  *sessions
 	purgatory *purgatory
 	metrics   *metrics
+	kafka     *kafkaMetrics // the metrics with Kafka's names
 
 	telemetry     *telemetry.Clients
 	telemetryMu   sync.Mutex
@@ -149,6 +152,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		sessions:      newSessions(props.fetchSessionSlots, m),
 		purgatory:     newPurgatory(m),
 		metrics:       m,
+		kafka:         newKafkaMetrics(deps.Registerer),
 		produceBudget: m.budget("produce", cfg.Limits.ProduceBytesMax, m.produceBytes),
 		requestBudget: m.budget("request", cfg.Limits.RequestBytesMax, m.requestBytes),
 		fetchBudget:   m.budget("fetch", cfg.Limits.FetchBytesMax, m.fetchBytes),
@@ -170,6 +174,8 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	})
 	b.peers = peer.New(peer.Config{Broker: cfg.Broker}, peer.Deps{Image: deps.Image, Self: b.callSelf})
 	b.shares = newShares(b, deps, led)
+	b.kafka.registry.OnTick(func(time.Time) { b.kafka.forget(b.image.Current()) })
+	b.kafka.registry.Source(b.collectKafka)
 	b.count.init()
 	return b, nil
 }

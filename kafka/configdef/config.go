@@ -63,9 +63,9 @@ type Effect string
 const (
 	Applied     Effect = ""
 	Transaction Effect = "No effect yet: transactions are not built."
-	Leadership  Effect = "No effect yet: leaders do not move between brokers."
+	Leadership  Effect = "No effect: a broker that is down keeps its partitions, so nothing has to move back. Elections are asked for (kafka-leader-election.sh)."
 	Threads     Effect = "No effect: Weir has no such threads or queues. Work spreads over the processors there are."
-	Replication Effect = "No effect: Weir does not copy partitions between brokers."
+	Replication Effect = "No effect: partitions are copied to another broker only to move there."
 	Flushed     Effect = "Holds for any value: every acknowledged record is on stable storage."
 	Always      Effect = "Weir always works this way."
 )

@@ -26,7 +26,6 @@ const (
 	segmentJitter = "Each partition takes a share of it, always the same, off segment.ms."
 	replicas      = "Holds for any value: an acknowledged record is on stable storage, and all replicas that a topic shows count as in sync."
 	unclean       = "Holds for any value: no leader is ever elected that lacks acknowledged records."
-	throttle      = "Holds for any value: no partition is copied between brokers, so that no such traffic can be too fast."
 	preallocate   = "Holds for any value: journal files are allocated in full before they are written to, and segments are written once and whole."
 	deleteDelay   = "How long a segment that nothing refers to any more stays; bundles, which many topics share, stay for a minute."
 	cleanupPolicy = "An empty list keeps everything until DeleteRecords. If it names compact, records without a key are refused."
@@ -83,8 +82,7 @@ var topicConfigs = []Config{
 	},
 	{
 		Name: "follower.replication.throttled.replicas", Type: List, Default: "",
-		Effect: throttle,
-		Doc:    "Replicas whose replication is throttled on the follower's side: partition:broker pairs, or *.",
+		Doc: "Replicas whose replication is throttled on the follower's side: partition:broker pairs, or *.",
 	},
 	{
 		Name: "index.interval.bytes", Type: Int, Default: "4096", Bounds: atLeast(0), Synonyms: from("log.index.interval.bytes"),
@@ -93,8 +91,7 @@ var topicConfigs = []Config{
 	},
 	{
 		Name: "leader.replication.throttled.replicas", Type: List, Default: "",
-		Effect: throttle,
-		Doc:    "Replicas whose replication is throttled on the leader's side: partition:broker pairs, or *.",
+		Doc: "Replicas whose replication is throttled on the leader's side: partition:broker pairs, or *.",
 	},
 	{
 		Name: "local.retention.bytes", Type: Long, Default: "-2", Bounds: atLeast(-2), Synonyms: from("log.local.retention.bytes"),
