@@ -45,8 +45,12 @@ script: tools ## run the command line and the AWS CLI as users type them
 	@$(SUITE) script
 
 .PHONY: peer
-peer: tools ## run other people's Kafka clients and AWS SDKs, against Apache Kafka and Weir
+peer: tools ## run Kafka's tools and AWS SDKs, against Apache Kafka and Weir
 	@$(SUITE) peer
+
+.PHONY: matrix
+matrix: tools ## run every client library through every feature, and the tests that client libraries carry
+	@$(SUITE) matrix upstream
 
 .PHONY: robustness
 robustness: ## kill -9 brokers and weir up under load, as often as `make test` does

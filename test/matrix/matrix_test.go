@@ -103,7 +103,7 @@ func runAll(t *testing.T, c cluster.Cluster) []*column {
 		env, argv := col.command(t)
 		argv = append(argv, c.Bootstrap(), fmt.Sprint(c.Replicas()))
 		running.Go(func() error {
-			col.run(t.Context(), c, env, argv)
+			col.run(t, c, env, argv)
 			return nil
 		})
 	}
@@ -113,7 +113,7 @@ func runAll(t *testing.T, c cluster.Cluster) []*column {
 	return columns
 }
 
-func (col *column) run(ctx context.Context, c cluster.Cluster, env, argv []string) {
+func (col *column) run(t *testing.T, c cluster.Cluster, env, argv []string) {
 	p, err := start(cluster.Root(), env, argv)
 	if err != nil {
 		col.err = err
@@ -153,8 +153,11 @@ func (col *column) run(ctx context.Context, c cluster.Cluster, env, argv []strin
 			err = errors.New(answer + "\n" + p.log.take())
 		case err == nil:
 			if codec, ok := codecs[f.name]; ok {
-				err = carries(ctx, c, name, codec)
+				err = carries(t.Context(), c, name, codec)
 			}
+		}
+		if err != nil {
+			t.Logf("%s %s after %.1f s: %v", col.name, f.name, took.Seconds(), err) // now: the table comes at the end
 		}
 		col.cells[f.name] = result{err: err, took: took}
 	}
