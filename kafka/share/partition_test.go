@@ -133,6 +133,9 @@ func TestFailedWritesChangeNothing(t *testing.T) {
 		r.store.misbehave(0, func() (before, after error) { return kerr.CoordinatorNotAvailable, nil })
 		wantCode(t, r.ack("a", all(0, 4, Accept)), kerr.CoordinatorNotAvailable)
 		wantRanges(t, r.take("b", 10))
+		if r.part.start != 0 {
+			t.Errorf("start offset %d", r.part.start)
+		}
 		r.store.misbehave(40*time.Second, nil)
 		done := make(chan error, 1)
 		r.part.Acknowledge("a", []Acknowledgement{all(0, 4, Accept)}, func(err error) { done <- err })

@@ -1,9 +1,6 @@
 package sharestate
 
-import (
-	"cmp"
-	"slices"
-)
+import "cmp"
 
 // DeliveryState is what became of a record.
 type DeliveryState int8
@@ -45,12 +42,10 @@ func (b Batch) wins(other Batch) bool {
 
 // merge lays news over batches, which are disjoint and sorted, and forgets what lies below start, unless it is negative. The result shares nothing with them.
 func merge(batches, news []Batch, start int64) []Batch {
-	sorted := slices.IsSortedFunc(news, func(a, b Batch) int {
-		if a.Last < b.First {
-			return -1
-		}
-		return 1
-	})
+	sorted := true
+	for i := 1; i < len(news); i++ {
+		sorted = sorted && news[i-1].Last < news[i].First
+	}
 	if sorted {
 		return overlay(batches, news, start)
 	}
