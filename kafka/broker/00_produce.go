@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/txn"
 	"weir/kafka/wire"
 	"weir/metadata"
 	"weir/storage/batch"
@@ -26,7 +28,10 @@ const produceKey = 0
 // close the connection. The timeout is not used: an append is refused at once or becomes durable as soon as the disk allows.
 // Errors: INVALID_REQUIRED_ACKS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, INVALID_TOPIC_EXCEPTION for internal
 // topics, CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, OUT_OF_ORDER_SEQUENCE_NUMBER,
-// INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR. Transactions are not built yet: a transactional id gets INVALID_REQUEST.
+// INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED (records of a transaction without its id), and what the transaction's
+// coordinator says when it is asked before the first records of a transaction in a partition: INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE,
+// TRANSACTION_ABORTABLE (v11), CONCURRENT_TRANSACTIONS (v12), NOT_ENOUGH_REPLICAS if it cannot be asked now. v12 leaves it to us to add partitions to the
+// transaction (KIP-890). Asking is the only thing for which the read loop waits: batches of a producer must arrive in order.
 func (b *Broker) produce(ctx context.Context, r *Request) reply {
 	op := r.produce
 	op.img = b.image.Current()
@@ -69,6 +74,8 @@ type producePart struct {
 	err  error
 	hint leaderHint
 	out  partition.Appended
+
+	guard partition.Guard // that its transaction may begin here
 }
 
 // newProduce returns an op for a produce request on the connection.
@@ -90,7 +97,7 @@ func (op *produceOp) reuse() {
 	default:
 	}
 	for _, p := range op.parts {
-		p.err, p.hint, p.out = nil, leaderHint{}, partition.Appended{}
+		p.err, p.hint, p.out, p.guard = nil, leaderHint{}, partition.Appended{}, 0
 	}
 	if len(op.parts) > partsKept {
 		op.parts = nil
@@ -110,9 +117,8 @@ const (
 )
 
 var (
-	errTransactions = fmt.Errorf("transactions are not built yet: %w", kerr.InvalidRequest)
-	errAcks         = fmt.Errorf("acks must be -1, 0 or 1: %w", kerr.InvalidRequiredAcks)
-	errInternal     = fmt.Errorf("clients may not write to internal topics: %w", kerr.InvalidTopicException)
+	errAcks     = fmt.Errorf("acks must be -1, 0 or 1: %w", kerr.InvalidRequiredAcks)
+	errInternal = fmt.Errorf("clients may not write to internal topics: %w", kerr.InvalidTopicException)
 )
 
 // openingWait is how long a request waits for partitions that the image gives to this broker but that are not open yet: topics are
@@ -129,8 +135,6 @@ func (op *produceOp) begin(ctx context.Context) {
 		refuse = kerr.TransactionalIDAuthorizationFailed // as Kafka asks who may use a transactional id that is not there
 	case op.req.Acks < -1 || op.req.Acks > 1:
 		refuse = errAcks
-	case op.req.Transactional:
-		refuse = errTransactions
 	case op.b.pressure.refuses():
 		op.b.metrics.journalRefused.Inc()
 		refuse = errJournalFull
@@ -139,6 +143,9 @@ func (op *produceOp) begin(ctx context.Context) {
 		p := &producePart{op: op}
 		p.done = p.outcome
 		op.parts = append(op.parts, p)
+	}
+	if refuse == nil && op.req.Transactional {
+		op.verify(ctx)
 	}
 	next := 0
 	for i := range op.req.Topics {
@@ -150,6 +157,7 @@ func (op *produceOp) begin(ctx context.Context) {
 			switch {
 			case refuse != nil:
 				p.err = refuse
+			case p.err != nil: // the transaction's coordinator said no
 			case unknown != nil:
 				p.err = unknown
 			case known.Internal && op.r.ClientID != adminClientID:
@@ -169,6 +177,74 @@ func (op *produceOp) claimsTransaction() bool {
 		}
 	}
 	return false
+}
+
+// verify asks the transaction's coordinator about the partitions in which the transaction has no records yet, and gives those that may not have any
+// their errors (KIP-890).
+func (op *produceOp) verify(ctx context.Context) {
+	var ask txn.Add
+	var asked []*producePart
+	next := 0
+	for i := range op.req.Topics {
+		t := &op.req.Topics[i]
+		known, err := op.topic(t)
+		for range t.Parts {
+			p, in := op.parts[next], &op.req.Parts[next]
+			next++
+			if err != nil || known.Internal || in.Partition < 0 || int(in.Partition) >= len(known.Partitions) {
+				continue
+			}
+			h, err := batch.Parse(in.Records)
+			if err != nil || !h.Transactional() {
+				continue // the append says what is wrong with it
+			}
+			l, err := op.led(ctx, known, in.Partition)
+			if err != nil {
+				continue
+			}
+			guard, needed, err := l.Verify(h.ProducerID, h.ProducerEpoch)
+			if err != nil || !needed {
+				continue
+			}
+			if len(asked) > 0 && (ask.ProducerID != h.ProducerID || ask.ProducerEpoch != h.ProducerEpoch) {
+				p.err = errTwoProducers
+				continue
+			}
+			p.guard = guard
+			ask.ProducerID, ask.ProducerEpoch = h.ProducerID, h.ProducerEpoch
+			ask.Partitions = append(ask.Partitions, txn.TopicPartition{Topic: known.Name, Index: in.Partition})
+			asked = append(asked, p)
+		}
+	}
+	if len(asked) == 0 {
+		return
+	}
+	client := oldClient
+	switch {
+	case op.req.Version >= 12:
+		client = addsByProduce
+	case op.req.Version == 11:
+		client = knowsAbortable
+	}
+	ask.ID = strings.Clone(op.req.TransactionID)
+	each, all := op.b.askTransaction(ctx, ask, client)
+	for i, p := range asked {
+		if p.err = all; all == nil {
+			p.err = each[i]
+		}
+	}
+}
+
+var errTwoProducers = fmt.Errorf("records of more than one producer: %w", kerr.InvalidRecord)
+
+// led finds a partition, waiting for it if it is ours and just opening.
+func (op *produceOp) led(ctx context.Context, t *image.Topic, index int32) (led, error) {
+	key := partition.Key{Topic: t.ID, Index: index}
+	l, err := op.b.leaders.get(key)
+	if err != nil && t.Partitions[index].Leader == op.b.cfg.Broker {
+		return op.await(ctx, key)
+	}
+	return l, err
 }
 
 // topic finds the topic that t names.
@@ -191,14 +267,10 @@ func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.Produ
 		return
 	}
 	op := p.op
-	key := partition.Key{Topic: t.ID, Index: in.Partition}
-	l, err := op.b.leaders.get(key)
-	if err != nil && t.Partitions[in.Partition].Leader == op.b.cfg.Broker {
-		l, err = op.await(ctx, key)
-	}
+	l, err := op.led(ctx, t, in.Partition)
 	if err == nil {
 		op.left.Add(1)
-		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7}, p.done)
+		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7, Guard: p.guard}, p.done)
 		if err != nil {
 			op.left.Add(-1)
 		}

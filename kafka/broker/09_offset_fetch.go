@@ -13,10 +13,11 @@ import (
 
 // OffsetFetch (key 9), versions 1-10. Served by the group's coordinator.
 // v2 allows null for all topics and has a code for the whole; v3 has a throttle time; v5 has leader epochs; v6 is flexible; v7 can ask for stable
-// offsets (KIP-447), which all are as long as there are no transactions; v8 asks for several groups (KIP-709); v9 carries member epochs
+// offsets (KIP-447); v8 asks for several groups (KIP-709); v9 carries member epochs
 // (KIP-848); v10 has topic ids.
 // A partition without an offset, or that does not exist, answers -1 and no error.
-// Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH; UNKNOWN_TOPIC_ID per partition.
+// Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH; UNKNOWN_TOPIC_ID and UNSTABLE_OFFSET_COMMIT
+// per partition.
 func (b *Broker) offsetFetch(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.OffsetFetchRequest](r), kmsg.NewPtrOffsetFetchResponse()
 	img := b.image.Current()
@@ -62,6 +63,8 @@ func (b *Broker) offsetFetch(ctx context.Context, r *Request) kmsg.Response {
 // fetchGroup answers for one group.
 func (b *Broker) fetchGroup(ctx context.Context, r *Request, img *image.Image, in *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
 	byID := r.Body.GetVersion() >= 10
+	req, ok := r.Body.(*kmsg.OffsetFetchRequest)
+	stable := ok && req.Version >= 7 && req.RequireStable
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = in.Group
 	var want []group.Offset
@@ -88,7 +91,7 @@ func (b *Broker) fetchGroup(ctx context.Context, r *Request, img *image.Image, i
 			want = append(want, group.Offset{Topic: t.Topic, Partition: p})
 		}
 	}
-	offsets, err := b.groups.Fetch(ctx, group.FetchRequest{Group: in.Group, Member: in.MemberID, Epoch: in.MemberEpoch, Want: want})
+	offsets, err := b.groups.Fetch(ctx, group.FetchRequest{Group: in.Group, Member: in.MemberID, Epoch: in.MemberEpoch, Want: want, Stable: stable})
 	if err != nil {
 		out.ErrorCode = b.code(r, err, "group", in.Group)
 		return out
@@ -107,6 +110,9 @@ func (b *Broker) fetchGroup(ctx context.Context, r *Request, img *image.Image, i
 		t := &out.Topics[len(out.Topics)-1]
 		op := noOffset(o.Partition, 0)
 		op.Offset, op.LeaderEpoch, op.Metadata = o.Offset, o.LeaderEpoch, &o.Metadata
+		if o.Unstable {
+			op = noOffset(o.Partition, kerr.UnstableOffsetCommit.Code)
+		}
 		t.Partitions = append(t.Partitions, op)
 	}
 	out.Topics = append(out.Topics, refused...)

@@ -17,11 +17,10 @@ const (
 	shareCoordinator       = 2 // KIP-932
 )
 
-// FindCoordinator (key 10), versions 0-6. Served by any broker; the first call creates __consumer_offsets and waits for that.
+// FindCoordinator (key 10), versions 0-6. Served by any broker; the first call for a kind of coordinator creates its topic and waits for that.
 // v1 has types and messages; v2 a throttle time; v3 is flexible; v4 asks for several keys (KIP-699); v5 is for transactions (KIP-890);
 // v6 is for share groups (KIP-932).
-// Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for transactions and share groups, which are not built yet: a code that clients
-// do not retry, so that they fail with the message at once.
+// Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for kinds that do not exist and keys that are none.
 func (b *Broker) findCoordinator(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.FindCoordinatorRequest](r), kmsg.NewPtrFindCoordinatorResponse()
 	if req.Version < 4 {
@@ -50,7 +49,14 @@ func (b *Broker) coordinator(ctx context.Context, r *Request, key string, kind i
 			}
 		}
 	case transactionCoordinator:
-		err = fmt.Errorf("%w: transactions are not built yet", kerr.InvalidRequest)
+		s, ferr := b.txns.Find(ctx, key)
+		if err = ferr; err == nil {
+			if n, ok := nodeOf(s, r.Listener); ok {
+				out.NodeID, out.Host, out.Port = n.NodeID, n.Host, n.Port
+			} else {
+				err = kerr.CoordinatorNotAvailable
+			}
+		}
 	case shareCoordinator:
 		var k sharestate.Key
 		switch k, err = sharestate.ParseKey(key); {

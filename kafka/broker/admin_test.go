@@ -257,18 +257,11 @@ func TestProducerIDs(t *testing.T) {
 		seen[id.ProducerID] = true
 	}
 	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID = kmsg.StringPtr("tx")
-	resp, err := cl.Broker(1).RetriableRequest(ctx, req)
-	if err != nil || resp.(*kmsg.InitProducerIDResponse).ErrorCode != kerr.InvalidRequest.Code {
-		t.Errorf("transactional: %+v, %v", resp, err)
-	}
-	find := kmsg.NewPtrFindCoordinatorRequest()
-	find.CoordinatorType, find.CoordinatorKeys = 1, []string{"tx"}
-	resp, err = cl.Broker(1).RetriableRequest(ctx, find)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := resp.(*kmsg.FindCoordinatorResponse).Coordinators[0]; c.ErrorCode != kerr.InvalidRequest.Code || c.ErrorMessage == nil {
-		t.Errorf("coordinator of transactions: %+v", c)
+	for id, want := range map[string]*kerr.Error{"": kerr.InvalidRequest, "tx": kerr.InvalidTransactionTimeout} {
+		req.TransactionalID, req.TransactionTimeoutMillis = &id, 1_000_000
+		resp, err := cl.Broker(1).RetriableRequest(ctx, req)
+		if err != nil || resp.(*kmsg.InitProducerIDResponse).ErrorCode != want.Code {
+			t.Errorf("transactional id %q: %+v, %v, want %v", id, resp, err, want)
+		}
 	}
 }

@@ -83,6 +83,7 @@ type Broker struct {
 	storage   Storage // may be nil
 	groups    *group.Coordinator
 	peers     *peer.Client
+	txns      *txn.Coordinator
 	shares    *shares
 	buffers   *buffer.Pool
 	apis      *dispatch
@@ -176,6 +177,10 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	b.shares = newShares(b, deps, led)
 	b.kafka.registry.OnTick(func(time.Time) { b.kafka.forget(b.image.Current()) })
 	b.kafka.registry.Source(b.collectKafka)
+	b.txns = txn.New(cfg.Broker, txn.SettingsFrom(cfg.Properties), txn.Deps{
+		Log: b.log, Image: deps.Image, IDs: b.producerIDs, Peers: b.peers, CreateTopic: deps.Topics.CreateInternal(image.TransactionState),
+		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
+	})
 	b.count.init()
 	return b, nil
 }

@@ -68,7 +68,8 @@ func TestProduceErrors(t *testing.T) {
 	inTransaction.Add(1_700_000_000_000, nil, []byte("v"))
 	corrupt := records(1, 100)
 	corrupt[len(corrupt)-1] ^= 1
-	transactional := func(req *kmsg.ProduceRequest) { req.TransactionID = new("tx") }
+	claiming := inTransaction.Batch()
+	inTransaction.Add(1_700_000_000_000, nil, []byte("v"))
 	on := func(index int32) func(*kmsg.ProduceRequest) {
 		return func(req *kmsg.ProduceRequest) { req.Topics[0].Partitions[0].Partition = index }
 	}
@@ -85,8 +86,12 @@ func TestProduceErrors(t *testing.T) {
 		{"unknown topic id", produceReq(13, 1, "", metadata.NewTopicID(), records(1, 10)), nil, kerr.UnknownTopicID, ""},
 		{"unknown partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(2), kerr.UnknownTopicOrPartition, ""},
 		{"negative partition", produceReq(11, 1, "t", topic.ID, records(1, 10)), on(-1), kerr.UnknownTopicOrPartition, ""},
-		{"transactional id", produceReq(11, -1, "t", topic.ID, records(1, 10)), transactional, kerr.InvalidRequest, "not built yet"},
-		{"transactional batch", produceReq(11, -1, "t", topic.ID, inTransaction.Batch()), nil, kerr.TransactionalIDAuthorizationFailed, ""},
+		{"transactional id", produceReq(11, -1, "t", topic.ID, records(1, 10)), func(req *kmsg.ProduceRequest) {
+			on(mine)(req)
+			req.TransactionID = new("tx")
+			req.Topics[0].Partitions[0].Records = inTransaction.Batch()
+		}, kerr.NotEnoughReplicas, ""},
+		{"transactional batch", produceReq(11, -1, "t", topic.ID, claiming), on(mine), kerr.TransactionalIDAuthorizationFailed, ""},
 		{"internal topic", produceReq(11, 1, "__consumer_offsets", topic.ID, records(1, 10)), nil, kerr.InvalidTopicException, "internal"},
 		{"wrong checksum", produceReq(11, 1, "t", topic.ID, corrupt), on(mine), kerr.CorruptMessage, ""},
 		{"no batch", produceReq(11, 1, "t", topic.ID, nil), on(mine), kerr.InvalidRecord, ""},

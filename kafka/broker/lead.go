@@ -18,6 +18,9 @@ type leaders interface {
 type led interface {
 	LeaderEpoch() metadata.LeaderEpoch
 	Append(a partition.Append, done func(partition.Appended, error)) error
+	AppendMarker(m partition.Marker, done func(partition.Appended, error)) error
+	Verify(producer int64, epoch int16) (g partition.Guard, needed bool, err error)
+	ActiveProducers() []partition.ActiveProducer
 	Read(ctx context.Context, r partition.ReadRequest) (partition.Records, error)
 	Offsets() partition.Offsets
 	OnAdvance(fn func()) (stop func())

@@ -38,6 +38,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		return nil
 	})
 	g.Go(func() error {
+		_ = b.txns.Run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
 		_ = b.shares.run(ctx) // it ends with ctx only
 		return nil
 	})

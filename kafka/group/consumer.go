@@ -255,11 +255,14 @@ func (g *consumer) mayCommit(c *Commit) (func(*Offset) error, error) {
 	if c.Generation < 0 && len(g.members) == 0 {
 		return nil, nil
 	}
+	if c.Transactional && c.Generation < 0 && c.Member == "" && c.Instance == "" {
+		return nil, nil
+	}
 	m := g.members[c.Member]
 	switch {
 	case m == nil:
 		return nil, kerr.UnknownMemberID
-	case m.classic == nil && c.Version < 9:
+	case m.classic == nil && c.Version < 9 && !c.Transactional:
 		return nil, fmt.Errorf("%w: OffsetCommit version 9 or above must be used by members using the modern group protocol", kerr.UnsupportedVersion)
 	case c.Generation == m.epoch:
 		return nil, nil

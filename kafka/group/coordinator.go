@@ -276,6 +276,9 @@ func (c *Coordinator) Fetch(ctx context.Context, r FetchRequest) ([]Offset, erro
 			}
 		}
 		out = s.fetch(r.Group, r.Want)
+		for i := range out {
+			out[i].Unstable = r.Stable && s.unstable(r.Group, topicPartition{out[i].Topic, out[i].Partition})
+		}
 	})
 	if err = cmp.Or(err, refused); err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import "weir/kafka/coordinator"
 func (s *state) sweep() {
 	s.shard.After(s.settings.RetentionCheck, s.sweep)
 	for _, g := range s.groups {
-		if g.dying {
+		if g.dying || len(s.pendingOf(g.id)) > 0 {
 			continue
 		}
 		expired := g.kind.expiry()

@@ -28,6 +28,9 @@ func (g *classic) mayCommit(c *Commit) (func(*Offset) error, error) {
 		return nil, nil
 	}
 	if c.Generation < 0 && c.Member == "" && c.Instance == "" {
+		if c.Transactional {
+			return nil, nil
+		}
 		return nil, kerr.UnknownMemberID
 	}
 	m, err := g.check(c.Member, c.Instance)
@@ -36,7 +39,7 @@ func (g *classic) mayCommit(c *Commit) (func(*Offset) error, error) {
 		return nil, err
 	case c.Generation != g.generation:
 		return nil, kerr.IllegalGeneration
-	case g.status == CompletingRebalance:
+	case g.status == CompletingRebalance && !c.Transactional:
 		return nil, kerr.RebalanceInProgress
 	}
 	g.heartbeat(m)

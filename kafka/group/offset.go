@@ -18,6 +18,8 @@ type Commit struct {
 	Member     string
 	Instance   string
 	Offsets    []Offset
+
+	Transactional bool // it need not say which member it is from
 }
 
 // Offset is one partition's offset, to commit or committed.
@@ -28,6 +30,8 @@ type Offset struct {
 	Offset      int64 // -1: none
 	LeaderEpoch int32 // -1: unknown
 	Metadata    string
+
+	Unstable bool // in an answer: a transaction that is not over holds another; see FetchRequest.Stable
 }
 
 // commit handles a Commit; reply is called once, when the offsets are durable, with an error per offset or one for all.
@@ -86,7 +90,9 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 		}
 		s.metrics.commits.Add(float64(len(taken)))
 		for _, i := range taken {
-			g.offsets[topicPartition{c.Offsets[i].Topic, c.Offsets[i].Partition}] = committed[i]
+			tp := topicPartition{c.Offsets[i].Topic, c.Offsets[i].Partition}
+			g.offsets[tp] = committed[i]
+			s.supersede(g.id, tp)
 		}
 		reply(errs, nil)
 	})
@@ -106,6 +112,7 @@ type FetchRequest struct {
 	Member *string  // of a member of a consumer group, since v9
 	Epoch  int32    // the member's; -1 for none
 	Want   []Offset // only Topic and Partition matter; nil asks for all there are
+	Stable bool     // offsets that a transaction is about to replace are Unstable instead
 }
 
 // fetch returns the committed offset of each partition of want, or of all with an offset if want is nil. Metadata and leader epoch are those
@@ -195,6 +202,7 @@ func (g *group) forget(records []coordinator.Record, gone []topicPartition, done
 		}
 		for _, tp := range gone {
 			delete(g.offsets, tp)
+			g.state.supersede(g.id, tp)
 		}
 		done(nil)
 	})
@@ -220,6 +228,9 @@ func (g *group) bury(reply func(error)) {
 	var records []coordinator.Record
 	var gone []topicPartition
 	for tp := range g.offsets {
+		records, gone = append(records, offsetRecord(g.id, tp, nil)), append(gone, tp)
+	}
+	for _, tp := range g.state.pendingOf(g.id) {
 		records, gone = append(records, offsetRecord(g.id, tp, nil)), append(gone, tp)
 	}
 	records = append(records, g.kind.tombstones()...)

@@ -109,32 +109,45 @@ func (s *state) Replay(key, value []byte) error {
 }
 
 func (s *state) replayOffset(key, value []byte) error {
-	var k kmsg.OffsetCommitKey
-	if err := k.ReadFrom(key); err != nil {
-		return fmt.Errorf("offset commit key: %w", err)
+	id, tp, o, err := readOffset(key, value)
+	if err != nil {
+		return err
 	}
-	tp := topicPartition{k.Topic, k.Partition}
-	g := s.groups[k.Group]
-	if value == nil {
+	s.supersede(id, tp)
+	g := s.groups[id]
+	if o == nil {
 		if g != nil {
 			delete(g.offsets, tp)
 		}
 		return nil
 	}
+	if g == nil {
+		g = newGroup(s, id)
+		s.groups[id] = g
+	}
+	g.offsets[tp] = *o
+	return nil
+}
+
+// readOffset reads the record of an offset; o is nil for a tombstone.
+func readOffset(key, value []byte) (group string, tp topicPartition, o *offset, err error) {
+	var k kmsg.OffsetCommitKey
+	if err := k.ReadFrom(key); err != nil {
+		return "", tp, nil, fmt.Errorf("offset commit key: %w", err)
+	}
+	tp = topicPartition{k.Topic, k.Partition}
+	if value == nil {
+		return k.Group, tp, nil, nil
+	}
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(value); err != nil || v.Version < 0 || v.Version > offsetValueVersion {
-		return fmt.Errorf("offset commit value of version %d: %w", v.Version, orIncomplete(err))
+		return "", tp, nil, fmt.Errorf("offset commit value of version %d: %w", v.Version, orIncomplete(err))
 	}
-	if g == nil {
-		g = newGroup(s, k.Group)
-		s.groups[k.Group] = g
-	}
-	o := offset{topicID: v.TopicID, offset: v.Offset, leaderEpoch: -1, metadata: v.Metadata, committedMs: v.CommitTimestamp}
+	o = &offset{topicID: v.TopicID, offset: v.Offset, leaderEpoch: -1, metadata: v.Metadata, committedMs: v.CommitTimestamp}
 	if v.Version >= 3 {
 		o.leaderEpoch = v.LeaderEpoch
 	}
-	g.offsets[tp] = o
-	return nil
+	return k.Group, tp, o, nil
 }
 
 func (s *state) replayGroup(key, value []byte) error {

@@ -21,6 +21,7 @@ type state struct {
 	members        *atomic.Int64 // of modern groups, of all shards
 	closing        error         // why the shard serves no more
 	shares         *shareWork
+	pending        pending // offsets of open transactions
 }
 
 var _ coordinator.State = (*state)(nil)

@@ -15,7 +15,7 @@ import (
 // and a marker ends it.
 
 // Guard stands for one question to a transaction's coordinator. It is good for beginning the producer's transaction in the partition, once, unless
-// a marker of the producer comes in between: the coordinator's answer was about an earlier transaction then.
+// a marker comes in between that may have ended what the coordinator's answer was about.
 type Guard uint64
 
 // verification is a question under way, or answered, of a producer in an epoch.
@@ -101,6 +101,10 @@ type Marker struct {
 	Bumped bool
 }
 
+// Ends tells whether the marker may end a transaction of that epoch that began, or was asked about, before it. A marker with the bumped epoch of a transaction
+// that is about to begin ends the one before.
+func (m *Marker) Ends(epoch int16) bool { return !m.Bumped || m.ProducerEpoch > epoch }
+
 // AppendMarker queues the marker; done is called as that of Append. A marker that the partition has already is not written again. Errors are
 // TRANSACTION_COORDINATOR_FENCED and INVALID_PRODUCER_EPOCH for a marker older than what the partition knows, and those of Append.
 func (p *Partition) AppendMarker(m Marker, done func(Appended, error)) error {
@@ -122,7 +126,9 @@ func (p *Partition) AppendMarker(m Marker, done func(Appended, error)) error {
 	if p.fenced != nil {
 		return fmt.Errorf("partition %v: append marker: %w", p.key, p.fenced)
 	}
-	delete(p.verifying, m.ProducerID)
+	if v, ok := p.verifying[m.ProducerID]; ok && m.Ends(v.epoch) {
+		delete(p.verifying, m.ProducerID)
+	}
 	epoch, coordinator, known := p.epochLocked(m.ProducerID)
 	switch {
 	case known && m.Coordinator < coordinator:

@@ -10,6 +10,7 @@ import (
 type ProduceRequest struct {
 	Version       int16
 	Transactional bool // it has a transactional id
+	TransactionID string
 	Acks          int16
 	Topics        []ProduceTopic
 	Parts         []ProducePart // of all topics, in order
@@ -57,10 +58,11 @@ func (p *ProduceRequest) decode(c *checker) error {
 		return err
 	}
 	p.Transactional = n >= 0
-	if err := c.skip(max(n, 0)); err != nil {
-		return err
+	id, ok := c.r.bytes(int(max(n, 0)))
+	if !ok {
+		return errShort
 	}
-	var ok bool
+	p.TransactionID = unsafe.String(unsafe.SliceData(id), len(id)) // as topics' names below
 	if p.Acks, ok = c.r.int16(); !ok {
 		return errShort
 	}
