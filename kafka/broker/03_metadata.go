@@ -52,13 +52,17 @@ func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 	resp.Topics = make([]kmsg.MetadataResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		out := &resp.Topics[i]
-		t, err := findTopic(img, req.Topics[i].Topic, metadata.TopicID(req.Topics[i].TopicID))
+		name, id := req.Topics[i].Topic, metadata.TopicID(req.Topics[i].TopicID)
+		if id != (metadata.TopicID{}) {
+			name = nil // an id counts alone: Java's clients send an empty name beside it
+		}
+		t, err := findTopic(img, name, id)
 		if t != nil {
 			d.topic(out, t, req)
 			continue
 		}
 		out.Default()
-		out.Topic, out.TopicID = req.Topics[i].Topic, req.Topics[i].TopicID
+		out.Topic, out.TopicID = name, id
 		if out.Topic != nil {
 			if reason := refused[*out.Topic]; reason != nil {
 				err = reason
@@ -104,7 +108,7 @@ func (b *Broker) autoCreate(ctx context.Context, r *Request, req *kmsg.MetadataR
 	named := make(map[string]bool)
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
-		if name == nil || named[*name] || image.IsInternal(*name) {
+		if name == nil || req.Topics[i].TopicID != (metadata.TopicID{}) || named[*name] || image.IsInternal(*name) {
 			continue
 		}
 		named[*name] = true

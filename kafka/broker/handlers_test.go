@@ -250,8 +250,11 @@ func TestMetadata(t *testing.T) {
 	}
 	byID := kmsg.NewPtrMetadataRequest()
 	byID.Version, byID.IncludeTopicAuthorizedOperations = 12, true
-	byID.Topics = []kmsg.MetadataRequestTopic{{TopicID: topic.ID}, {TopicID: metadata.NewTopicID()}}
+	byID.Topics = []kmsg.MetadataRequestTopic{{TopicID: topic.ID}, {TopicID: metadata.NewTopicID()}, {Topic: new(""), TopicID: topic.ID}}
 	resp := ask[*kmsg.MetadataResponse](r, b, byID)
+	if got := resp.Topics[2]; got.ErrorCode != 0 || *got.Topic != "a" {
+		t.Errorf("by id, with an empty name as Java's clients send it: %+v", got)
+	}
 	if *resp.Topics[0].Topic != "a" || resp.Topics[0].AuthorizedOperations != 3576 || resp.Topics[1].ErrorCode != kerr.UnknownTopicID.Code || resp.Topics[1].Topic != nil {
 		t.Errorf("by id: %+v", resp.Topics)
 	}
