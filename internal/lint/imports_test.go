@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"kafka/acl":         {"metadata"},
 	"kafka/scram":       {"metadata"},
 	"kafka/ownership":   {"kafka/configdef", "kafka/image", "kafka/partition", "metadata", "storage/..."},
+	"kafka/jmx":         {},
 	"kafka/partition":   {"kafka/configdef", "metadata", "storage/batch", "storage/buffer", "storage/cache", "storage/segment", "storage/stream", "storage/tier", "storage/wal"},
 	"kafka/image":       {"kafka/configdef", "metadata"},
 	"kafka/quota":       {"metadata"},

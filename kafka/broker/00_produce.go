@@ -76,6 +76,9 @@ type producePart struct {
 	out  partition.Appended
 
 	guard partition.Guard // that its transaction may begin here
+
+	metrics *topicMetrics // nil if the topic is not known
+	bytes   int
 }
 
 // newProduce returns an op for a produce request on the connection.
@@ -97,7 +100,7 @@ func (op *produceOp) reuse() {
 	default:
 	}
 	for _, p := range op.parts {
-		p.err, p.hint, p.out, p.guard = nil, leaderHint{}, partition.Appended{}, 0
+		p.err, p.hint, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, partition.Appended{}, 0, nil, 0
 	}
 	if len(op.parts) > partsKept {
 		op.parts = nil
@@ -151,9 +154,14 @@ func (op *produceOp) begin(ctx context.Context) {
 	for i := range op.req.Topics {
 		t := &op.req.Topics[i]
 		known, unknown := op.topic(t)
+		var metrics *topicMetrics
+		if unknown == nil {
+			metrics = op.b.kafka.topic(known.ID)
+		}
 		for range t.Parts {
 			p, in := op.parts[next], &op.req.Parts[next]
 			next++
+			p.metrics, p.bytes = metrics, len(in.Records)
 			switch {
 			case refuse != nil:
 				p.err = refuse
@@ -319,6 +327,9 @@ func (op *produceOp) ready() bool { return len(op.complete) > 0 }
 
 func (op *produceOp) done() { op.release() }
 
+// phases implements timed: what the answer waited for was the disk, or the answers before it.
+func (op *produceOp) phases(p *phases) { p.remote, p.queue = p.queue, 0 }
+
 var errUnacknowledged = errors.New("a produce request with acks=0 failed")
 
 func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, error) {
@@ -326,6 +337,9 @@ func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, er
 	case <-op.complete:
 	case <-op.r.conn.lost:
 		return bufs, net.ErrClosed
+	}
+	for _, p := range op.parts[:len(op.req.Parts)] {
+		p.count()
 	}
 	if op.req.Acks != 0 {
 		return append(bufs, op.response()), nil
@@ -356,6 +370,26 @@ func (op *produceOp) response() []byte {
 	}
 	op.out = w.Frame(hints.nodes, throttleMillis(op.throttle))
 	return op.out
+}
+
+// count adds the outcome to the metrics.
+func (p *producePart) count() {
+	for _, m := range [...]*topicMetrics{p.op.b.kafka.all, p.metrics} {
+		if m == nil {
+			continue
+		}
+		m.produces.Mark(1)
+		switch {
+		case p.err == nil:
+			m.bytesIn.Mark(int64(p.bytes))
+			m.messagesIn.Mark(p.out.LastOffset - p.out.BaseOffset + 1)
+		case errors.Is(p.err, kerr.MessageTooLarge):
+			m.bytesRejected.Mark(int64(p.bytes))
+			m.failedProduces.Mark(1)
+		default:
+			m.failedProduces.Mark(1)
+		}
+	}
 }
 
 // answer is what the client is told of the partition.

@@ -32,6 +32,7 @@ type fetchOp struct {
 	r      *Request
 	req    *kmsg.FetchRequest
 	began  time.Time
+	turn   time.Time
 	waited time.Duration // for records, for memory and for turns at the disk
 	most   int64         // bytes of records that the client takes, or may have
 
@@ -47,6 +48,16 @@ func (op *fetchOp) ready() bool { return false }
 
 func (op *fetchOp) done() { op.look.release() }
 
+// phases implements timed: the handler of a fetch runs when the answer's turn has come.
+func (op *fetchOp) phases(p *phases) {
+	if op.turn.IsZero() {
+		return
+	}
+	p.turn = op.turn.Sub(op.r.began)
+	p.remote = op.waited
+	p.local, p.queue = max(p.total-p.turn-p.send-op.waited, 0), 0
+}
+
 // appendFiles implements inFiles.
 func (op *fetchOp) appendFiles(to []buffer.Range) []buffer.Range {
 	if op.resp == nil {
@@ -56,7 +67,7 @@ func (op *fetchOp) appendFiles(to []buffer.Range) []buffer.Range {
 }
 
 func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, error) {
-	turn := time.Now()
+	op.turn = time.Now()
 	if op.req.ReplicaID >= 0 || op.req.ReplicaState.ID >= 0 {
 		return op.refuseFollower().AppendFrame(bufs, op.r.CorrelationID), nil
 	}
@@ -71,7 +82,7 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 	if err := op.collect(ctx); err != nil {
 		return nil, err
 	}
-	pause, alone := op.b.throttleFetch(op.r, op.look.bytes, time.Since(turn)-op.waited)
+	pause, alone := op.b.throttleFetch(op.r, op.look.bytes, time.Since(op.turn)-op.waited)
 	if pause == 0 || alone {
 		op.resp = op.respond()
 	} else {
@@ -207,6 +218,7 @@ func (op *fetchOp) respond() *wire.FetchResponse {
 			hints.add(f.hint.leader)
 		}
 		addFetched(resp, f.part, p)
+		op.count(f)
 		f.part.told(f)
 		switch {
 		case op.session == nil:
@@ -224,6 +236,24 @@ func (op *fetchOp) respond() *wire.FetchResponse {
 		resp.SessionID = op.b.sessions.create(op.parts, op.req.Version >= 13)
 	}
 	return resp
+}
+
+// count adds what the client gets of a partition to the metrics.
+func (op *fetchOp) count(f *found) {
+	all := op.b.kafka.all
+	all.fetches.Mark(1)
+	all.bytesOut.Mark(int64(f.records.Bytes))
+	if f.topic == nil {
+		all.failedFetches.Mark(1)
+		return
+	}
+	of := op.b.kafka.topic(f.topic.ID)
+	of.fetches.Mark(1)
+	of.bytesOut.Mark(int64(f.records.Bytes))
+	if f.code != 0 {
+		all.failedFetches.Mark(1)
+		of.failedFetches.Mark(1)
+	}
 }
 
 // throttled is the answer to a client that is over its quota: it comes without records, and a session that was asked for is not made.

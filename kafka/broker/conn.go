@@ -59,8 +59,11 @@ type conn struct {
 	out   net.Buffers         // of the write loop: scratch
 	part  net.Buffers         // of the write loop: scratch
 	files []buffer.Range      // of the write loop: scratch
+	spent phases              // of the write loop: scratch
 	raw   syscall.RawConn     // of the write loop: nil if nothing can be sent from files
 	skips int                 // of the write loop: how often fetches went without what lies on the disk, since they did not
+
+	stats *listenerMetrics
 
 	muting
 
@@ -78,8 +81,16 @@ type pending struct {
 	reply
 	key     int16
 	started time.Time
-	charge  int64 // of the request budget
-	size    int64 // of conn.bytes
+	local   time.Duration // from then on until its handler returned
+	framed  time.Time     // when its answer was complete, and its turn
+	charge  int64         // of the request budget
+	size    int64         // of conn.bytes
+}
+
+// timed is a reply that knows better than its pending where the time went.
+type timed interface {
+	// phases takes what its pending knows and fills in the rest.
+	phases(*phases)
 }
 
 func newConn(b *Broker, nc net.Conn, listener string, addr netip.Addr) *conn {
@@ -96,6 +107,7 @@ func newConn(b *Broker, nc net.Conn, listener string, addr netip.Addr) *conn {
 		lost:     make(chan struct{}),
 		done:     make(chan struct{}),
 		raw:      rawOf(nc),
+		stats:    b.kafka.listener(listener),
 	}
 }
 
@@ -146,6 +158,8 @@ func (c *conn) report() {
 		c.b.metrics.unsupported.Inc()
 	case errors.Is(err, errSlow):
 		c.b.metrics.slowClients.Inc()
+	case errors.Is(err, errIdle):
+		c.stats.idle.Add(1)
 	}
 	if !errors.Is(err, io.EOF) {
 		c.b.log.Debug("connection closed", "client", c.host, "listener", c.listener, "err", err)
@@ -276,9 +290,13 @@ func (c *conn) next(ctx context.Context) (p pending, err error) {
 	if err != nil {
 		return p, err
 	}
+	c.stats.requests.Mark(1)
+	c.stats.bytesIn.Mark(int64(size + 4))
+	c.b.kafka.read(start.Key, start.Version, size)
 	p.started = time.Now()
 	r.began = p.started
 	p.reply = c.b.begin(ctx, row, r)
+	p.local = time.Since(p.started)
 	return p, nil
 }
 

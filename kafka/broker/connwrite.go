@@ -48,8 +48,9 @@ func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more boo
 	out, files := c.out[:0], c.files[:0]
 	size := 0
 	defer func() {
+		sent := time.Now()
 		for i := range taken {
-			c.finish(batch[i])
+			c.finish(&batch[i], sent)
 		}
 	}()
 	for {
@@ -61,6 +62,7 @@ func (c *conn) writeFrom(ctx context.Context, p pending) (next pending, more boo
 			c.fail(err)
 			return pending{}, false
 		}
+		batch[taken-1].framed = time.Now()
 		for _, b := range out[from:] {
 			size += len(b)
 		}
@@ -105,9 +107,18 @@ func (c *conn) frame(ctx context.Context, p pending, bufs net.Buffers) (_ net.Bu
 }
 
 // finish gives back what p held and lets another request in.
-func (c *conn) finish(p pending) {
+func (c *conn) finish(p *pending, sent time.Time) {
+	x := &c.spent
+	*x = phases{local: p.local, total: sent.Sub(p.started)}
+	if !p.framed.IsZero() {
+		x.queue, x.send = p.framed.Sub(p.started)-p.local, sent.Sub(p.framed)
+	}
+	if t, ok := p.reply.(timed); ok {
+		t.phases(x)
+	}
 	p.done()
-	c.b.metrics.served(p.key, time.Since(p.started))
+	c.b.metrics.served(p.key, x.total)
+	c.b.kafka.served(p.key, x)
 	c.b.requestBudget.give(p.charge)
 	c.bytes.Release(p.size)
 	<-c.slots

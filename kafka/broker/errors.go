@@ -20,6 +20,7 @@ func (b *Broker) code(r *Request, err error, args ...any) int16 {
 		if k == nil {
 			return 0
 		}
+		b.kafka.failed(r.Body.Key(), k)
 		return k.Code
 	}
 	api := kmsg.NameForKey(r.Body.Key())

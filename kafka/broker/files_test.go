@@ -70,7 +70,7 @@ func TestFilesAndMemoryAreSentInOrder(t *testing.T) {
 	for _, kind := range []string{"tcp", "hidden", "pipe"} {
 		t.Run(kind, func(t *testing.T) {
 			ours, theirs := pair(t, kind)
-			b := &Broker{buffers: buffer.NewPool(1 << 20), log: slog.New(slog.DiscardHandler), metrics: newMetrics(nil, nil)}
+			b := &Broker{buffers: buffer.NewPool(1 << 20), log: slog.New(slog.DiscardHandler), metrics: newMetrics(nil, nil), kafka: newKafkaMetrics(nil)}
 			b.cfg.Limits = Limits{}.withDefaults()
 			c := newConn(b, ours, "CLIENT", remote(ours))
 			if (c.raw != nil) != (kind == "tcp") {

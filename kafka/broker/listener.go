@@ -34,6 +34,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		return nil
 	})
 	g.Go(func() error {
+		_ = b.kafka.registry.Run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
 		_ = b.peers.Run(ctx) // it ends with ctx only
 		return nil
 	})
@@ -132,6 +136,8 @@ func (b *Broker) admit(nc net.Conn, listener string) (c *conn, limit string) {
 	b.count.byAddress[addr]++
 	b.metrics.accepted.Inc()
 	b.metrics.connections.Inc()
+	c.stats.created.Mark(1)
+	c.stats.connections.Add(1)
 	return c, ""
 }
 
@@ -144,6 +150,8 @@ func (b *Broker) leave(c *conn) {
 		delete(b.count.byAddress, c.addr)
 	}
 	b.metrics.connections.Dec()
+	c.stats.closed.Mark(1)
+	c.stats.connections.Add(-1)
 }
 
 // drain lets connections finish what they have read, and cuts off those that take too long. No connection is admitted after it began.

@@ -104,6 +104,7 @@ func (b *Broker) throttle(r *Request, why string, d time.Duration) {
 	}
 	b.metrics.throttled.WithLabelValues(why).Inc()
 	b.metrics.throttledSeconds.Add(d.Seconds())
+	b.kafka.request(r.Body.Key()).throttle.Observe(d)
 	if r.conn != nil {
 		r.conn.mute(d)
 	}
