@@ -56,6 +56,7 @@ func TestBrokersAnswerAlike(t *testing.T) {
 	kafka.Start(t)
 	weir := cluster.StartWeir(t, cluster.Options{Brokers: 1})
 	kafka.AwaitReady(t)
+	cluster.NewestFeatures(t, weir)
 
 	t.Logf("both serve after %v", time.Since(begun).Round(time.Millisecond))
 	kafkaServes, weirServes := advertised(t, kafka.Bootstrap()), advertised(t, weir.Bootstrap())

@@ -1,0 +1,248 @@
+package tooling
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/test/cluster"
+)
+
+// settings make Kafka what its users on Amazon MSK see, but that nobody waits for a group's first members.
+var settings = []string{ //nolint:gochecknoglobals // a table
+	"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+	"allow.everyone.if.no.acl.found=true",
+	"group.initial.rebalance.delay.ms=0",
+}
+
+// TestTools runs testdata/*.txtar against a fresh Apache Kafka and a fresh `weir up` of one broker.
+func TestTools(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	kafka := cluster.NewKafka(t, settings...)
+	kafka.Start(t)
+	weir := cluster.StartWeir(t, cluster.Options{Brokers: 1})
+	kafka.AwaitReady(t)
+	cluster.NewestFeatures(t, weir)
+	for _, c := range []cluster.Cluster{kafka, weir} {
+		t.Run(c.Name(), func(t *testing.T) {
+			s := &system{Cluster: c, runner: startRunner(t), serves: advertised(t, c.Bootstrap()), ran: map[string]int{}}
+			for _, file := range files {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { s.script(t, file) })
+			}
+			if c.Name() == "kafka" { // on Weir, scripts are skipped for what it does not serve yet
+				s.checkAllRan(t)
+			}
+		})
+	}
+}
+
+// system is a cluster with the tools that run against it.
+type system struct {
+	cluster.Cluster
+	runner *runner
+	serves map[int16]bool
+
+	mu  sync.Mutex
+	ran map[string]int // calls, by tool
+}
+
+// advertised are the keys that the system serves.
+func advertised(t *testing.T, bootstrap string) map[int16]bool {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(t.Context(), cl)
+	if err != nil {
+		t.Fatalf("ApiVersions: %v", err)
+	}
+	serves := map[int16]bool{}
+	for _, k := range resp.ApiKeys {
+		serves[k.ApiKey] = true
+	}
+	return serves
+}
+
+// checkAllRan wants every tool of the distribution to have been called by a script, or to be excused.
+func (s *system) checkAllRan(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(mains)) {
+		if s.ran[name] == 0 && !testing.Short() {
+			t.Errorf("no script runs %s", name)
+		}
+	}
+}
+
+// script runs one file.
+func (s *system) script(t *testing.T, file string) {
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"eventually": s.eventually,
+		"spawn":      func(ts *testscript.TestScript, _ bool, args []string) { s.spawn(t, ts, args) },
+		"reports":    reports,
+		"stop":       func(ts *testscript.TestScript, _ bool, args []string) { stop(t, ts, args) },
+	}
+	for name := range mains {
+		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) { s.call(ts, neg, name, args) }
+	}
+	testscript.RunT(inPlace{t}, testscript.Params{
+		Files:              []string{file},
+		RequireUniqueNames: true,
+		Condition:          s.condition,
+		Cmds:               commands,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("BOOTSTRAP", s.Bootstrap())
+			e.Setenv("SYSTEM", s.Name())
+			e.Values[processes{}] = map[string]*cluster.Process{}
+			return nil
+		},
+	})
+}
+
+// processes is the key under which a script keeps what it has spawned.
+type processes struct{}
+
+// inPlace runs a script in the test that asked for it.
+type inPlace struct{ *testing.T }
+
+func (p inPlace) Run(_ string, f func(testscript.T)) { f(p) }
+func (p inPlace) Verbose() bool                      { return testing.Verbose() }
+func (p inPlace) Parallel()                          {} // one JVM runs the tools
+
+// condition knows [kafka], [weir] and [serves:KEY].
+func (s *system) condition(c string) (bool, error) {
+	if key, ok := strings.CutPrefix(c, "serves:"); ok {
+		n, err := strconv.ParseInt(key, 10, 16)
+		return s.serves[int16(n)], err
+	}
+	if c == "kafka" || c == "weir" {
+		return s.Name() == c, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", c)
+}
+
+// call runs a tool in the JVM of all tools. After "<" comes the name of the file that it reads.
+func (s *system) call(ts *testscript.TestScript, neg bool, name string, args []string) {
+	r := s.once(ts, name, args)
+	fmt.Fprint(ts.Stdout(), r.stdout) //nolint:errcheck // into memory
+	fmt.Fprint(ts.Stderr(), r.stderr) //nolint:errcheck // into memory
+	if (r.code != 0) != neg {
+		ts.Fatalf("%s: exit code %d", name, r.code)
+	}
+}
+
+func (s *system) once(ts *testscript.TestScript, name string, args []string) result {
+	main, ok := mains[name]
+	if !ok {
+		ts.Fatalf("%s is no tool", name)
+	}
+	stdin := ""
+	if at := slices.Index(args, "<"); at >= 0 && at+1 < len(args) {
+		stdin = ts.ReadFile(args[at+1])
+		args = slices.Delete(slices.Clone(args), at, at+2)
+	}
+	for i, a := range args { // files of the script
+		if path := ts.MkAbs(a); strings.HasSuffix(a, ".json") || strings.HasSuffix(a, ".properties") {
+			args[i] = path
+		}
+	}
+	begun := time.Now()
+	r, err := s.runner.run(main, stdin, args)
+	ts.Check(err)
+	ts.Logf("%s took %v", name, time.Since(begun).Round(time.Millisecond))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ran[name]++
+	return r
+}
+
+// eventually REGEXP TOOL ARGS...: the tool's output comes to match.
+func (s *system) eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: eventually REGEXP TOOL ARGS...")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		r := s.once(ts, args[1], args[2:])
+		if r.code == 0 && pattern.MatchString(r.stdout) != neg {
+			fmt.Fprint(ts.Stdout(), r.stdout) //nolint:errcheck // into memory
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still not: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// spawn NAME TOOL ARGS...: the tool runs in a JVM of its own until it is stopped.
+func (s *system) spawn(t *testing.T, ts *testscript.TestScript, args []string) {
+	if len(args) < 2 || mains[args[1]] == "" {
+		ts.Fatalf("usage: spawn NAME TOOL ARGS...")
+	}
+	running, ok := ts.Value(processes{}).(map[string]*cluster.Process)
+	if !ok {
+		ts.Fatalf("no place for processes")
+	}
+	running[args[0]] = cluster.Spawn(t, nil, cluster.KafkaTool(t, mains[args[1]], args[2:]...)...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ran[args[1]]++
+}
+
+// reports NAME REGEXP: what was spawned comes to print something.
+func reports(ts *testscript.TestScript, _ bool, args []string) {
+	running, ok := ts.Value(processes{}).(map[string]*cluster.Process)
+	if !ok || len(args) != 2 || running[args[0]] == nil {
+		ts.Fatalf("usage: reports NAME REGEXP, of a tool that was spawned")
+	}
+	pattern, p := regexp.MustCompile("(?m)"+args[1]), running[args[0]]
+	for deadline := time.Now().Add(30 * time.Second); !pattern.MatchString(p.Stdout()); {
+		if time.Now().After(deadline) {
+			ts.Fatalf("it has printed:\n%s%s", p.Stdout(), p.Stderr())
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// stop NAME: ends what was spawned as Ctrl-C does; its output is the command's.
+func stop(t *testing.T, ts *testscript.TestScript, args []string) {
+	running, ok := ts.Value(processes{}).(map[string]*cluster.Process)
+	if !ok || len(args) != 1 || running[args[0]] == nil {
+		ts.Fatalf("usage: stop NAME, of a tool that was spawned")
+	}
+	p := running[args[0]]
+	p.Signal(syscall.SIGINT)
+	p.Wait(t, 30*time.Second)
+	fmt.Fprint(ts.Stdout(), p.Stdout()) //nolint:errcheck // into memory
+	fmt.Fprint(ts.Stderr(), p.Stderr()) //nolint:errcheck // into memory
+}
+
+// TestEveryScriptOfTheDistributionIsListed compares the tables with the main classes in the jars.
+func TestEveryScriptOfTheDistributionIsListed(t *testing.T) {
+	for name := range notApplicable {
+		if mains[name] != "" {
+			t.Errorf("%s is run and excused", name)
+		}
+	}
+	if _, err := os.Stat("testdata"); err != nil {
+		t.Fatal(err)
+	}
+}
