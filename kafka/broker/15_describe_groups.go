@@ -25,7 +25,7 @@ func (b *Broker) describeGroups(ctx context.Context, r *Request) kmsg.Response {
 			if req.Version < 6 {
 				err = nil
 			} else {
-				out.ErrorMessage = kmsg.StringPtr("Group " + id + " not found.")
+				out.ErrorMessage = plainMessage(err)
 			}
 		}
 		out.ErrorCode = b.code(r, err, "group", id)

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/feature"
 	"weir/kafka/group"
 	"weir/metadata"
 )
@@ -18,9 +19,14 @@ import (
 // member joins until there is an assignment for it, at most a quarter of a second.
 // v1 has regular expressions, and demands that clients make their member ids.
 // Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, INVALID_REQUEST, GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID,
-// FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID, UNRELEASED_INSTANCE_ID, UNSUPPORTED_ASSIGNOR, GROUP_MAX_SIZE_REACHED, INVALID_REGULAR_EXPRESSION.
+// FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID, UNRELEASED_INSTANCE_ID, UNSUPPORTED_ASSIGNOR, GROUP_MAX_SIZE_REACHED, INVALID_REGULAR_EXPRESSION;
+// UNSUPPORTED_VERSION while the feature group.version is off.
 func (b *Broker) consumerGroupHeartbeat(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.ConsumerGroupHeartbeatRequest](r), kmsg.NewPtrConsumerGroupHeartbeatResponse()
+	if b.featureLevel(feature.Group) < 1 {
+		resp.ErrorCode = kerr.UnsupportedVersion.Code
+		return resp
+	}
 	beat := group.ConsumerBeat{
 		Version: req.Version, Group: req.Group, Member: req.MemberID, Epoch: req.MemberEpoch, Instance: req.InstanceID, Rack: req.RackID,
 		RebalanceTimeout: time.Duration(req.RebalanceTimeoutMillis) * time.Millisecond, Topics: req.SubscribedTopicNames,

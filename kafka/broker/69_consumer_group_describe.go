@@ -3,20 +3,27 @@ package broker
 import (
 	"context"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/feature"
 	"weir/kafka/group"
 )
 
 // ConsumerGroupDescribe (key 69), versions 0-1 (KIP-848). Served by the groups' coordinator.
 // v1 tells which members speak the classic protocol.
-// Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, INVALID_GROUP_ID, GROUP_ID_NOT_FOUND.
+// Errors: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, INVALID_GROUP_ID, GROUP_ID_NOT_FOUND; UNSUPPORTED_VERSION while the
+// feature group.version is off.
 func (b *Broker) consumerGroupDescribe(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.ConsumerGroupDescribeRequest](r), kmsg.NewPtrConsumerGroupDescribeResponse()
 	for _, id := range req.Groups {
 		out := kmsg.NewConsumerGroupDescribeResponseGroup()
 		out.Group = id
-		d, err := b.groups.DescribeConsumer(ctx, id)
+		var d group.ConsumerDescription
+		err := error(kerr.UnsupportedVersion)
+		if b.featureLevel(feature.Group) >= 1 {
+			d, err = b.groups.DescribeConsumer(ctx, id)
+		}
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = b.code(r, err, "group", id), plainMessage(err)
 			resp.Groups = append(resp.Groups, out)

@@ -15,7 +15,7 @@ import (
 	"weir/kafka/image"
 )
 
-// groupOpts are those of a consumer in a group; the new group protocol is not served, and the client finds that out by itself.
+// groupOpts are those of a consumer in a group of the classic protocol.
 func groupOpts(group, topic string, more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.FetchMaxWait(100 * time.Millisecond),

@@ -226,8 +226,9 @@ func (g *consumer) sessionTimeout(m *modernMember) time.Duration {
 
 const (
 	// awaitBeat and idleBeat are the shortest intervals between heartbeats that members are told, while they wait for partitions and else. A
-	// client learns of a rebalance by its next heartbeat only.
-	awaitBeat = 50 * time.Millisecond
+	// client learns of a rebalance by its next heartbeat only. They are not shorter, as librdkafka gives a heartbeat up that takes longer than
+	// its interval, and its connection with it.
+	awaitBeat = 200 * time.Millisecond
 	idleBeat  = 500 * time.Millisecond
 	// Times the members of this broker they are the intervals, so that all members together send about 1,000 and 200 heartbeats per second.
 	awaitBeatPerMember = time.Millisecond

@@ -324,6 +324,9 @@ func (c *Coordinator) DescribeConsumer(ctx context.Context, id string) (Consumer
 
 // DeleteOffsets handles OffsetDelete. Only Topic and Partition of tps matter.
 func (c *Coordinator) DeleteOffsets(ctx context.Context, id string, tps []Offset) ([]error, error) {
+	if id == "" {
+		return nil, kerr.InvalidGroupID
+	}
 	type result struct {
 		each []error
 		all  error
@@ -346,6 +349,9 @@ func (c *Coordinator) DeleteOffsets(ctx context.Context, id string, tps []Offset
 
 // Delete handles one group of DeleteGroups.
 func (c *Coordinator) Delete(ctx context.Context, id string) error {
+	if id == "" {
+		return kerr.InvalidGroupID
+	}
 	err, lost := ask(ctx, c, id, func(s *state, done func(error)) { s.clearShare(id, done) })
 	if lost != nil {
 		return lost

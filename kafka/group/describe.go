@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,8 +29,11 @@ type MemberDescription struct {
 // describe returns GROUP_ID_NOT_FOUND for a group that does not exist.
 func (s *state) describe(id string) (Description, error) {
 	g := s.classic(id)
-	if g == nil {
-		return Description{State: Dead.String()}, kerr.GroupIDNotFound
+	switch {
+	case s.groups[id] == nil:
+		return Description{State: Dead.String()}, fmt.Errorf("%w: Group %s not found.", kerr.GroupIDNotFound, id)
+	case g == nil:
+		return Description{State: Dead.String()}, fmt.Errorf("%w: Group %s is not a classic group.", kerr.GroupIDNotFound, id)
 	}
 	d := Description{State: g.stateName(), ProtocolType: g.protocolType}
 	if g.status == Stable {

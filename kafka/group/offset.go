@@ -39,6 +39,10 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 	g := s.groups[c.Group]
 	if g == nil {
 		if c.Generation >= 0 {
+			if c.Version >= 9 { // KIP-848
+				reply(nil, kerr.GroupIDNotFound)
+				return
+			}
 			reply(nil, kerr.IllegalGeneration)
 			return
 		}
