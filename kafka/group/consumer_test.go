@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/kafka/coordinator"
+	"weir/kafka/partition"
 	"weir/metadata"
 )
 
@@ -541,4 +543,169 @@ func FuzzReplayConsumer(f *testing.F) {
 		s := newState(coordinator.NewShard(0, newMemLog(), coordinator.NewTimers()), &testSettings, b, &b.members, newMetrics(nil), discard())
 		_ = s.Replay(key, value)
 	})
+}
+
+// subscription is a classic consumer's embedded subscription to topic t.
+func subscription(owned ...int32) []byte {
+	sub := kmsg.NewConsumerMemberMetadata()
+	sub.Version, sub.Topics = 1, []string{"t"}
+	if len(owned) > 0 {
+		sub.OwnedPartitions = []kmsg.ConsumerMemberMetadataOwnedPartition{{Topic: "t", Partitions: owned}}
+	}
+	return sub.AppendTo(nil)
+}
+
+func embedded(t *testing.T, b []byte) []int32 {
+	t.Helper()
+	var a kmsg.ConsumerMemberAssignment
+	if err := a.ReadFrom(b); err != nil {
+		t.Fatal(err)
+	}
+	var out []int32
+	for _, topic := range a.Topics {
+		out = append(out, topic.Partitions...)
+	}
+	return out
+}
+
+// A group goes up with its classic members' assignments when the first member with the new protocol joins, and down when the last one leaves
+// (KIP-848); offsets stay, and a coordinator that takes over in between goes on.
+func TestGroupIsUpgradedAndDowngraded(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.topic("t", 4)
+		old := func(id string, owned ...int32) Join {
+			j := request(id)
+			j.Protocols = []Protocol{{Name: "cooperative-sticky", Metadata: subscription(owned...)}}
+			return j
+		}
+		id := b.join(old("")).now(t).Member
+		r := b.join(old(id)).within(t, time.Second)
+		b.wantErr(r.Err, nil)
+		all := kmsg.NewConsumerMemberAssignment()
+		all.Topics = []kmsg.ConsumerMemberAssignmentTopic{{Topic: "t", Partitions: []int32{0, 1, 2, 3}}}
+		b.wantErr(b.sync(r.Generation, id, map[string][]byte{id: all.AppendTo(nil)}).within(t, time.Second).Err, nil)
+		b.wantErr(b.commit(Commit{Group: "g", Generation: 1, Member: id, Offsets: []Offset{{Topic: "t", TopicID: b.topics["t"], Offset: 7}}}).within(t, time.Second), nil)
+
+		fresh := b.client("new").join("t")
+		if got := b.consumerState(); got != "consumer Reconciling" || len(fresh.owns) != 0 {
+			t.Fatalf("the group is %s, the new member has %v", got, fresh.owns)
+		}
+		diff(t, "offsets", b.fetch("g"), map[string]int64{"t-0": 7})
+		b.open(b.timers)
+		b.wantErr(b.beat(1, id), kerr.RebalanceInProgress)
+		r = b.join(old(id, 0, 1, 2, 3)).within(t, time.Second)
+		b.wantErr(r.Err, nil)
+		s := b.sync(r.Generation, id, nil).within(t, time.Second)
+		b.wantErr(s.Err, nil)
+		keeps := embedded(t, s.Assignment)
+		diff(t, "it keeps", len(keeps), 2)
+		b.wantErr(fresh.beat(), nil)
+		if len(fresh.owns) != 0 {
+			t.Fatal("the new member has partitions that the old one did not confirm to have given up")
+		}
+		b.wantErr(b.beat(r.Generation, id), kerr.RebalanceInProgress)
+		r = b.join(old(id, keeps...)).within(t, time.Second)
+		b.wantErr(b.sync(r.Generation, id, nil).within(t, time.Second).Err, nil)
+		b.wantErr(fresh.beat(), nil)
+		diff(t, "the new member", len(fresh.owns), 2)
+		b.wantErr(b.beat(r.Generation, id), nil)
+		b.wantErr(b.commit(Commit{Group: "g", Generation: r.Generation, Member: id, Offsets: []Offset{{Topic: "t", TopicID: b.topics["t"], Offset: 9}}}).within(t, time.Second), nil)
+		b.wantErr(b.beat(r.Generation+1, id), kerr.IllegalGeneration)
+
+		b.wantErr(fresh.leave(-1, nil), nil)
+		b.open(b.timers)
+		if got := b.consumerState(); got != "classic Stable" && got != "classic PreparingRebalance" {
+			t.Fatalf("the group is %s", got)
+		}
+		diff(t, "offsets", b.fetch("g"), map[string]int64{"t-0": 9})
+		r = b.join(old(id, keeps...)).within(t, 61*time.Second)
+		if r.Err != nil || r.Leader != id {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestUpgradeCanBeForbidden(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.state.settings.Migration = "downgrade"
+		b.form(1)
+		b.wantIs(b.consumerBeat(joinBeat("new", "t")).now(t).Err, kerr.GroupIDNotFound)
+		b.want("Stable generation 1 members 1")
+	})
+}
+
+// Each of n members joins, and the group settles. What a join costs must not grow with the members that are there.
+func BenchmarkJoin(b *testing.B) {
+	for _, n := range []int{100, 1000} {
+		b.Run(fmt.Sprint("members=", n), func(b *testing.B) {
+			for b.Loop() {
+				joinAll(b, n)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/member")
+		})
+	}
+}
+
+// instant is a log whose appends are durable when they return.
+type instant struct {
+	memLog
+	queued []func()
+	bytes  int
+}
+
+func (l *instant) Append(a partition.Append, done func(partition.Appended, error)) error {
+	l.bytes += len(a.Batches)
+	l.queued = append(l.queued, func() { done(partition.Appended{}, nil) })
+	return nil
+}
+
+func joinAll(b *testing.B, n int) {
+	l := &instant{}
+	c := &bench{topics: map[string]metadata.TopicID{}, partitions: map[string]int32{}}
+	c.topic("t", int32(n))
+	timers := coordinator.NewTimers()
+	settings := testSettings
+	shard := coordinator.NewShard(0, l, timers)
+	s := newState(shard, &settings, c, &c.members, newMetrics(nil), discard())
+	ids := make([]string, n)
+	epochs := make([]int32, n)
+	drain := func() {
+		for len(l.queued) > 0 {
+			q := l.queued
+			l.queued = nil
+			for _, fn := range q {
+				fn()
+			}
+		}
+	}
+	beat := func(i int, q ConsumerBeat) {
+		_ = shard.Locked(func() {
+			s.consumerBeat(q, func(r ConsumerBeatResult) {
+				if r.Err != nil {
+					b.Fatal(r.Err)
+				}
+				epochs[i] = r.Epoch
+			})
+		})
+		drain()
+	}
+	for i := range ids {
+		ids[i] = fmt.Sprintf("member-%04d", i)
+		beat(i, joinBeat(ids[i], "t"))
+		if i%50 == 49 { // as many as join within the pause between two assignments
+			_ = shard.Locked(func() { g := s.consumer("g"); g.assignNow(); g.flush(g.logFailure) })
+			drain()
+		}
+	}
+	for range 3 {
+		for i, id := range ids {
+			beat(i, ConsumerBeat{Version: 1, Group: "g", Member: id, Epoch: epochs[i], RebalanceTimeout: -1, Owned: map[metadata.TopicID][]int32{}})
+		}
+	}
+	_ = shard.Locked(func() {
+		if g := s.consumer("g"); g.settledCount != n {
+			b.Fatalf("%d of %d members are settled", g.settledCount, n)
+		}
+	})
+	b.ReportMetric(float64(l.bytes)/float64(n), "log-B/member")
 }
