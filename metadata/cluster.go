@@ -55,6 +55,13 @@ type Session struct {
 	Started     time.Time  `json:"started"`
 }
 
+// Registration is a broker that belongs to the cluster, whether it serves or not: one without a session is what Kafka calls fenced. Each incarnation writes
+// it.
+type Registration struct {
+	Broker BrokerID `json:"broker"`
+	Rack   string   `json:"rack,omitempty"` // availability zone id
+}
+
 // Endpoint is one advertised listener. Name is MSK's listener name: CLIENT, CLIENT_SECURE, ...
 type Endpoint struct {
 	Name string `json:"name"`

@@ -16,6 +16,7 @@ const (
 // Keys of one Kafka cluster's data plane, all under ClusterPrefix, so that deleting a cluster is deleting a prefix.
 //
 //	weir/1/k/<cluster uuid>/sess/<broker>        Session    leased; brokers that serve
+//	weir/1/k/<cluster uuid>/reg/<broker>         Registration brokers that ever served, also while they do not
 //	weir/1/k/<cluster uuid>/topic/<name>         Topic      name -> id, partitions, configs
 //	weir/1/k/<cluster uuid>/asg/<topic id>/<i>   Assignment leaders and epochs of partitions i*256..i*256+255
 //	weir/1/k/<cluster uuid>/stream/<stream id>   Stream     WAL streams and their fencing state
@@ -32,6 +33,11 @@ func ClusterPrefix(cluster string) string { return Root + "k/" + cluster + "/" }
 // SessionKey is where the broker registers under its lease.
 func SessionKey(cluster string, b BrokerID) string {
 	return fmt.Sprintf("%ssess/%d", ClusterPrefix(cluster), b)
+}
+
+// RegistrationKey is where a broker is known as long as it belongs to the cluster.
+func RegistrationKey(cluster string, b BrokerID) string {
+	return fmt.Sprintf("%sreg/%d", ClusterPrefix(cluster), b)
 }
 
 // TopicKey holds the Topic record.

@@ -42,6 +42,7 @@ type change struct {
 	quotas   *metadata.ClientQuotas
 	admin    adminRecords
 	brokers  []metadata.Session
+	known    []metadata.Registration
 	dynamic  map[string]map[string]string
 }
 
@@ -54,7 +55,7 @@ func (b *builder) reset() {
 
 // apply takes whole revisions up to rev and returns the Image after them.
 func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image, error) {
-	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, dynamic: b.last.configs, quotas: b.last.quotas, admin: b.last.admin}
+	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, known: b.last.known, dynamic: b.last.configs, quotas: b.last.quotas, admin: b.last.admin}
 	for _, e := range events {
 		rest, ok := strings.CutPrefix(e.Key, b.prefix)
 		if !ok {
@@ -69,6 +70,8 @@ func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image,
 			err = b.assignment(&c, name, e)
 		case "sess":
 			err = c.session(name, e)
+		case "reg":
+			err = c.registration(name, e)
 		case "config":
 			err = c.config(name, e)
 		case "features":
@@ -215,7 +218,7 @@ func (c *change) clientQuotas(e metadata.Event) error {
 // finish makes the Image of what the drafts say now.
 func (b *builder) finish(c *change, rev metadata.Revision) *Image {
 	c.admin.copied, c.admin.aclsCopied, c.admin.scramCopied = nil, false, false
-	img := &Image{Revision: rev, Brokers: c.brokers, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
+	img := &Image{Revision: rev, Brokers: c.brokers, known: c.known, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
 	if len(c.topics) > 0 {
 		b.finishTopics(c, img)
 	}

@@ -18,6 +18,7 @@ type Image struct {
 	Revision metadata.Revision
 	// Brokers are those registered, in order of id. The controller that clients are told of is the first ready one.
 	Brokers []metadata.Session
+	known   []metadata.Registration // in order of id
 	topics  shards[string]
 	ids     shards[metadata.TopicID]
 	configs map[string]map[string]string // broker id or "" -> dynamic configs

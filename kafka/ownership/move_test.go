@@ -122,7 +122,7 @@ func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
 	go func() { defer close(images); _ = img.Run(ctx) }()
 	o, err := ownership.Acquire(ctx, ownership.Config{
 		Cluster: crashCluster, Broker: id, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10},
-		Tier: tier.Config{CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, CollectInterval: -1, DeleteDelay: 1},
+		Tier:  tier.Config{CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, CollectInterval: -1, DeleteDelay: 1},
 		Moves: ownership.MoveConfig{HandOver: 300 * time.Millisecond, Retry: 5 * time.Millisecond},
 	}, ownership.Deps{Log: moveLog, Store: w.store, Image: img, Disk: w.disks[id], Pool: buffer.NewPool(1 << 20)})
 	if err != nil {

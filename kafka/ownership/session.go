@@ -60,6 +60,8 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 		If:   []metadata.Cond{{Key: o.sessionKey()}},
 		Then: []metadata.Op{metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease)},
 	}
+	txn.Then = append(txn.Then, metadata.Put(metadata.RegistrationKey(o.cfg.Cluster, o.cfg.Broker),
+		metadata.Encode(metadata.Registration{Broker: o.cfg.Broker, Rack: o.cfg.Rack})))
 	var sealing []*streamKey
 	for i := range k.streams {
 		old := &k.streams[i]

@@ -144,7 +144,7 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 		var txn metadata.Txn
 		for _, p := range plans {
 			txn.If = append(txn.If, metadata.Cond{Key: metadata.TopicKey(a.cfg.Cluster, p.topic.Name)})
-			txn.Then = append(txn.Then, a.assignmentOps(p.topic.ID, p.replicas)...)
+			txn.Then = append(txn.Then, assignmentOps(a.cfg.Cluster, a.image.Current(), p.topic.ID, p.replicas)...)
 			txn.Then = append(txn.Then, metadata.Put(metadata.TopicKey(a.cfg.Cluster, p.topic.Name), metadata.Encode(p.topic)))
 		}
 		rev, err := a.store.Commit(ctx, txn)
@@ -173,14 +173,14 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 	return fail(unavailable(metadata.ErrConflict))
 }
 
-func (a *Admin) assignmentOps(id metadata.TopicID, replicas [][]metadata.BrokerID) []metadata.Op {
+func assignmentOps(cluster string, img *image.Image, id metadata.TopicID, replicas [][]metadata.BrokerID) []metadata.Op {
 	var ops []metadata.Op
 	for i := range packs(len(replicas)) {
 		var as metadata.Assignment
 		for _, r := range replicas[i*metadata.AssignmentsPerKey : min(len(replicas), (i+1)*metadata.AssignmentsPerKey)] {
-			as.Partitions = append(as.Partitions, metadata.PartitionAssignment{Leader: r[0], Replicas: r})
+			as.Partitions = append(as.Partitions, metadata.PartitionAssignment{Leader: firstLeader(img, r), Replicas: r})
 		}
-		ops = append(ops, metadata.Put(metadata.AssignmentKey(a.cfg.Cluster, id, i), metadata.Encode(as)))
+		ops = append(ops, metadata.Put(metadata.AssignmentKey(cluster, id, i), metadata.Encode(as)))
 	}
 	return ops
 }
@@ -228,7 +228,10 @@ func (a *Admin) replicas(img *image.Image, nt NewTopic) ([][]metadata.BrokerID, 
 		if nt.Partitions != -1 {
 			return nil, fault(kerr.InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")
 		}
-		return nt.Replicas, checkManual(img, nt.Replicas)
+		if err := checkManual(img, nt.Replicas); err != nil {
+			return nil, err
+		}
+		return nt.Replicas, checkLed(img, nt.Replicas)
 	}
 	if nt.Replication < -1 || nt.Replication == 0 {
 		return nil, fault(kerr.InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.")
@@ -252,13 +255,60 @@ func (a *Admin) spread(img *image.Image, partitions, factor int) ([][]metadata.B
 	if partitions > PartitionsMax {
 		return nil, fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	}
-	if n := len(img.Brokers); factor > n {
+	brokers := img.Brokers
+	if factor > len(brokers) {
+		brokers = img.Registered() // those that do not serve now count, and will have replicas
+	}
+	if n := len(brokers); factor > n {
 		return nil, fault(kerr.InvalidReplicationFactor,
 			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
 			factor, factor, n)
 	}
 	start := a.next.Add(uint32(partitions)) - uint32(partitions)
-	return place(img.Brokers, int(start%uint32(len(img.Brokers)*len(img.Brokers))), partitions, factor), nil
+	if len(img.Brokers) == 0 {
+		return nil, fault(kerr.InvalidReplicationFactor,
+			"Unable to replicate the partition %d time(s): All brokers are currently fenced.", factor)
+	}
+	placed := place(brokers, int(start%uint32(len(brokers)*len(brokers))), partitions, factor)
+	if len(brokers) > len(img.Brokers) {
+		for p, replicas := range placed {
+			lead(img, replicas, p)
+		}
+	}
+	return placed, nil
+}
+
+// lead puts a broker that serves first: one of the replicas, or, if none of them does, the n-th that does in the place of the last.
+func lead(img *image.Image, replicas []metadata.BrokerID, n int) {
+	at := slices.IndexFunc(replicas, func(b metadata.BrokerID) bool { _, alive := img.Broker(b); return alive })
+	if at < 0 {
+		at = len(replicas) - 1
+		replicas[at] = img.Brokers[n%len(img.Brokers)].Broker
+	}
+	first := replicas[at]
+	copy(replicas[1:], replicas[:at])
+	replicas[0] = first
+}
+
+// firstLeader is who leads a new partition: the first of its replicas that serves.
+func firstLeader(img *image.Image, replicas []metadata.BrokerID) metadata.BrokerID {
+	for _, b := range replicas {
+		if _, alive := img.Broker(b); alive {
+			return b
+		}
+	}
+	return replicas[0]
+}
+
+// checkLed refuses partitions of which no replica serves: they would have no leader.
+func checkLed(img *image.Image, partitions [][]metadata.BrokerID) error {
+	for i, replicas := range partitions {
+		if !slices.ContainsFunc(replicas, func(b metadata.BrokerID) bool { _, alive := img.Broker(b); return alive }) {
+			return fault(kerr.InvalidReplicaAssignment,
+				"All brokers specified in the manual partition assignment for partition %d are fenced or in controlled shutdown.", i)
+		}
+	}
+	return nil
 }
 
 // checkManual checks an assignment that the client made.
@@ -276,7 +326,7 @@ func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
 			if slices.Contains(replicas[:i], b) {
 				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", b)
 			}
-			if _, ok := img.Broker(b); !ok {
+			if !img.IsRegistered(b) {
 				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", b)
 			}
 		}

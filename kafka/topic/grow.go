@@ -61,7 +61,8 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, mor
 		return txn, 0, err
 	}
 	img := a.image.Current()
-	factor := len(packs[0].Partitions[0].Replicas)
+	first := &packs[0].Partitions[0]
+	factor := len(first.Replicas) - len(first.Adding)
 	replicas := g.Replicas
 	if replicas == nil {
 		if replicas, err = a.spread(img, more, factor); err != nil {
@@ -74,13 +75,16 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, mor
 			"The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).",
 			len(replicas[0]), factor)
 	}
+	if err := checkLed(img, replicas); err != nil {
+		return txn, 0, err
+	}
 	changed := int(t.Partitions) / metadata.AssignmentsPerKey
 	for i, r := range replicas {
 		at := (int(t.Partitions) + i) / metadata.AssignmentsPerKey
 		if at == len(packs) {
 			packs, conds = append(packs, metadata.Assignment{}), append(conds, metadata.Cond{Key: metadata.AssignmentKey(a.cfg.Cluster, t.ID, at)})
 		}
-		packs[at].Partitions = append(packs[at].Partitions, metadata.PartitionAssignment{Leader: r[0], Replicas: r})
+		packs[at].Partitions = append(packs[at].Partitions, metadata.PartitionAssignment{Leader: firstLeader(img, r), Replicas: r})
 	}
 	t.Partitions = g.Total
 	txn.If = append(txn.If, metadata.Cond{Key: kv.Key, Modified: kv.Modified})

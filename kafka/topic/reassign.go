@@ -58,7 +58,9 @@ func (a *Admin) withReplicas(ctx context.Context, replicas []metadata.BrokerID) 
 }
 
 // Reassigning reports whether a reassignment of the partition runs.
-func Reassigning(as *metadata.PartitionAssignment) bool { return len(as.Adding) > 0 || len(as.Removing) > 0 }
+func Reassigning(as *metadata.PartitionAssignment) bool {
+	return len(as.Adding) > 0 || len(as.Removing) > 0
+}
 
 // reassign plans the change; it returns false if there is none.
 func reassign(as *metadata.PartitionAssignment, want []metadata.BrokerID, img *image.Image) bool {
