@@ -133,13 +133,17 @@ func (r *run) judge(t *testing.T, h *checker.History) *checker.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const shown = 20
-	for i, a := range report.Anomalies {
-		if i == shown {
-			t.Errorf("... and %d more", len(report.Anomalies)-shown)
-			break
+	const shown = 5 // of each kind
+	kinds := map[string]int{}
+	for _, a := range report.Anomalies {
+		if kinds[a.Name]++; kinds[a.Name] <= shown {
+			t.Error(a)
 		}
-		t.Error(a)
+	}
+	for name, n := range kinds {
+		if n > shown {
+			t.Errorf("%s: %d in all", name, n)
+		}
 	}
 	t.Log(report)
 	for what, n := range map[string]int{
