@@ -44,7 +44,7 @@ var generalBrokerConfigs = []Config{
 	{Name: "group.min.session.timeout.ms", Type: Int, Default: "6000", Doc: "The shortest session timeout a member may ask for."},
 	{Name: "group.share.assignors", Type: List, Default: "simple", OneOf: []string{"simple"}, Doc: "Assignors of share groups; the first is used."},
 	{Name: "group.share.delivery.count.limit", Type: Int, Default: "5", Bounds: between(2, 10), Doc: "How often a share group may be given a record."},
-	{Name: "group.share.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Doc: "How often members of share groups send heartbeats."},
+	{Name: "group.share.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: "An upper bound: with few members on a broker, and while a group rebalances, members are told to come sooner.", Doc: "How often members of share groups send heartbeats."},
 	{Name: "group.share.max.delivery.count.limit", Type: Int, Default: "10", Bounds: between(5, 25), Doc: "The largest value of share.delivery.count.limit of a group."},
 	{Name: "group.share.max.heartbeat.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(1), Doc: "The largest value of share.heartbeat.interval.ms of a group."},
 	{Name: "group.share.max.partition.max.record.locks", Type: Int, Default: "4000", Bounds: between(2000, 10000), Doc: "The largest value of share.partition.max.record.locks of a group."},

@@ -3,7 +3,6 @@ package configdef
 // What the coordinators do with their configs so far. Whoever builds one changes its rows.
 const (
 	AssignmentInterval = "An upper bound of at most 100 ms: assignments of a group are that far apart, or this if it is less."
-	ShareGroups        = "No effect yet: share groups are not built."
 	StreamsGroups      = "No effect yet: streams groups are not built."
 	DeadLetters        = "No effect yet: records that were given up are not copied to another topic."
 	Batching           = "No effect: changes are gathered while the last commit is in flight, as all appends are."
@@ -33,9 +32,9 @@ var groupBrokerConfigs = []Config{
 var shareBrokerConfigs = []Config{
 	{Name: "errors.deadletterqueue.auto.create.topics.enable", Type: Boolean, Default: "false", Mode: ClusterWide, Effect: DeadLetters, Doc: "Whether the topic of given-up records is created."},
 	{Name: "errors.deadletterqueue.topic.name.prefix", Type: String, Default: "dlq.", Mode: ClusterWide, Effect: DeadLetters, Doc: "How the names of topics of given-up records begin."},
-	{Name: "group.share.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: ShareGroups, Doc: "Default of the group config share.assignment.interval.ms."},
-	{Name: "group.share.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: ShareGroups, Doc: "The most that groups may set."},
-	{Name: "group.share.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Effect: ShareGroups, Doc: "The least that groups may set."},
+	{Name: "group.share.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: AssignmentInterval, Doc: "Default of the group config share.assignment.interval.ms."},
+	{Name: "group.share.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: AssignmentInterval, Doc: "The most that groups may set."},
+	{Name: "group.share.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Effect: AssignmentInterval, Doc: "The least that groups may set."},
 	{Name: "share.coordinator.append.linger.ms", Type: Int, Default: "-1", Bounds: atLeast(-1), Effect: Batching, Doc: "How long changes of share groups are gathered before they are written."},
 	{Name: "share.coordinator.threads", Type: Int, Default: "1", Bounds: atLeast(1), Effect: Threads, Doc: "Threads of the share coordinator."},
 }

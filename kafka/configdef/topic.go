@@ -10,7 +10,7 @@ const (
 	whyIndex      = "the index has an entry for each 32 KiB of whole batches, whatever the topic; leave it unset"
 	whyIndexSize  = "the index of the largest possible segment takes less than 2 MiB, and segments are not closed early for a smaller one; leave it unset, or bound segments with segment.bytes"
 	whyTiered     = "tiered storage is not built yet; leave it unset"
-	whyShare      = "share groups are not built yet; leave it unset"
+	whyShare      = "records that share groups give up are not copied to another topic; leave it unset"
 )
 
 // What the engine does where Kafka has segments.
