@@ -59,6 +59,7 @@ func TestMatrix(t *testing.T) {
 					"group.consumer.assignment.interval.ms=0", "group.share.assignment.interval.ms=0")
 			} else {
 				c = cluster.StartWeir(t, cluster.Options{})
+				cluster.NewestFeatures(t, c)
 			}
 			columns := runAll(t, c)
 			for _, col := range columns {

@@ -2,13 +2,18 @@ package upstream
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weir/test/cluster"
 )
@@ -27,7 +32,8 @@ const saramaFirstPort = 29091
 // TestSarama runs sarama's functional tests on five brokers.
 func TestSarama(t *testing.T) {
 	w := cluster.StartWeir(t, cluster.Options{Brokers: 5})
-	proxies := newProxies(t, strings.Split(w.Bootstrap(), ","), saramaFirstPort)
+	cluster.NewestFeatures(t, w)
+	proxies := newProxies(t, brokers(t, w), saramaFirstPort)
 	api := &toxiproxy{proxies: proxies}
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
@@ -44,6 +50,27 @@ func TestSarama(t *testing.T) {
 		skip:  saramaSkips(),
 		mutes: map[string]string{},
 	})
+}
+
+// brokers are the addresses of all brokers by their ids; the bootstrap string names three.
+func brokers(t *testing.T, w *cluster.Weir) (addresses []string) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(w.Bootstrap(), ",")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	cluster.Eventually(t, 20*time.Second, func() error {
+		found, err := kadm.NewClient(cl).ListBrokers(t.Context())
+		if err == nil && len(found) != w.Replicas() {
+			err = fmt.Errorf("%d of %d brokers are there", len(found), w.Replicas())
+		}
+		addresses = nil
+		for _, b := range found { // sorted by id
+			addresses = append(addresses, net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))))
+		}
+		return err
+	})
+	return addresses
 }
 
 // saramaSkips are the tests that cannot run here.
