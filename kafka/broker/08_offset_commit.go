@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,6 +22,7 @@ func (b *Broker) offsetCommit(ctx context.Context, r *Request) kmsg.Response {
 	commit := group.Commit{Version: req.Version, Group: req.Group, Generation: req.Generation, Member: req.MemberID, Instance: deref(req.InstanceID)}
 	type place struct{ topic, partition int }
 	var places []place // of each offset, in the response
+	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
 	resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		in, out := &req.Topics[i], &resp.Topics[i]
@@ -31,6 +33,9 @@ func (b *Broker) offsetCommit(ctx context.Context, r *Request) kmsg.Response {
 			name = nil
 		}
 		t, err := findTopic(img, name, metadata.TopicID(in.TopicID))
+		if err != nil && name != nil {
+			err = kerr.UnknownTopicOrPartition // whatever is wrong with the name
+		}
 		for j := range in.Partitions {
 			p := &in.Partitions[j]
 			out.Partitions[j].Partition = p.Partition

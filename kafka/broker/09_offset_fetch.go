@@ -68,7 +68,7 @@ func (b *Broker) fetchGroup(ctx context.Context, r *Request, img *image.Image, i
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = in.Group
 	var want []group.Offset
-	var refused []kmsg.OffsetFetchResponseGroupTopic
+	var refused []kmsg.OffsetFetchResponseGroupTopic // and empty ones
 	if in.Topics != nil {
 		want = []group.Offset{}
 	}
@@ -86,6 +86,11 @@ func (b *Broker) fetchGroup(ctx context.Context, r *Request, img *image.Image, i
 				continue
 			}
 			t.Topic = found.Name
+		}
+		if len(t.Partitions) == 0 { // nothing is asked of it, but it is answered for
+			gt := kmsg.NewOffsetFetchResponseGroupTopic()
+			gt.Topic, gt.TopicID = t.Topic, t.TopicID
+			refused = append(refused, gt)
 		}
 		for _, p := range t.Partitions {
 			want = append(want, group.Offset{Topic: t.Topic, Partition: p})

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupOperations are what every client may do with a group as long as there is no authorizer: read, delete, describe.
-const groupOperations = 1<<3 | 1<<6 | 1<<8
+// groupOperations are what every client may do with a group as long as there is no authorizer: read, delete, describe, describe and alter configs.
+const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
 // DescribeGroups (key 15), versions 0-6. Served by the groups' coordinator.
 // v1 has a throttle time; v3 authorized operations (KIP-430); v4 group instance ids (KIP-345); v5 is flexible; v6 has a message and

@@ -34,7 +34,7 @@ func (b *Broker) consumerGroupDescribe(ctx context.Context, r *Request) kmsg.Res
 			m := &d.Members[i]
 			om := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 			om.MemberID, om.InstanceID, om.RackID, om.MemberEpoch = m.ID, nullable(m.Instance), nullable(m.Rack), m.Epoch
-			om.ClientID, om.ClientHost, om.SubscribedTopics, om.SubscribedTopicRegex = m.ClientID, m.ClientHost, m.Topics, nullable(m.Regex)
+			om.ClientID, om.ClientHost, om.SubscribedTopics, om.SubscribedTopicRegex = m.ClientID, m.ClientHost, m.Topics, &m.Regex
 			om.Assignment.TopicPartitions, om.TargetAssignment.TopicPartitions = publicAssignment(m.Assignment), publicAssignment(m.Target)
 			if om.MemberType = 1; m.Classic {
 				om.MemberType = 0

@@ -70,7 +70,7 @@ func (b *ConsumerBeat) check(known map[string]assignor) error {
 		return invalid("RebalanceTimeoutMs must be provided in first request.")
 	case b.Epoch == 0 && (b.Owned == nil || len(b.Owned) > 0):
 		return invalid("TopicPartitions must be empty when (re-)joining.")
-	case b.Epoch == 0 && len(b.Topics) == 0 && valueOf(b.Regex) == "":
+	case b.Epoch == 0 && b.Topics == nil && b.Regex == nil:
 		return invalid("SubscribedTopicNames or SubscribedTopicRegex must be set in first request.")
 	case b.Assignor != nil && known[*b.Assignor] == nil:
 		return fmt.Errorf("%w: ServerAssignor %s is not supported. Supported assignors: range, uniform.", kerr.UnsupportedAssignor, *b.Assignor)
@@ -129,13 +129,14 @@ func (s *state) consumerBeat(b ConsumerBeat, reply func(ConsumerBeatResult)) {
 		g.members[m.id] = m
 		s.members.Add(1)
 	}
-	if g.update(m, b, fresh) {
+	bumped := g.update(m, b, fresh)
+	if bumped {
 		g.hash = metadataHash(s.catalog, g.topics)
 		g.bump()
 	}
 	g.touch(m, g.sessionTimeout(m))
 	finish := func() { g.answer(m, b, fresh || replaced != nil, reply) }
-	if b.Epoch == 0 {
+	if b.Epoch == 0 || bumped { // what it subscribes to now, it shall have in this answer
 		g.afterAssign(finish)
 		g.flush(g.logFailure)
 		return

@@ -38,8 +38,8 @@ func readSubscription(b []byte) (kmsg.ConsumerMemberMetadata, bool) {
 
 // join handles a JoinGroup. reply is called once, when the member has its next assignment and that is durable.
 func (g *consumer) join(j Join, reply func(JoinResult)) {
-	fail := func(err error) { reply(JoinResult{Err: err, Generation: -1, Member: j.Member}) }
-	unknown := j.Member == ""
+	unknown, asked := j.Member == "", j.Member
+	fail := func(err error) { reply(JoinResult{Err: err, Generation: -1, Member: asked}) }
 	if unknown {
 		j.Member = uuid.NewString()
 	}

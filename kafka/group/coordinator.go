@@ -349,9 +349,6 @@ func (c *Coordinator) DeleteOffsets(ctx context.Context, id string, tps []Offset
 
 // Delete handles one group of DeleteGroups.
 func (c *Coordinator) Delete(ctx context.Context, id string) error {
-	if id == "" {
-		return kerr.InvalidGroupID
-	}
 	err, lost := ask(ctx, c, id, func(s *state, done func(error)) { s.clearShare(id, done) })
 	if lost != nil {
 		return lost
