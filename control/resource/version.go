@@ -35,8 +35,9 @@ func KafkaVersions() []KafkaVersion {
 	return all
 }
 
-// DefaultKafkaVersion is the version the service recommends for new clusters, in KRaft mode.
-const DefaultKafkaVersion = "3.9.x.kraft"
+// DefaultKafkaVersion is the version of clusters for which nobody chose one: the newest, because it has all features on. (What the service
+// recommends is a support contract's matter, and older: 3.9.x.)
+const DefaultKafkaVersion = "4.2.x.kraft"
 
 // LookupKafkaVersion finds a version by name.
 func LookupKafkaVersion(name string) (KafkaVersion, bool) {
