@@ -155,6 +155,7 @@ func serveBroker(
 	if err != nil {
 		return err
 	}
+	showKafkaMetrics(b.KafkaMetrics(), h.Broker, owner, live)
 	listeners, err := openListeners(h)
 	if err != nil {
 		return err

@@ -152,6 +152,7 @@ func (c *conn) write(out net.Buffers, files []buffer.Range, size int) {
 	}
 	clear(all) // keep no file alive
 	c.b.metrics.bytesOut.Add(float64(size))
+	c.stats.bytesOut.Mark(int64(size))
 }
 
 // send writes what it can of out and files until the first error, and drops what was written from both.

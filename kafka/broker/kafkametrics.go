@@ -50,6 +50,9 @@ func newKafkaMetrics(r prometheus.Registerer) *kafkaMetrics {
 	return k
 }
 
+// KafkaMetrics is where the metrics with Kafka's names are, for who knows what the broker does not.
+func (b *Broker) KafkaMetrics() *jmx.Registry { return b.kafka.registry }
+
 // requestMetrics are those of one API.
 type requestMetrics struct {
 	key      int16

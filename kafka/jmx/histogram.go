@@ -60,6 +60,17 @@ func (h *Histogram) Record(v int64) {
 	h.extreme(v)
 }
 
+// RecordMany takes a value n times.
+func (h *Histogram) RecordMany(v, n int64) {
+	if n <= 0 {
+		return
+	}
+	v = max(v, 0)
+	h.fresh[bucketOf(v)].Add(uint32(min(n, math.MaxInt32)))
+	h.sum.Add(v * n)
+	h.extreme(v)
+}
+
 func (h *Histogram) extreme(v int64) {
 	for old := h.max.Load(); v > old && !h.max.CompareAndSwap(old, v); old = h.max.Load() {
 	}

@@ -148,6 +148,22 @@ func TestBucketsCoverEverything(t *testing.T) {
 	}
 }
 
+func TestAverage(t *testing.T) {
+	var a Average
+	r := New(nil)
+	r.Source(func(s *Samples) { s.Average(&a, "idle") })
+	a.Take(1)
+	if a.LastMinute() != 1 {
+		t.Errorf("begins with %v", a.LastMinute())
+	}
+	for range 12 {
+		a.Take(0)
+	}
+	if got := scrape(t, r)["idle_OneMinuteRate"]; !near(got, 1/math.E, 0.001) {
+		t.Errorf("a minute later: %v", got)
+	}
+}
+
 func TestRunTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(nil)

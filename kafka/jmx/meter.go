@@ -66,7 +66,9 @@ func (m *Meter) collect(s *Samples, family string, labels []string) {
 	if past := s.now.Sub(begun).Seconds(); !begun.IsZero() && past > 0 {
 		mean = count / past
 	}
-	s.Add(family+"_Count", count, labels...)
+	if !s.timer {
+		s.Add(family+"_Count", count, labels...)
+	}
 	s.Add(family+"_MeanRate", mean, labels...)
 	s.Add(family+"_OneMinuteRate", rates[0], labels...)
 	s.Add(family+"_FiveMinuteRate", rates[1], labels...)

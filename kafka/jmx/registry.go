@@ -136,6 +136,8 @@ type Samples struct {
 	now  time.Time
 	out  chan<- prometheus.Metric
 	name []byte // scratch
+
+	timer bool // the histogram beside the meter has the count
 }
 
 // Add adds a sample. Labels are names and values in turn.
@@ -150,8 +152,18 @@ func (s *Samples) Add(name string, value float64, labels ...string) {
 // Meter adds a meter that its owner ticks.
 func (s *Samples) Meter(m *Meter, family string, labels ...string) { m.collect(s, family, labels) }
 
+// Timer adds what Kafka's library calls a timer: how often something happened, in m, and how long it took, in h.
+func (s *Samples) Timer(m *Meter, h *Histogram, family string, labels ...string) {
+	s.timer = true
+	m.collect(s, family, labels)
+	s.timer = false
+	h.collect(s, family, labels)
+}
+
 // Histogram adds a histogram under another name than the registry knows it by.
-func (s *Samples) Histogram(h *Histogram, family string, labels ...string) { h.collect(s, family, labels) }
+func (s *Samples) Histogram(h *Histogram, family string, labels ...string) {
+	h.collect(s, family, labels)
+}
 
 // Ticked brings a meter up to date that no registry knows.
 func (m *Meter) Ticked(now time.Time) { m.tick(now) }

@@ -37,6 +37,7 @@ func suites() []suite {
 		{"peer", "Kafka's tools and AWS SDKs of other people's making", 15 * time.Minute, realParts("peer")},
 		{"matrix", "every client library through every feature", 10 * time.Minute, realParts("matrix")},
 		{"upstream", "the tests that franz-go and sarama carry", 15 * time.Minute, realParts("upstream")},
+		{"metrics", "the metrics that dashboards ask for", 5 * time.Minute, realParts("metrics")},
 		{"lies", "record batches that lie, told to Apache Kafka and to Weir", 5 * time.Minute, realParts("lies")},
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
 		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
