@@ -42,7 +42,8 @@ func gather(all []finding) []finding {
 	for _, f := range all {
 		// Names that scenarios make for a version end with it.
 		for i, line := range f.lines {
-			f.lines[i] = strings.ReplaceAll(line, fmt.Sprintf("-%d]", f.versions[0]), "-v]")
+			line = strings.ReplaceAll(line, fmt.Sprintf("-%d]", f.versions[0]), "-v]")
+			f.lines[i] = strings.ReplaceAll(line, fmt.Sprintf("-%d>", f.versions[0]), "-v>")
 		}
 		if len(f.lines) > linesMax {
 			f.lines = append(f.lines[:linesMax:linesMax], fmt.Sprintf("and %d more", len(f.lines)-linesMax))

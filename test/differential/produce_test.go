@@ -67,7 +67,7 @@ func sent(topic string, id [16]byte, partition int32, records []byte) *kmsg.Prod
 }
 
 func produceVersions(d *dialogue) {
-	id := d.topic("pr", 3)
+	id := d.topic("pr", 1)
 	d.each(0, func(v int16) {
 		ask[*kmsg.ProduceResponse](d, "one batch", v, sent("pr", id, 0, sealed(batch("a", "b"))))
 		ask[*kmsg.ProduceResponse](d, "one ack", v, asked(sent("pr", id, 0, sealed(batch("c"))), func(r *kmsg.ProduceRequest) { r.Acks = 1 }))
@@ -83,10 +83,12 @@ func produceVersions(d *dialogue) {
 			p.Partition, p.Records = 9, sealed(batch("y"))
 			r.Topics[0].Partitions = append(r.Topics[0].Partitions, p)
 		}))
-		ask[*kmsg.ProduceResponse](d, "a transactional id of nobody", v, asked(sent("pr", id, 2, sealed(batch("x"))), func(r *kmsg.ProduceRequest) {
+		alone := fmt.Sprintf("pr-%d", v) // what follows is not taken alike
+		own := d.topic(alone, 2)
+		ask[*kmsg.ProduceResponse](d, "a transactional id of nobody", v, asked(sent(alone, own, 0, sealed(batch("x"))), func(r *kmsg.ProduceRequest) {
 			r.TransactionID = ptr("nobody")
 		}))
-		ask[*kmsg.ProduceResponse](d, "partition twice", v, asked(sent("pr", id, 1, sealed(batch("x"))), func(r *kmsg.ProduceRequest) {
+		ask[*kmsg.ProduceResponse](d, "partition twice", v, asked(sent(alone, own, 1, sealed(batch("x"))), func(r *kmsg.ProduceRequest) {
 			r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
 		}))
 	})

@@ -169,6 +169,22 @@ func identity(v reflect.Value, n *names) (string, bool) {
 	default:
 		return "", false
 	}
+	if v.FieldByName("PermissionType").IsValid() { // of ACLs every field counts
+		return fmt.Sprintf("%v", v.Interface()), true
+	}
+	if entity := v.FieldByName("Entity"); entity.IsValid() { // of quotas
+		var parts []string
+		for i := range entity.Len() {
+			e := entity.Index(i)
+			part := e.FieldByName("Type").String()
+			if name := e.FieldByName("Name"); !name.IsNil() {
+				part += "=" + name.Elem().String()
+			}
+			parts = append(parts, part)
+		}
+		slices.Sort(parts)
+		return strings.Join(parts, ","), true
+	}
 	found := false
 	for _, name := range identities {
 		at := v.FieldByName(name)
@@ -222,6 +238,8 @@ func text(field, s string, n *names) string {
 		}
 	case "ClusterID":
 		return "<cluster>"
+	case "Dir":
+		return "<directory>"
 	}
 	return strconv.Quote(s)
 }
@@ -240,8 +258,12 @@ func number(field string, i int64, n *names) string {
 		return "<session>"
 	case field == "CoordinatorEpoch" && i >= 0:
 		return "<epoch>"
-	case field == "ReplicaHost":
-		return "<host>"
+	case (field == "MemberEpoch" || field == "AssignmentEpoch" || field == "Epoch") && i > 0: // how often a group counts on is a broker's own
+		return "<epoch>"
+	case field == "HeartbeatIntervalMillis" && i > 0: // Weir asks for quicker heartbeats while a group settles
+		return "<interval>"
+	case (field == "UsableBytes" || field == "TotalBytes") && i > 0:
+		return "<bytes>"
 	}
 	return strconv.FormatInt(i, 10)
 }

@@ -1,9 +1,11 @@
 package tooling
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
+	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,11 +23,13 @@ import (
 	"weir/test/cluster"
 )
 
-// settings make Kafka what its users on Amazon MSK see, but that nobody waits for a group's first members.
+// settings make Kafka what its users on Amazon MSK see, but that nobody waits for a group's members.
 var settings = []string{ //nolint:gochecknoglobals // a table
 	"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 	"allow.everyone.if.no.acl.found=true",
 	"group.initial.rebalance.delay.ms=0",
+	"group.share.min.heartbeat.interval.ms=500",
+	"group.share.heartbeat.interval.ms=500",
 }
 
 // TestTools runs testdata/*.txtar against a fresh Apache Kafka and a fresh `weir up` of one broker.
@@ -41,7 +45,7 @@ func TestTools(t *testing.T) {
 	cluster.NewestFeatures(t, weir)
 	for _, c := range []cluster.Cluster{kafka, weir} {
 		t.Run(c.Name(), func(t *testing.T) {
-			s := &system{Cluster: c, runner: startRunner(t), serves: advertised(t, c.Bootstrap()), ran: map[string]int{}}
+			s := &system{Cluster: c, t: t, runner: startRunner(t), serves: advertised(t, c.Bootstrap()), ran: map[string]int{}}
 			for _, file := range files {
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { s.script(t, file) })
 			}
@@ -55,6 +59,7 @@ func TestTools(t *testing.T) {
 // system is a cluster with the tools that run against it.
 type system struct {
 	cluster.Cluster
+	t      *testing.T
 	runner *runner
 	serves map[int16]bool
 
@@ -163,8 +168,16 @@ func (s *system) once(ts *testscript.TestScript, name string, args []string) res
 		}
 	}
 	begun := time.Now()
-	r, err := s.runner.run(main, stdin, args)
-	ts.Check(err)
+	var r result
+	if ownJVM[name] {
+		p := cluster.Spawn(s.t, nil, cluster.KafkaTool(s.t, main, args...)...)
+		r.code = p.Wait(s.t, toolLimit)
+		r.stdout, r.stderr = p.Stdout(), p.Stderr()
+	} else {
+		var err error
+		r, err = s.runner.run(main, stdin, args)
+		ts.Check(err)
+	}
 	ts.Logf("%s took %v", name, time.Since(begun).Round(time.Millisecond))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,14 +248,56 @@ func stop(t *testing.T, ts *testscript.TestScript, args []string) {
 	fmt.Fprint(ts.Stderr(), p.Stderr()) //nolint:errcheck // into memory
 }
 
-// TestEveryScriptOfTheDistributionIsListed compares the tables with the main classes in the jars.
-func TestEveryScriptOfTheDistributionIsListed(t *testing.T) {
-	for name := range notApplicable {
+// TestEveryToolIsListed compares the tables with the classes in the jar of the tools: whatever has a main method there is run by a script or
+// excused.
+func TestEveryToolIsListed(t *testing.T) {
+	for name, why := range notApplicable {
 		if mains[name] != "" {
-			t.Errorf("%s is run and excused", name)
+			t.Errorf("%s is run, and excused: %s", name, why)
 		}
 	}
-	if _, err := os.Stat("testdata"); err != nil {
+	known := slices.Collect(maps.Values(mains))
+	for class := range maps.Keys(otherClasses) {
+		known = append(known, class)
+	}
+	for _, class := range classesWithMain(t) {
+		if !slices.Contains(known, class) {
+			t.Errorf("%s is neither run nor excused", class)
+		}
+	}
+}
+
+// classesWithMain are the classes of Kafka's tools that can be run, by the names of their files and a look for the method.
+func classesWithMain(t *testing.T) []string {
+	t.Helper()
+	jars, err := filepath.Glob(filepath.Join(filepath.Dir(cluster.Jars(t, "kafka-tools")), "kafka-tools-[0-9]*.jar"))
+	if err != nil || len(jars) != 1 {
+		t.Fatalf("the jar of the tools: %v %v", jars, err)
+	}
+	archive, err := zip.OpenReader(jars[0])
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer archive.Close()
+	var classes []string
+	for _, f := range archive.File {
+		name, ok := strings.CutSuffix(f.Name, ".class")
+		if !ok || strings.Contains(name, "$") {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r)
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Names and types of methods stand in a class file as they are.
+		if bytes.Contains(body, []byte("\x00\x04main\x01")) && bytes.Contains(body, []byte("([Ljava/lang/String;)V")) {
+			classes = append(classes, strings.ReplaceAll(name, "/", "."))
+		}
+	}
+	return classes
 }

@@ -35,6 +35,9 @@ var mains = map[string]string{ //nolint:gochecknoglobals // a table
 	"kafka-verifiable-share-consumer": "org.apache.kafka.tools.VerifiableShareConsumer",
 }
 
+// ownJVM are the tools that end their work in a hook of the JVM's shutdown, so that they need one of their own.
+var ownJVM = map[string]bool{"kafka-verifiable-producer": true} //nolint:gochecknoglobals // a table
+
 // notApplicable are the distribution's other scripts, and why there is nothing to run of them against a cluster.
 var notApplicable = map[string]string{ //nolint:gochecknoglobals // a table
 	"kafka-dump-log":       "reads the files of a broker's log directory, never a broker; Weir's own format has weir dump",
@@ -50,4 +53,15 @@ var notApplicable = map[string]string{ //nolint:gochecknoglobals // a table
 	"connect-mirror-maker": "a worker of Kafka Connect, a client of a cluster: its own issue",
 	"connect-plugin-path":  "reads the files of Connect's plugins",
 	"windows":              "the same scripts for another shell",
+}
+
+// otherClasses are the main classes of the tools' jar for which there is nothing to run against a cluster, and why.
+var otherClasses = map[string]string{ //nolint:gochecknoglobals // a table
+	"org.apache.kafka.tools.DumpLogSegments":            "kafka-dump-log: see above",
+	"org.apache.kafka.tools.JmxTool":                    "kafka-jmx: see above",
+	"org.apache.kafka.tools.ConnectPluginPath":          "connect-plugin-path: see above",
+	"org.apache.kafka.tools.OAuthCompatibilityTool":     "speaks to a provider of OAuth tokens; no script ships for it",
+	"org.apache.kafka.tools.LogCompactionTester":        "a test of Kafka's own; test/peer has one for compaction",
+	"org.apache.kafka.tools.ClientCompatibilityTest":    "a test of Kafka's own; test/matrix has clients of many versions",
+	"org.apache.kafka.tools.TransactionalMessageCopier": "a client of Kafka's own system tests",
 }
