@@ -316,7 +316,7 @@ func (s *supervisor) handover() Handover {
 		Build:       s.n.cfg.Build,
 
 		KafkaVersion: s.spec.KafkaVersion,
-		NotifyFD:    notifyFD,
+		NotifyFD:     notifyFD,
 	}
 }
 

@@ -58,13 +58,12 @@ func TestGroupConfigsAreValidated(t *testing.T) {
 		{"streams.assignor.name", "x", "streams.assignor.name 'x' is not a registered task assignor. Registered assignors are: [sticky]."},
 	} {
 		err := static.ValidateGroup(map[string]string{tt.name: tt.value})
-		if got := ""; err != nil {
+		var got string
+		if err != nil {
 			got = err.Error()
-			if got != tt.want {
-				t.Errorf("%s=%s: got %s, want %s", tt.name, tt.value, got, tt.want)
-			}
-		} else if tt.want != "" {
-			t.Errorf("%s=%s: got no error", tt.name, tt.value)
+		}
+		if got != tt.want {
+			t.Errorf("%s=%s: got %q, want %q", tt.name, tt.value, got, tt.want)
 		}
 	}
 	if err := (Layers{Static: map[string]string{"group.consumer.min.session.timeout.ms": "1"}}).ValidateGroup(map[string]string{"consumer.session.timeout.ms": "5000"}); err == nil {

@@ -56,11 +56,13 @@ func TestUpdatesAreCheckedAsKafkaDoes(t *testing.T) {
 		{"up", old, Update{Group, 1, Upgrade}, ""},
 		{"same", newest, Update{Metadata, 33, SafeDowngrade}, ""},
 		{
-			"metadata", newest, Update{Metadata, 25, SafeDowngrade},
+			"metadata", newest,
+			Update{Metadata, 25, SafeDowngrade},
 			"Unsupported metadata.version downgrade from 33 to 25. Refusing to perform the requested downgrade because it might delete metadata information.",
 		},
 		{
-			"metadata, unsafe", newest, Update{Metadata, 25, UnsafeDowngrade},
+			"metadata, unsafe", newest,
+			Update{Metadata, 25, UnsafeDowngrade},
 			"Unsupported metadata.version downgrade from 33 to 25. Unsafe metadata downgrade is not supported in this version.",
 		},
 		{"metadata without changes", Levels{Metadata: 29}, Update{Metadata, 23, SafeDowngrade}, ""},

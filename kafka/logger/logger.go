@@ -22,23 +22,25 @@ import (
 const Root = "root"
 
 // packages says which logger a package of Weir logs to. A package's subpackages log to the same one.
-var packages = map[string]string{
-	"weir/kafka/broker":      "kafka.server.KafkaApis",
-	"weir/kafka/partition":   "kafka.server.ReplicaManager",
-	"weir/kafka/ownership":   "org.apache.kafka.server.BrokerLifecycleManager",
-	"weir/kafka/image":       "org.apache.kafka.image.loader.MetadataLoader",
-	"weir/metadata":          "org.apache.kafka.image.loader.MetadataLoader",
-	"weir/kafka/topic":       "org.apache.kafka.controller.ReplicationControlManager",
-	"weir/kafka/coordinator": "org.apache.kafka.coordinator.common.runtime.CoordinatorRuntime",
-	"weir/kafka/group":       "org.apache.kafka.coordinator.group.GroupCoordinatorService",
-	"weir/kafka/txn":         "kafka.coordinator.transaction.TransactionCoordinator",
-	"weir/kafka/share":       "kafka.server.share.SharePartitionManager",
-	"weir/kafka/sharestate":  "org.apache.kafka.coordinator.share.ShareCoordinatorService",
-	"weir/kafka/quota":       "org.apache.kafka.server.quota.ClientQuotaManager",
-	"weir/kafka/telemetry":   "org.apache.kafka.server.ClientMetricsManager",
-	"weir/storage/tier":      "org.apache.kafka.storage.internals.log.LogCleaner",
-	"weir/storage/stream":    "org.apache.kafka.storage.internals.log.LogManager",
-	"weir/storage/wal":       "org.apache.kafka.storage.internals.log.LogManager",
+func packages() map[string]string {
+	return map[string]string{
+		"weir/kafka/broker":      "kafka.server.KafkaApis",
+		"weir/kafka/partition":   "kafka.server.ReplicaManager",
+		"weir/kafka/ownership":   "org.apache.kafka.server.BrokerLifecycleManager",
+		"weir/kafka/image":       "org.apache.kafka.image.loader.MetadataLoader",
+		"weir/metadata":          "org.apache.kafka.image.loader.MetadataLoader",
+		"weir/kafka/topic":       "org.apache.kafka.controller.ReplicationControlManager",
+		"weir/kafka/coordinator": "org.apache.kafka.coordinator.common.runtime.CoordinatorRuntime",
+		"weir/kafka/group":       "org.apache.kafka.coordinator.group.GroupCoordinatorService",
+		"weir/kafka/txn":         "kafka.coordinator.transaction.TransactionCoordinator",
+		"weir/kafka/share":       "kafka.server.share.SharePartitionManager",
+		"weir/kafka/sharestate":  "org.apache.kafka.coordinator.share.ShareCoordinatorService",
+		"weir/kafka/quota":       "org.apache.kafka.server.quota.ClientQuotaManager",
+		"weir/kafka/telemetry":   "org.apache.kafka.server.ClientMetricsManager",
+		"weir/storage/tier":      "org.apache.kafka.storage.internals.log.LogCleaner",
+		"weir/storage/stream":    "org.apache.kafka.storage.internals.log.LogManager",
+		"weir/storage/wal":       "org.apache.kafka.storage.internals.log.LogManager",
+	}
 }
 
 // The levels of Kafka that slog has no names for. Trace is the lowest.
@@ -47,13 +49,15 @@ const (
 	Fatal = slog.LevelError + 4
 )
 
-var levels = map[string]slog.Level{
-	"TRACE": Trace, "DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "ERROR": slog.LevelError, "FATAL": Fatal,
+func levels() map[string]slog.Level {
+	return map[string]slog.Level{
+		"TRACE": Trace, "DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "ERROR": slog.LevelError, "FATAL": Fatal,
+	}
 }
 
 // ParseLevel reads a level as Kafka writes it: in capitals.
 func ParseLevel(s string) (slog.Level, error) {
-	l, ok := levels[s]
+	l, ok := levels()[s]
 	if !ok {
 		return 0, fmt.Errorf("%q is none of %s", s, ValidLevels())
 	}
@@ -61,10 +65,12 @@ func ParseLevel(s string) (slog.Level, error) {
 }
 
 // ValidLevels are the names of the levels, in order of the alphabet.
-func ValidLevels() string { return strings.Join(slices.Sorted(maps.Keys(levels)), ", ") }
+func ValidLevels() string { return strings.Join(slices.Sorted(maps.Keys(levels())), ", ") }
 
 // Levels are the levels of all loggers of a process. It is safe for concurrent use.
 type Levels struct {
+	packages map[string]string
+
 	mu  sync.Mutex // for changes
 	now atomic.Pointer[state]
 }
@@ -77,7 +83,7 @@ type state struct {
 
 // New returns levels whose root is as given.
 func New(root slog.Level) *Levels {
-	l := new(Levels)
+	l := &Levels{packages: packages()}
 	l.now.Store(&state{root: root, lowest: root})
 	return l
 }
@@ -86,7 +92,7 @@ func New(root slog.Level) *Levels {
 func (l *Levels) All() map[string]string {
 	s := l.now.Load()
 	all := map[string]string{Root: name(s.root)}
-	for _, logger := range packages {
+	for _, logger := range l.packages {
 		all[logger] = name(s.level(logger))
 	}
 	return all
@@ -133,9 +139,9 @@ func (s *state) level(logger string) slog.Level {
 
 // name is the nearest level that is not above l.
 func name(l slog.Level) string {
-	best := "TRACE"
-	for n, at := range levels {
-		if at <= l && at > levels[best] {
+	all, best := levels(), "TRACE"
+	for n, at := range all {
+		if at <= l && at > all[best] {
 			best = n
 		}
 	}
@@ -158,7 +164,7 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	if s := h.levels.now.Load(); len(s.own) > 0 && r.Level < s.level(loggerOf(r.PC)) {
+	if s := h.levels.now.Load(); len(s.own) > 0 && r.Level < s.level(h.levels.loggerOf(r.PC)) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
@@ -175,7 +181,7 @@ func (h *handler) WithGroup(name string) slog.Handler {
 }
 
 // loggerOf is the logger of the package that the program counter is in.
-func loggerOf(pc uintptr) string {
+func (l *Levels) loggerOf(pc uintptr) string {
 	if pc == 0 {
 		return Root
 	}
@@ -186,7 +192,7 @@ func loggerOf(pc uintptr) string {
 		pkg = pkg[:slash+1+dot]
 	}
 	for pkg != "" {
-		if logger, ok := packages[pkg]; ok {
+		if logger, ok := l.packages[pkg]; ok {
 			return logger
 		}
 		pkg = pkg[:max(strings.LastIndexByte(pkg, '/'), 0)]

@@ -143,7 +143,7 @@ var errTwice = &Fault{kerr.DuplicateResource, "A user credential cannot be alter
 func plan(deletions []Deletion, upsertions []Upsertion, read func(user string) (metadata.ScramUser, error)) (users map[string]metadata.ScramUser, faults map[string]error, err error) {
 	users, faults = make(map[string]metadata.ScramUser), make(map[string]error)
 	change := func(user string, valid error, apply func(map[string]metadata.ScramCredential) error) error {
-		if faults[user] != nil {
+		if _, refused := faults[user]; refused {
 			return nil
 		}
 		if _, twice := users[user]; twice {
@@ -153,7 +153,7 @@ func plan(deletions []Deletion, upsertions []Upsertion, read func(user string) (
 		}
 		if valid != nil {
 			faults[user] = valid
-			return nil
+			return nil //nolint:nilerr // it is the answer of this user
 		}
 		old, err := read(user)
 		if err != nil {
@@ -165,7 +165,7 @@ func plan(deletions []Deletion, upsertions []Upsertion, read func(user string) (
 		}
 		if err := apply(credentials); err != nil {
 			faults[user] = err
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		users[user] = metadata.ScramUser{Credentials: credentials}
 		return nil
