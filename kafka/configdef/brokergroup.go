@@ -61,11 +61,11 @@ var streamsBrokerConfigs = []Config{
 
 // transactionBrokerConfigs are broker configs of the transaction coordinator, beside those in broker.go.
 var transactionBrokerConfigs = []Config{
-	{Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Bounds: atLeast(1), Effect: Transaction, Doc: "How often transactions are looked for that timed out."},
-	{Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Mode: ClusterWide, Effect: Transaction, Doc: "Whether a transactional batch is appended only after its coordinator said that the partition is part of the transaction (KIP-890)."},
-	{Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Bounds: atLeast(1), Effect: Transaction, Doc: "How often transactional ids are looked for that expired."},
-	{Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Bounds: atLeast(1), Effect: Transaction, Doc: "segment.bytes of the transaction topic, when it is created."},
-	{Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Effect: Transaction, Doc: "Whether producers may take part in transactions that another system coordinates (KIP-939)."},
+	{Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Bounds: atLeast(1), Effect: "No effect: a transaction is aborted when its time is up.", Doc: "How often transactions are looked for that timed out."},
+	{Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Mode: ClusterWide, Effect: "No effect: transactions are always verified.", Doc: "Whether a transactional batch is appended only after its coordinator said that the partition is part of the transaction (KIP-890)."},
+	{Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Bounds: atLeast(1), Doc: "How often transactional ids are looked for that expired."},
+	{Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Bounds: atLeast(1), Doc: "segment.bytes of the transaction topic, when it is created."},
+	{Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Only: []string{"false"}, Why: "two-phase commit is not built; leave it unset", Doc: "Whether producers may take part in transactions that another system coordinates (KIP-939)."},
 }
 
 // clientBrokerConfigs are broker configs of what clients tell of themselves.

@@ -62,7 +62,6 @@ type Effect string
 // is nothing of. Topic configs never have no effect.
 const (
 	Applied     Effect = ""
-	Transaction Effect = "No effect yet: transactions are not built."
 	Leadership  Effect = "No effect: a broker that is down keeps its partitions, so nothing has to move back. Elections are asked for (kafka-leader-election.sh)."
 	Threads     Effect = "No effect: Weir has no such threads or queues. Work spreads over the processors there are."
 	Replication Effect = "No effect: partitions are copied to another broker only to move there."

@@ -10,11 +10,11 @@ import (
 type Settings struct {
 	TimeoutMax      time.Duration // transaction.max.timeout.ms
 	Expiration      time.Duration // transactional.id.expiration.ms
-	ExpirationCheck time.Duration // how often they are looked for; an hour, as Kafka does by default
+	ExpirationCheck time.Duration // transaction.remove.expired.transaction.cleanup.interval.ms
 	Partitions      int32         // transaction.state.log.num.partitions, when the topic is created
 	Replication     int16         // transaction.state.log.replication.factor, when the topic is created
 	MinISR          string        // transaction.state.log.min.isr, when the topic is created
-	SegmentBytes    string        // of the topic when it is created, as Kafka's is by default
+	SegmentBytes    string        // transaction.state.log.segment.bytes, when the topic is created
 	IDsMax          int           // transactional ids of one partition of the topic, beyond which no new one begins; 20,000
 }
 
@@ -28,11 +28,11 @@ func SettingsFrom(properties map[string]string) Settings {
 	return Settings{
 		TimeoutMax:      ms("transaction.max.timeout.ms"),
 		Expiration:      ms("transactional.id.expiration.ms"),
-		ExpirationCheck: time.Hour,
+		ExpirationCheck: ms("transaction.remove.expired.transaction.cleanup.interval.ms"),
 		Partitions:      int32(l.BrokerInt("transaction.state.log.num.partitions")),
 		Replication:     int16(l.BrokerInt("transaction.state.log.replication.factor")),
 		MinISR:          l.BrokerString("transaction.state.log.min.isr"),
-		SegmentBytes:    "104857600",
+		SegmentBytes:    l.BrokerString("transaction.state.log.segment.bytes"),
 		IDsMax:          idsMax,
 	}
 }
