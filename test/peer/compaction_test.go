@@ -226,7 +226,7 @@ func compactionReaders(t *testing.T, c cluster.Cluster) []compactionReader {
 	return []compactionReader{
 		{
 			"the Java client",
-			cluster.KafkaTool(t, kafkaConsoleConsumer, "--bootstrap-server", c.Bootstrap(), "--topic", compactionTopic, "--from-beginning", "--timeout-ms", quiet,
+			cluster.KafkaTool(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", c.Bootstrap(), "--topic", compactionTopic, "--from-beginning", "--timeout-ms", quiet,
 				"--formatter-property", "print.partition=true", "--formatter-property", "print.offset=true", "--formatter-property", "print.key=true"),
 			parseConsole,
 		},

@@ -1,3 +1,4 @@
-// Package peer runs unmodified programs of other people's making against Weir: Apache Kafka's own command-line tools and the AWS SDKs of
-// four languages. Each script of Kafka's tools runs against Apache Kafka first. The client libraries are in test/matrix.
+// Package peer runs unmodified programs of other people's making against Weir: clients that read what compaction left, and the AWS SDKs of
+// four languages. What runs against Kafka's protocol runs against Apache Kafka first. Kafka's command-line tools are in test/tooling, the client
+// libraries in test/matrix.
 package peer

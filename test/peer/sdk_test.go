@@ -134,3 +134,11 @@ func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
 }
+
+// wantOK checks a script's last word: it prints ok when it came to its end.
+func wantOK(t *testing.T, out string) {
+	t.Helper()
+	if !strings.HasSuffix(out, "ok\n") {
+		t.Errorf("the script did not end with ok:\n%s", out)
+	}
+}

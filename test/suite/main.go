@@ -34,11 +34,13 @@ func suites() []suite {
 		{"sim", "seeded crashes on the simulated disk", 10 * time.Minute, simulate},
 		{"fuzz", "every fuzz target for a short while", 15 * time.Minute, fuzz},
 		{"script", "the command line and the AWS CLI, as users type them", 10 * time.Minute, realParts("script")},
-		{"peer", "Kafka's tools and AWS SDKs of other people's making", 15 * time.Minute, realParts("peer")},
+		{"peer", "clients after compaction, and the AWS SDKs", 15 * time.Minute, realParts("peer")},
 		{"matrix", "every client library through every feature", 10 * time.Minute, realParts("matrix")},
 		{"upstream", "the tests that franz-go and sarama carry", 15 * time.Minute, realParts("upstream")},
 		{"metrics", "the metrics that dashboards ask for", 5 * time.Minute, realParts("metrics")},
 		{"lies", "record batches that lie, told to Apache Kafka and to Weir", 5 * time.Minute, realParts("lies")},
+		{"differential", "the same requests to Apache Kafka and to Weir, answers compared field by field", 5 * time.Minute, realParts("differential")},
+		{"tooling", "every command-line tool that ships with Apache Kafka", 8 * time.Minute, realParts("tooling")},
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
 		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
 	}
@@ -50,7 +52,7 @@ func main() {
 	chosen := suites()
 	if *list {
 		for _, s := range chosen {
-			fmt.Printf("%-12s %s\n", s.name, s.what)
+			fmt.Printf("%-13s %s\n", s.name, s.what)
 		}
 		return
 	}
@@ -96,7 +98,7 @@ func runAll(ctx context.Context, chosen []suite) counts {
 			r.failed++
 			fmt.Printf("   FAIL %s: %v\n", s.name, err)
 		}
-		line := fmt.Sprintf("   %-12s %5d passed %4d failed %4d skipped   %s", s.name, r.passed, r.failed, r.skipped,
+		line := fmt.Sprintf("   %-13s %5d passed %4d failed %4d skipped   %s", s.name, r.passed, r.failed, r.skipped,
 			time.Since(start).Round(time.Second/10))
 		fmt.Println(line)
 		summary = append(summary, line)
