@@ -1,6 +1,7 @@
 package ownership_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -416,3 +417,14 @@ func TestMovedLogReadsTheSame(t *testing.T) {
 
 // moveLog is where brokers log to: nowhere, or to the test's output if something has to be found out.
 var moveLog = slog.New(slog.DiscardHandler)
+
+// An answer that is cut or made up is an error.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte("{\"version\":1,\"start\":0,\"end\":9,\"next\":5}\nbatches"))
+	f.Add([]byte("{\"code\":6,\"reason\":\"no\"}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := ownership.CheckAnswer(b); err == nil && !bytes.Contains(b, []byte{'\n'}) {
+			t.Errorf("%q is an answer", b)
+		}
+	})
+}
