@@ -368,7 +368,37 @@ func TestMovedLogReadsTheSame(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			// Transactions: one that was aborted, one that was committed, one that stays open.
+			for id, end := range map[int64]string{100: "abort", 101: "commit", 102: ""} {
+				g, needed, err := p.Verify(id, 0)
+				if err != nil || !needed {
+					t.Fatal(needed, err)
+				}
+				b := batch.NewBuilder()
+				b.ProducerID, b.ProducerEpoch, b.BaseSequence, b.Transactional = id, 0, 0, true
+				b.Add(time.Now().UnixMilli(), []byte("tx"), []byte(end))
+				done := make(chan error, 2)
+				if err := p.Append(partition.Append{Batches: b.Batch(), Guard: g}, func(_ partition.Appended, err error) { done <- err }); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				if end == "" {
+					continue
+				}
+				m := partition.Marker{ProducerID: id, Coordinator: 3, Commit: end == "commit"}
+				if err := p.AppendMarker(m, func(_ partition.Appended, err error) { done <- err }); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+			}
 			before := contentOf(t, p)
+			if len(before.Aborted) != 1 || before.Offsets.LastStable == before.Offsets.HighWatermark {
+				t.Fatalf("transactions: %+v", before)
+			}
 			for trip := range 3 {
 				from, to := one, two
 				if trip%2 == 1 {
@@ -383,6 +413,10 @@ func TestMovedLogReadsTheSame(t *testing.T) {
 				}
 				if _, leads := from.leads(); leads {
 					t.Fatal("both lead")
+				}
+				old := partition.Marker{ProducerID: 101, Coordinator: 2}
+				if err := q.AppendMarker(old, func(partition.Appended, error) {}); !errors.Is(err, kerr.TransactionCoordinatorFenced) {
+					t.Fatalf("a marker of an older coordinator: %v", err)
 				}
 				a, err := sendBatch(q, slices.Clone(last), partition.FromClient)
 				if err != nil || !a.Duplicate {
