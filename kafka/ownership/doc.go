@@ -37,8 +37,15 @@
 //     hear, and the record is OPEN still, or somebody has begun to seal the stream, and this process must end.
 //   - The tiers stop after the committer, so that the last checkpoint has everything, and before the partitions are closed, which would
 //     take them out of it. If the log failed there is none: only a recovery knows what became durable.
-//   - Partitions whose data we have, but which the metadata give to another broker, are dormant: nobody is served, everything is kept, in
-//     checkpoints too. One that is given away while we lead it keeps checkpoints from being taken until the next start, because its state
-//     cannot be seen any more: that is loud, and loses nothing.
+//   - Partitions whose data we have, but which the metadata give to another broker, are kept: nobody is served, nothing goes, in checkpoints too. One
+//     that comes back is opened with its state only if we made ourselves its leader, or nobody took it over: an epoch that somebody else gave to our
+//     number means another process, and stays closed until the next start.
+//   - A partition moves (docs/adr/0009-moving-partitions.md) by the target's doing: Move copies its log from the leader (target.go), which answers
+//     questions (source.go, question.go), fences it, and hands its state over. The target's checkpoint has everything before its transaction makes it
+//     the leader. The leader serves again only after a transaction of its own in the next epoch, of which the target's excludes the other.
+//   - A state that is begun for a copy carries a mark behind all that the journal or an older tombstone may say of the partition (Owner.keep): what we knew
+//     of it when we led it would otherwise be applied to it, or hide it.
+//   - The state of a partition has one owner at any moment. Pass hands it on under the old owner's lock, and View and Edit of the old one ask the new one, so
+//     that a checkpoint under way sees it exactly once.
 //   - A deleted topic whose RELEASE did not make it to the log is found again by replay and dropped, since no assignment names it.
 package ownership
