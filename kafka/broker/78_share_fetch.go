@@ -158,7 +158,7 @@ func (op *shareFetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffer
 	}
 	if op.err != nil {
 		resp.ErrorCode, resp.ErrorMessage = op.b.code(op.r, op.err), message(op.err)
-		return append(bufs, encode(op.r, resp)), nil
+		return append(bufs, encode(op.r, resp)), nil //nolint:nilerr // it is in the response
 	}
 	turn := time.Now()
 	if err := op.collect(ctx); err != nil {

@@ -172,10 +172,10 @@ func (g *share) heartbeatInterval(m *modernMember) time.Duration {
 			return s.groupDuration(g.id, name, s.ShareHeartbeat, s.ShareHeartbeatMin, s.ShareHeartbeatMax)
 		}
 	}
-	n := time.Duration(g.state.members.Load())
-	d := max(idleBeat, n*idleBeatPerMember)
+	n := g.state.members.Load()
+	d := max(idleBeat, time.Duration(n*int64(idleBeatPerMember)))
 	if g.epoch > m.epoch || g.working {
-		d = max(awaitBeat, n*awaitBeatPerMember)
+		d = max(awaitBeat, time.Duration(n*int64(awaitBeatPerMember)))
 	}
 	return min(d, s.ShareHeartbeat)
 }

@@ -104,7 +104,8 @@ func (s *memStore) WriteState(ctx context.Context, k sharestate.Key, w sharestat
 	var after error
 	if s.fail != nil {
 		var before error
-		if before, after = s.fail(); before != nil {
+		before, after = s.fail()
+		if before != nil {
 			return before
 		}
 	}
