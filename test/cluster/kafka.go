@@ -119,3 +119,22 @@ func (k *Kafka) Stop(t testing.TB) {
 
 // PIDs are its processes.
 func (k *Kafka) PIDs() []int { return []int{k.Process.PID()} }
+
+// LikeMSK are settings for NewKafka that make Kafka what users of Amazon MSK see, but that nobody waits for a group's other members or for
+// its next assignment: Weir does not make them wait either.
+func LikeMSK() []string {
+	return []string{
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"allow.everyone.if.no.acl.found=true",
+		"broker.rack=use1-az1",
+		"unclean.leader.election.enable=true",
+		"group.initial.rebalance.delay.ms=0",
+		"group.streams.initial.rebalance.delay.ms=0",
+		"group.consumer.assignment.interval.ms=0",
+		"group.share.assignment.interval.ms=0",
+		"group.streams.assignment.interval.ms=0",
+		"group.consumer.assignor.offload.enable=false",
+		"group.share.assignor.offload.enable=false",
+		"group.streams.assignor.offload.enable=false",
+	}
+}

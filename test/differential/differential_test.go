@@ -41,18 +41,9 @@ func scenarios(kafka map[int16]versions) []scenario {
 	)
 }
 
-// settings make Kafka answer as its users on Amazon MSK see it, but that nobody waits for a group's first members.
-var settings = []string{ //nolint:gochecknoglobals // a table
-	"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-	"allow.everyone.if.no.acl.found=true",
-	"group.initial.rebalance.delay.ms=0",
-	"broker.rack=use1-az1",
-	"unclean.leader.election.enable=true",
-}
-
 func TestBrokersAnswerAlike(t *testing.T) {
 	begun := time.Now()
-	kafka := cluster.NewKafka(t, settings...)
+	kafka := cluster.NewKafka(t, cluster.LikeMSK()...)
 	kafka.Start(t)
 	weir := cluster.StartWeir(t, cluster.Options{Brokers: 1})
 	kafka.AwaitReady(t)

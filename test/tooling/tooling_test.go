@@ -23,22 +23,13 @@ import (
 	"weir/test/cluster"
 )
 
-// settings make Kafka what its users on Amazon MSK see, but that nobody waits for a group's members.
-var settings = []string{ //nolint:gochecknoglobals // a table
-	"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-	"allow.everyone.if.no.acl.found=true",
-	"group.initial.rebalance.delay.ms=0",
-	"group.share.min.heartbeat.interval.ms=500",
-	"group.share.heartbeat.interval.ms=500",
-}
-
 // TestTools runs testdata/*.txtar against a fresh Apache Kafka and a fresh `weir up` of one broker.
 func TestTools(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
-	kafka := cluster.NewKafka(t, settings...)
+	kafka := cluster.NewKafka(t, append(cluster.LikeMSK(), "group.share.min.heartbeat.interval.ms=500", "group.share.heartbeat.interval.ms=500")...)
 	kafka.Start(t)
 	weir := cluster.StartWeir(t, cluster.Options{Brokers: 1})
 	kafka.AwaitReady(t)
