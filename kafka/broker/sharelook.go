@@ -21,6 +21,7 @@ type shareLook struct {
 	budget int64
 	bytes  int64 // of records that were acquired
 	waited time.Duration
+	wake   chan<- struct{} // gets a token when it is worth to look again; nil before the wait
 }
 
 // shareGot is what a look found in one partition.
@@ -106,6 +107,7 @@ func (op *shareFetchOp) wait() (wake <-chan struct{}, leave func()) {
 		}
 	}
 	w := op.b.purgatory.wait(watch)
+	op.look.wake = w.wake
 	var parts []*share.Partition
 	for _, p := range op.parts {
 		if p.err == nil {
@@ -136,7 +138,13 @@ func (op *shareFetchOp) lookOnce(ctx context.Context, last bool) (bool, error) {
 		}
 		at := p.got.led.Offsets()
 		p.got.part.Trim(at.LogStart)
-		offset, ok, err := p.got.part.Begin()
+		offset, ok, err := p.got.part.Next()
+		if err == nil && ok && offset < op.end(at) {
+			offset, ok, err = p.got.part.Begin(op.look.wake)
+		} else if ok { // nothing was written since
+			_, err = op.b.leaders.get(partition.Key{Topic: p.Topic, Index: p.Partition})
+			ok = false
+		}
 		if err != nil {
 			p.err = shareError(err)
 			continue
@@ -145,13 +153,6 @@ func (op *shareFetchOp) lookOnce(ctx context.Context, last bool) (bool, error) {
 			continue
 		}
 		p.got.offset = offset
-		if offset == op.end(at) { // nothing was written since
-			if _, err := op.b.leaders.get(partition.Key{Topic: p.Topic, Index: p.Partition}); err != nil {
-				p.err = err
-			}
-			p.got.part.End()
-			continue
-		}
 		held = append(held, p)
 	}
 	if len(held) == 0 {

@@ -237,7 +237,7 @@ func (r *rig) produce(sizes ...int64) {
 // fetch is one fetch of a member, as the broker does it.
 func (r *rig) fetch(a Acquisition, batches int) []Range {
 	r.part.Trim(r.log.start)
-	offset, ok, err := r.part.Begin()
+	offset, ok, err := r.part.Begin(nil)
 	if err != nil {
 		r.load() // the leader had to begin anew
 		return nil

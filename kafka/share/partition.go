@@ -33,8 +33,8 @@ type Partition struct {
 	start, end int64 // share-partition start offset, and the offset behind the end offset
 	runs       []run // cover [start, end)
 	scratch    []run
-	fetching   bool // somebody reads records to acquire them
-	contended  bool // and somebody else wanted to
+	fetching   bool              // somebody reads records to acquire them
+	contenders []chan<- struct{} // and they wanted to
 	waiters    map[chan<- struct{}]struct{}
 
 	queued  []*change // to be written
@@ -117,37 +117,54 @@ func (p *Partition) idle() bool {
 	return !p.writing && len(p.queued) == 0
 }
 
-// Begin reserves the partition for a fetch and returns where to read. ok is false if there is nothing to get now: all that is in flight is held or
-// pending and there is no room for more, or somebody else reads, or the state is being loaded. Who gets true must call End.
-func (p *Partition) Begin() (offset int64, ok bool, err error) {
+// Next returns where a fetch would read now. ok is false if there is nothing to get: all that is in flight is held or pending and there is no room for
+// more, or the state is being loaded.
+func (p *Partition) Next() (offset int64, ok bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.closed != nil:
+	if p.closed != nil {
 		return 0, false, p.closed
-	case !p.loaded:
-		return 0, false, nil
-	case p.fetching:
-		p.contended = true
-		return 0, false, nil
 	}
 	offset = p.nextLocked()
-	if offset == p.end && p.end-p.start >= int64(p.limits().Locks) {
+	if !p.loaded || offset == p.end && p.end-p.start >= int64(p.limits().Locks) {
 		return 0, false, nil
 	}
-	p.fetching = true
 	return offset, true, nil
 }
 
-// End ends what Begin began.
+// Begin reserves the partition for a fetch and returns where to read; ok is false if there is nothing to get, as Next says, or if somebody else
+// reads: then wake, unless it is nil, gets a token when that ends. Who gets true must call End.
+func (p *Partition) Begin(wake chan<- struct{}) (offset int64, ok bool, err error) {
+	offset, ok, err = p.Next()
+	if !ok || err != nil {
+		return 0, false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fetching {
+		if wake != nil {
+			p.contenders = append(p.contenders, wake)
+		}
+		return 0, false, nil
+	}
+	p.fetching = true
+	return p.nextLocked(), true, nil
+}
+
+// End ends what Begin began. It wakes those only who wanted to read meanwhile: if it woke all that wait, and they found too little, they would wake
+// each other for ever.
 func (p *Partition) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fetching = false
-	if p.contended {
-		p.contended = false
-		p.wakeLocked()
+	for i, ch := range p.contenders {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+		p.contenders[i] = nil
 	}
+	p.contenders = p.contenders[:0]
 }
 
 // nextLocked is the first offset that can be acquired.

@@ -163,7 +163,7 @@ func TestOldLeadersAreFenced(t *testing.T) {
 		if _, ok := r.parts.Find(testKey); ok {
 			t.Error("the share partition is still there")
 		}
-		_, _, err := r.part.Begin()
+		_, _, err := r.part.Begin(nil)
 		wantCode(t, err, kerr.NotLeaderForPartition)
 	})
 }
@@ -258,17 +258,20 @@ func TestGroupsAreForgottenAndReadAgain(t *testing.T) {
 func TestFetchesTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.produce(10)
-		if _, ok, _ := r.part.Begin(); !ok {
+		if _, ok, _ := r.part.Begin(nil); !ok {
 			t.Fatal("nothing to get")
 		}
-		wake := make(chan struct{}, 1)
-		r.part.Watch(wake)
-		if _, ok, _ := r.part.Begin(); ok {
+		wake, other := make(chan struct{}, 1), make(chan struct{}, 1)
+		r.part.Watch(other)
+		if _, ok, _ := r.part.Begin(wake); ok {
 			t.Fatal("two at once")
 		}
 		r.part.End()
 		<-wake
-		r.part.Unwatch(wake)
+		if len(other) > 0 {
+			t.Error("somebody was woken who did not want to read")
+		}
+		r.part.Unwatch(other)
 	})
 }
 
