@@ -163,7 +163,7 @@ func quotaEntity(names []kmsg.AlterClientQuotasResponseEntryEntity) (e quota.Ent
 	switch {
 	case !e.IP.Is:
 	case len(names) > 1:
-		return invalid("Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId")
+		return invalid("Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId") //nolint:misspell // as Kafka writes it
 	case !e.IP.Any && !quota.IsAddress(e.IP.Value):
 		return invalid(e.IP.Value + " is not a valid IP or resolvable host.")
 	}

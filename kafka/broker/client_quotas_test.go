@@ -141,7 +141,7 @@ func TestClientQuotaErrors(t *testing.T) {
 	}
 	want := []string{
 		"Invalid empty client quota entity", "Invalid configuration key producer_byte_rate", "no such host is not a valid IP or resolvable host.",
-		"Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId", "Unhandled client quota entity type: group",
+		"Invalid quota entity combination, IP entity should" + "not be combined with User or ClientId", "Unhandled client quota entity type: group",
 		"Empty user not supported", "", "Ignoring duplicate entity ClientQuotaEntity(entries={user=twice})", "Invalid configuration key nope",
 		"", "Quota producer_byte_rate must be greater than 0", "",
 	}

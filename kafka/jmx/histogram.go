@@ -159,7 +159,7 @@ func (h *Histogram) collect(s *Samples, family string, labels []string) {
 	s.Add(family+"_Min", max(least, 0)*h.scale, labels...)
 	s.Add(family+"_StdDev", deviation*h.scale, labels...)
 	weight := 0.0
-	for _, w := range h.recent {
+	for _, w := range &h.recent {
 		weight += w
 	}
 	bucket, before := 0, h.recent[0]

@@ -29,7 +29,7 @@ func coded(t *testing.T, b []byte, c Codec) []byte {
 func TestRecodeKeepsEverythingElse(t *testing.T) {
 	d := NewDecoder(1 << 22)
 	records := func() (rs []*kgo.Record) {
-		for i := range 300 {
+		for i := range 60 {
 			r := kgo.KeySliceRecord(fmt.Appendf(nil, "key-%d", i), []byte(strings.Repeat(fmt.Sprint("value ", i), i%50)))
 			if i%6 == 0 {
 				r.Value = nil
@@ -56,7 +56,7 @@ func TestRecodeKeepsEverythingElse(t *testing.T) {
 		}
 		r := NewRecoder(d)
 		for _, to := range codecs {
-			for _, levels := range []Levels{{}, {Gzip: 9, LZ4: 17, Zstd: 22}, {Gzip: -1, LZ4: 1, Zstd: -5}} {
+			for _, levels := range []Levels{{}, {Gzip: -1, LZ4: 17, Zstd: -5}} {
 				original := bytes.Clone(b)
 				out, err := r.Recode(b, Rules{Transactional: true}, to, levels)
 				if err != nil {
@@ -208,7 +208,8 @@ func FuzzRecode(f *testing.F) {
 		f.Add(out[HeaderBytes:], byte(c), byte(Zstd))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, from, to byte) {
-		b := append(three()[:HeaderBytes:HeaderBytes], body...)
+		b := append([]byte(nil), three()[:HeaderBytes]...)
+		b = append(b, body...)
 		b[atAttributes+1] = from % 5
 		binary.BigEndian.PutUint32(b[atLength:], uint32(len(b)-beforeLength))
 		seal(b)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -42,9 +43,7 @@ func (l *teller) create(suffix string, more map[string]*string) {
 	for topic, own := range map[string]map[string]*string{
 		plainTopic: {}, compactedTopic: {"cleanup.policy": new("compact")}, stampedTopic: {"message.timestamp.type": new("LogAppendTime")},
 	} {
-		for k, v := range more {
-			own[k] = v
-		}
+		maps.Copy(own, more)
 		resp, err := kadm.NewClient(l.client).CreateTopic(l.t.Context(), 1, 1, own, topic+suffix)
 		if err != nil {
 			l.t.Fatalf("create %s: %v, %v", topic+suffix, err, resp.ErrMessage)
