@@ -253,7 +253,7 @@ func TestX1ConsumeTransformProduce(t *testing.T) {
 func (r *rig) transform(ctx context.Context, id string) error {
 	s, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(r.brokers[0].addr), kgo.TransactionalID(id), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("in"), kgo.DefaultProduceTopic("out"),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.MetadataMinAge(10*time.Millisecond),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond),
 	)
 	if err != nil {

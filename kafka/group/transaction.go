@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -215,9 +216,7 @@ func (s *state) addPending(producer int64, epoch int16, offsets map[groupPartiti
 	}
 	o.epoch = epoch
 	s.pending.count -= len(o.offsets)
-	for at, one := range offsets {
-		o.offsets[at] = one
-	}
+	maps.Copy(o.offsets, offsets)
 	s.pending.count += len(o.offsets)
 }
 

@@ -34,7 +34,7 @@ func crash(t *testing.T, crashAt int) {
 	c, stop := w.start()
 	acked := w.twoTransactions(c)
 	w.crash(stop)
-	c, stop = w.start()
+	c, _ = w.start()
 	if _, err := c.Describe(t.Context(), "tx"); err == nil {
 		w.awaitStatus(c, "tx", Empty, Ongoing, CompleteCommit, CompleteAbort)
 	}

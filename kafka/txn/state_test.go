@@ -129,11 +129,11 @@ func TestProducerIDWithoutEpochsLeftIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c, _ := w.start()
-	id, epoch := begin(t, w, c, "tx")
+	id, _ := begin(t, w, c, "tx")
 	if err := c.do(t.Context(), "tx", func(s *state) { s.ids["tx"].epoch = epochMax }); err != nil {
 		t.Fatal(err)
 	}
-	epoch = epochMax
+	epoch := int16(epochMax)
 	if _, err := w.add(c, Add{ID: "tx", ProducerID: id, ProducerEpoch: epoch, Partitions: partitions(0), Version: 2}); err != nil {
 		t.Fatal(err)
 	}
