@@ -158,7 +158,8 @@ func TestUniformWithDifferentSubscriptions(t *testing.T) {
 func TestRangesAreNeighbours(t *testing.T) {
 	a, b := metadata.TopicID{1}, metadata.TopicID{2}
 	s := spec{topics: map[metadata.TopicID]int32{a: 7, b: 2}, members: []specMember{
-		{id: "x", topics: []metadata.TopicID{a, b}}, {id: "a", instance: "2", topics: []metadata.TopicID{a, b}},
+		{id: "x", topics: []metadata.TopicID{a, b}},
+		{id: "a", instance: "2", topics: []metadata.TopicID{a, b}},
 		{id: "z", instance: "1", topics: []metadata.TopicID{a, b}},
 	}}
 	got := ranges(s)

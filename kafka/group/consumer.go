@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/coordinator"
+	"weir/metadata"
 )
 
 // consumer is a consumer group (KIP-848). Its members may include some that speak the classic protocol, while a group is upgraded or downgraded.
@@ -99,6 +101,7 @@ func (g *consumer) loaded() {
 			g.armRebalance(m)
 		}
 	}
+	g.lastAssigned = time.Now() // what must be assigned waits for its turn
 	if !g.refresh() && g.epoch > g.assignmentEpoch {
 		g.scheduleAssign()
 	}
@@ -174,7 +177,7 @@ func (g *consumer) reconcile(m *modernMember, has reported) {
 	}
 	before := []owned{m.assigned, m.revoking}
 	free := func(p partitionID) bool { _, taken := g.held[p]; return !taken }
-	if !m.next(g.target[m.id], g.assignmentEpoch, free, has) {
+	if !m.next(g.wanted(m), g.assignmentEpoch, free, has) {
 		return
 	}
 	g.release(m, before...)
@@ -189,6 +192,33 @@ func (g *consumer) reconcile(m *modernMember, has reported) {
 	if m.state == memberUnrevoked {
 		g.armRebalance(m)
 	}
+}
+
+// wanted is the member's target without topics that it does not subscribe to any more: there is no target without them yet.
+func (g *consumer) wanted(m *modernMember) assignment {
+	all := g.target[m.id]
+	var regex []string
+	if r := g.regexes[m.regex]; r != nil {
+		regex = r.topics
+	}
+	gone := func(id metadata.TopicID) bool {
+		t, ok := g.state.catalog.byID(id)
+		if !ok {
+			return true
+		}
+		_, byName := slices.BinarySearch(m.names, t.name)
+		_, byRegex := slices.BinarySearch(regex, t.name)
+		return !byName && !byRegex
+	}
+	for id := range all {
+		if !gone(id) {
+			continue
+		}
+		some := maps.Clone(all)
+		maps.DeleteFunc(some, func(id metadata.TopicID, _ []int32) bool { return gone(id) })
+		return some
+	}
+	return all
 }
 
 // armRebalance gives the member its rebalance timeout to give partitions up.
@@ -231,8 +261,8 @@ const (
 	awaitBeat = 200 * time.Millisecond
 	idleBeat  = 500 * time.Millisecond
 	// Times the members of this broker they are the intervals, so that all members together send about 1,000 and 200 heartbeats per second.
-	awaitBeatPerMember = time.Millisecond
-	idleBeatPerMember  = 5 * time.Millisecond
+	awaitMillisPerMember = 1
+	idleMillisPerMember  = 5
 )
 
 // heartbeatInterval is when the member shall come again. What the broker's config says is an upper bound; what the group's config says holds.
@@ -244,12 +274,16 @@ func (g *consumer) heartbeatInterval(m *modernMember) time.Duration {
 			return s.groupDuration(g.id, name, s.ConsumerHeartbeat, s.ConsumerHeartbeatMin, s.ConsumerHeartbeatMax)
 		}
 	}
-	n := time.Duration(g.state.members.Load())
-	d := max(idleBeat, n*idleBeatPerMember)
-	if m.state == memberUnreleased || g.assignmentEpoch > m.epoch {
-		d = max(awaitBeat, n*awaitBeatPerMember)
+	return min(g.state.beatInterval(m.state == memberUnreleased || g.assignmentEpoch > m.epoch), s.ConsumerHeartbeat)
+}
+
+// beatInterval is how often a member comes that waits for partitions, or does not.
+func (s *state) beatInterval(waits bool) time.Duration {
+	n := s.members.Load()
+	if waits {
+		return max(awaitBeat, time.Duration(n*awaitMillisPerMember)*time.Millisecond)
 	}
-	return min(d, s.ConsumerHeartbeat)
+	return max(idleBeat, time.Duration(n*idleMillisPerMember)*time.Millisecond)
 }
 
 func (g *consumer) mayCommit(c *Commit) (func(*Offset) error, error) {

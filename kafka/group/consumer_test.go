@@ -432,36 +432,39 @@ func TestConsumerGroupIsReplayed(t *testing.T) {
 // instance makes later heartbeats harmless for a static member: they need not name it.
 func (c *client) instance(*string) {}
 
-// dump is all that a shard knows of its modern groups.
-func (b *bench) dump() map[string]any {
+// dump is all that a shard knows of its consumer groups.
+func (b *bench) dump() (out map[string]any) {
 	b.t.Helper()
+	b.do(func(s *state) { out = s.dump() })
+	return out
+}
+
+func (s *state) dump() map[string]any {
 	out := map[string]any{}
-	b.do(func(s *state) {
-		for id, g := range s.groups {
-			k, ok := g.kind.(*consumer)
-			if !ok {
-				continue
-			}
-			out[id] = fmt.Sprint(k.epoch, k.assignmentEpoch, k.assignedAtMs, k.hash, k.stored, k.settledCount)
-			out[id+" topics"] = maps.Clone(k.topics)
-			out[id+" static"] = maps.Clone(k.static)
-			held := map[string]string{}
-			for p, m := range k.held {
-				held[fmt.Sprintf("%x-%d", p.topic, p.partition)] = m
-			}
-			out[id+" held"] = held
-			for expr, r := range k.regexes {
-				out[id+" regex "+expr] = fmt.Sprint(r.users, r.topics, r.version, r.resolvedMs)
-			}
-			for _, m := range k.members {
-				out[id+" member "+m.id] = fmt.Sprint(m.instance, m.rack, m.clientID, m.clientHost, m.names, m.regex, m.rebalanceTimeout, m.assignor,
-					m.epoch, m.previous, m.state, m.assigned, m.revoking, m.settled, k.target[m.id])
-				if m.classic != nil {
-					out[id+" classic "+m.id] = fmt.Sprint(m.classic.sessionTimeout, m.classic.protocols)
-				}
+	for id, g := range s.groups {
+		k, ok := g.kind.(*consumer)
+		if !ok {
+			continue
+		}
+		out[id] = fmt.Sprint(k.epoch, k.assignmentEpoch, k.assignedAtMs, k.hash, k.stored, k.settledCount)
+		out[id+" topics"] = maps.Clone(k.topics)
+		out[id+" static"] = maps.Clone(k.static)
+		held := map[string]string{}
+		for p, m := range k.held {
+			held[fmt.Sprintf("%x-%d", p.topic, p.partition)] = m
+		}
+		out[id+" held"] = held
+		for expr, r := range k.regexes {
+			out[id+" regex "+expr] = fmt.Sprint(r.users, r.topics, r.version, r.resolvedMs)
+		}
+		for _, m := range k.members {
+			out[id+" member "+m.id] = fmt.Sprint(m.instance, m.rack, m.clientID, m.clientHost, m.names, m.regex, m.rebalanceTimeout, m.assignor,
+				m.epoch, m.previous, m.state, m.assigned, m.revoking, m.settled, k.target[m.id])
+			if m.classic != nil {
+				out[id+" classic "+m.id] = fmt.Sprint(m.classic.sessionTimeout, m.classic.protocols)
 			}
 		}
-	})
+	}
 	return out
 }
 

@@ -129,14 +129,13 @@ func (s *state) consumerBeat(b ConsumerBeat, reply func(ConsumerBeatResult)) {
 		g.members[m.id] = m
 		s.members.Add(1)
 	}
-	bumped := g.update(m, b, fresh)
-	if bumped {
+	if g.update(m, b, fresh) {
 		g.hash = metadataHash(s.catalog, g.topics)
 		g.bump()
 	}
 	g.touch(m, g.sessionTimeout(m))
 	finish := func() { g.answer(m, b, fresh || replaced != nil, reply) }
-	if b.Epoch == 0 || bumped { // what it subscribes to now, it shall have in this answer
+	if b.Epoch == 0 {
 		g.afterAssign(finish)
 		g.flush(g.logFailure)
 		return

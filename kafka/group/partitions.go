@@ -21,7 +21,7 @@ type partitionID struct {
 }
 
 func (a assignment) equal(b assignment) bool {
-	return maps.EqualFunc(a, b, func(x, y []int32) bool { return slices.Equal(x, y) })
+	return maps.EqualFunc(a, b, slices.Equal[[]int32])
 }
 
 func (a assignment) count() (n int) {
@@ -46,6 +46,18 @@ func (o owned) add(p partitionID, epoch int32) {
 		o[p.topic] = make(map[int32]int32)
 	}
 	o[p.topic][p.partition] = epoch
+}
+
+// within tells whether all of it is in a.
+func (o owned) within(a assignment) bool {
+	for t, ps := range o {
+		for p := range ps {
+			if !a.has(partitionID{t, p}) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // each calls fn for every partition, in no order.

@@ -38,7 +38,7 @@ func (r reported) within(o owned) bool {
 // next is where a member goes from where it is: KIP-848's state machine. free tells whether nobody has a partition, also not one who was told
 // to give it up. It returns false if nothing changes.
 //
-//	stable      -> as below, if there is a newer target
+//	stable      -> as below, if there is a newer target, or the member has what it does not subscribe to any more
 //	unrevoked   -> waits until the member reports none of what it was told to give up; then as below, one epoch further
 //	unreleased  -> as below
 //
@@ -48,14 +48,14 @@ func (m *modernMember) next(target assignment, targetEpoch int32, free func(part
 	epoch := m.epoch
 	switch m.state {
 	case memberStable:
-		if m.epoch == targetEpoch {
+		if m.epoch == targetEpoch && m.assigned.within(target) {
 			return false
 		}
 	case memberUnrevoked:
 		if has.anyOf(m.revoking) {
 			return false
 		}
-		epoch++ // the answer with the epoch is what the member confirms having given them up to
+		epoch = min(epoch+1, targetEpoch) // the answer with the epoch is what the member confirms having given them up to
 	case memberUnreleased:
 	default: // written by a newer version
 		epoch = targetEpoch

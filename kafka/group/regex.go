@@ -31,11 +31,11 @@ func compileRegex(expr string) (*regexp.Regexp, error) {
 		return nil, fmt.Errorf("%w: the expression has %d bytes, the limit is %d", kerr.InvalidRegularExpression, len(expr), regexBytesMax)
 	}
 	if _, err := regexp.Compile(expr); err != nil { // by itself: `a)(b` is none
-		return nil, fmt.Errorf("%w: SubscribedTopicRegex `%s` is not a valid regular expression: %s", kerr.InvalidRegularExpression, expr, err)
+		return nil, fmt.Errorf("%w: SubscribedTopicRegex `%s` is not a valid regular expression: %w", kerr.InvalidRegularExpression, expr, err)
 	}
 	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", kerr.InvalidRegularExpression, err)
+		return nil, fmt.Errorf("%w: %w", kerr.InvalidRegularExpression, err)
 	}
 	return re, nil
 }

@@ -172,10 +172,5 @@ func (g *share) heartbeatInterval(m *modernMember) time.Duration {
 			return s.groupDuration(g.id, name, s.ShareHeartbeat, s.ShareHeartbeatMin, s.ShareHeartbeatMax)
 		}
 	}
-	n := g.state.members.Load()
-	d := max(idleBeat, time.Duration(n*int64(idleBeatPerMember)))
-	if g.epoch > m.epoch || g.working {
-		d = max(awaitBeat, time.Duration(n*int64(awaitBeatPerMember)))
-	}
-	return min(d, s.ShareHeartbeat)
+	return min(g.state.beatInterval(g.epoch > m.epoch || g.working), s.ShareHeartbeat)
 }
