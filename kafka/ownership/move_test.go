@@ -33,10 +33,9 @@ type moveWorld struct {
 	topic metadata.Topic
 	disks map[metadata.BrokerID]*sim.Disk
 
-	mu     sync.Mutex
-	alive  map[metadata.BrokerID]*moveLife
-	heard  func(to metadata.BrokerID, answered bool) error // what becomes of a question; nil: it is answered
-	silent bool
+	mu    sync.Mutex
+	alive map[metadata.BrokerID]*moveLife
+	heard func(to metadata.BrokerID, answered bool) error // what becomes of a question; nil: it is answered
 }
 
 // moveLife is one incarnation of one of them.
