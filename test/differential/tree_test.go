@@ -258,7 +258,7 @@ func number(field string, i int64, n *names) string {
 		return "<session>"
 	case field == "CoordinatorEpoch" && i >= 0:
 		return "<epoch>"
-	case (field == "MemberEpoch" || field == "AssignmentEpoch" || field == "Epoch") && i > 0: // how often a group counts on is a broker's own
+	case (field == "MemberEpoch" || field == "AssignmentEpoch" || field == "GroupEpoch" || field == "Epoch") && i > 0: // how often a group counts on is a broker's own
 		return "<epoch>"
 	case field == "HeartbeatIntervalMillis" && i > 0: // Weir asks for quicker heartbeats while a group settles
 		return "<interval>"
