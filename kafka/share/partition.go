@@ -135,7 +135,7 @@ func (p *Partition) Next() (offset int64, ok bool, err error) {
 // Begin reserves the partition for a fetch and returns where to read; ok is false if there is nothing to get, as Next says, or if somebody else
 // reads: then wake, unless it is nil, gets a token when that ends. Who gets true must call End.
 func (p *Partition) Begin(wake chan<- struct{}) (offset int64, ok bool, err error) {
-	offset, ok, err = p.Next()
+	_, ok, err = p.Next()
 	if !ok || err != nil {
 		return 0, false, err
 	}
