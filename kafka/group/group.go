@@ -81,20 +81,25 @@ func (g *group) flush(done func(error)) {
 	g.queued = nil
 	g.unsettled++
 	g.state.shard.Append(records, func(err error) {
-		g.unsettled--
+		g.settle(err)
 		done(storeError(err))
 		if err != nil {
 			g.state.log.Error("group not stored, its shard is loaded again", "group", g.id, "err", err)
 			g.state.shard.Reload()
 		}
-		if g.unsettled == 0 {
-			waiting := g.behind
-			g.behind = nil
-			for _, w := range waiting {
-				w(storeError(err))
-			}
-		}
 	})
+}
+
+// settle ends an append in flight, and calls those who wait behind the last of them. Every append that counts in unsettled ends here.
+func (g *group) settle(err error) {
+	if g.unsettled--; g.unsettled > 0 {
+		return
+	}
+	waiting := g.behind
+	g.behind = nil
+	for _, w := range waiting {
+		w(storeError(err))
+	}
 }
 
 // forgetIfUnused drops a group that never was more than a request.

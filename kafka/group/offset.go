@@ -86,7 +86,7 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 	}
 	g.unsettled++
 	s.shard.Append(records, func(err error) {
-		g.unsettled--
+		g.settle(err)
 		if err != nil {
 			g.forgetIfUnused()
 			reply(nil, commitError(err))
@@ -199,7 +199,7 @@ func (g *group) forget(records []coordinator.Record, gone []topicPartition, done
 	}
 	g.unsettled++
 	g.state.shard.Append(records, func(err error) {
-		g.unsettled--
+		g.settle(err)
 		if err != nil {
 			done(storeError(err))
 			return

@@ -58,6 +58,24 @@ func TestCommitIsVisibleOnlyWhenDurable(t *testing.T) {
 	})
 }
 
+// A heartbeat that has nothing to store answers behind what is being stored, whatever that is: here a commit.
+func TestHeartbeatAnswersBehindACommit(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.topic("t", 1)
+		one := b.client("one")
+		one.join("t")
+		settle(t, one)
+		release := b.log.hold()
+		offset := Offset{Topic: "t", TopicID: b.topics["t"], Offset: 7}
+		commit := b.commit(Commit{Version: 9, Group: "g", Member: "one", Generation: one.epoch, Offsets: []Offset{offset}})
+		beat := b.consumerBeat(one.request())
+		beat.none(t, "held")
+		release()
+		b.wantErr(commit.within(t, time.Second), nil)
+		b.wantErr(beat.within(t, time.Second).Err, nil)
+	})
+}
+
 func TestOffsetMetadataIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		os := offsets(1, 0)

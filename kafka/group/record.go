@@ -79,7 +79,7 @@ func groupRecordKey(group string) []byte {
 func (g *classic) store(assignments map[string][]byte, done func(error)) {
 	g.unsettled++
 	g.state.shard.Append([]coordinator.Record{g.groupRecord(assignments)}, func(err error) {
-		g.unsettled--
+		g.settle(err)
 		if err == nil {
 			g.stored = true
 		}

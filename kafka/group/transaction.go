@@ -190,7 +190,7 @@ func (s *state) commitPending(r *TxnCommit, q *question, reply func([]error, err
 	s.pending.count += len(taken)
 	g.unsettled++
 	s.shard.AppendTransactional(r.ProducerID, r.ProducerEpoch, records, func(err error) {
-		g.unsettled--
+		g.settle(err)
 		s.pending.count -= len(taken)
 		if err == nil {
 			s.addPending(r.ProducerID, r.ProducerEpoch, taken)
