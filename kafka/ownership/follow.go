@@ -193,7 +193,7 @@ func (o *Owner) topicChanged(ft *followed, t *image.Topic, openings []partition.
 	}
 	for i, a := range t.Partitions {
 		p, key := ft.open[int32(i)], partition.Key{Topic: t.ID, Index: int32(i)}
-		if a.Target == o.cfg.Broker || slices.Contains(a.Former, o.cfg.Broker) || a.Target != 0 && p != nil {
+		if p == nil && o.follow.kept[key.WAL()] != nil || a.Target == o.cfg.Broker || slices.Contains(a.Former, o.cfg.Broker) || a.Target != 0 && p != nil {
 			o.follow.noteLocked(key)
 		}
 		switch {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -450,6 +451,49 @@ func TestMovedLogReadsTheSame(t *testing.T) {
 
 // moveLog is where brokers log to: nowhere, or to the test's output if something has to be found out.
 var moveLog = slog.New(slog.DiscardHandler)
+
+// What was copied for a move that is called off is dropped, also by a broker that restarts in between.
+func TestCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
+	w := newMoveWorld(t, 8, nil, 1, 2)
+	defer w.store.Close()
+	one, two := w.start(1), w.start(2)
+	p := one.awaitLead()
+	for i := range int32(20) {
+		if _, err := sendBatch(p, moveBatch(1, i, 1, "k", "v"), partition.FromClient); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var taken atomic.Bool
+	w.mu.Lock()
+	w.heard = func(_ metadata.BrokerID, answered bool) error { // everything works but the hand-over
+		if answered && len(two.Kept()) > 0 && two.Copied() == 20 {
+			taken.Store(true)
+			return kerr.BrokerNotAvailable
+		}
+		return nil
+	}
+	w.mu.Unlock()
+	w.target(2)
+	until(t, "all is copied", taken.Load)
+	if err := two.Tiers().Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	two.crash(4)
+	w.target(0)
+	two = w.start(2)
+	until(t, "the copy is dropped", func() bool { return len(two.Kept()) == 0 })
+	if err := two.Tiers().Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.heard = nil
+	w.mu.Unlock()
+	w.target(2)
+	q := w.moved(two)
+	if c := contentOf(t, q); len(c.Records) != 20 {
+		t.Errorf("%d records came along", len(c.Records))
+	}
+}
 
 // An answer that is cut or made up is an error.
 func FuzzAnswer(f *testing.F) {

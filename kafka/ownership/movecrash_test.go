@@ -121,8 +121,14 @@ func moveUnderFaults(t *testing.T, seed uint64) (moves, crashes, records int) {
 			return false
 		}
 		s.moveWorld.mu.Lock()
-		l := s.alive[a.Leader]
+		l, kept := s.alive[a.Leader], 0
+		for _, other := range s.alive {
+			kept += other.Copies()
+		}
 		s.moveWorld.mu.Unlock()
+		if kept > 0 {
+			return false
+		}
 		if l == nil {
 			return false
 		}

@@ -23,6 +23,7 @@ const (
 	dutyTakeBack      // the time of a fence is over
 	dutyForget        // another broker has everything that we had
 	dutyCopy          // we are to lead it
+	dutyDrop          // we were to lead it, and have a part of it
 )
 
 const (
@@ -157,6 +158,8 @@ func (m *mover) do(ctx context.Context, key partition.Key, d duty) error {
 		return m.o.forget(ctx, key)
 	case dutyCopy:
 		return m.o.takeOver(ctx, m.peers, key)
+	case dutyDrop:
+		return m.o.drop(ctx, key)
 	case dutyNone:
 	}
 	return nil
@@ -209,8 +212,34 @@ func (f *follower) dutyLocked(key partition.Key, me metadata.BrokerID, now time.
 		return dutyForget, true
 	case as.Target == me:
 		return dutyCopy, true
+	case f.isCopyLocked(key):
+		return dutyDrop, true
 	}
 	return dutyNone, false
+}
+
+// isCopyLocked reports whether all that we have of a partition is what was copied of it.
+func (f *follower) isCopyLocked(key partition.Key) (is bool) {
+	if k := f.kept[key.WAL()]; k != nil {
+		k.View(func(s *stream.PartitionState) { is = s.IsCopy() })
+	}
+	return is
+}
+
+// drop lets go of what was copied of a partition that we are not to lead any more.
+func (o *Owner) drop(ctx context.Context, key partition.Key) error {
+	if err := o.barrier(ctx); err != nil {
+		return err
+	}
+	f := &o.follow
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d, _ := f.dutyLocked(key, o.cfg.Broker, time.Now()); d != dutyDrop {
+		return nil // it changed meanwhile
+	}
+	o.logs.Release(key.WAL(), o.stream.Mark())
+	delete(f.kept, key.WAL())
+	return nil
 }
 
 // noteLocked makes the mover look at a partition.

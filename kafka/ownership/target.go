@@ -23,6 +23,7 @@ import (
 const (
 	copyReadBytes    = 512 << 10 // that one question asks for
 	copySegmentBytes = 64 << 20  // of one segment of a copy: what a crash makes us copy again
+	copySegmentTime  = 5 * time.Second
 	// closeBehind is how quickly a round of copying must have been done for the next one, with nothing appended meanwhile, to be the last.
 	closeBehind = 250 * time.Millisecond
 )
@@ -40,7 +41,6 @@ type copier struct {
 	seen    metadata.Revision // that said so
 	part    keeper
 	version uint64
-	rate    int64 // bytes a second; 0 is no limit
 }
 
 // takeOver copies a partition of which we are the target, and makes this broker its leader. After an error it may be called again, and goes on with what
@@ -55,7 +55,7 @@ func (o *Owner) takeOver(ctx context.Context, peers Peers, key partition.Key) er
 	if err != nil {
 		return err
 	}
-	c := &copier{o: o, peers: peers, key: key, leader: as.Leader, epoch: as.Epoch, seen: seen, part: part, rate: o.copyRate(key, as.Leader)}
+	c := &copier{o: o, peers: peers, key: key, leader: as.Leader, epoch: as.Epoch, seen: seen, part: part}
 	began := o.now()
 	o.log.Info("copying a partition", "topic", key.Topic.String(), "partition", key.Index, "from", int32(c.leader), "offset", c.end())
 	for {
@@ -122,7 +122,7 @@ func (c *copier) catchUp(ctx context.Context) error {
 		return err
 	}
 	c.o.follow.behind(c.key, a.End)
-	return c.copyTo(ctx, a.End, c.rate)
+	return c.copyTo(ctx, a.End, true)
 }
 
 // fit sees to it that what is copied is the beginning of the leader's log, if need be by beginning anew.
@@ -142,9 +142,12 @@ func (c *copier) fit(a *answer) error {
 	})
 }
 
-// copyTo copies up to offset end, which the leader has.
-func (c *copier) copyTo(ctx context.Context, end, rate int64) error {
-	for {
+// copyTo copies up to offset end, which the leader has, as fast as it may, or with no limit.
+func (c *copier) copyTo(ctx context.Context, end int64, limited bool) error {
+	for rate := int64(0); ; {
+		if limited {
+			rate = c.o.copyRate(c.key, c.leader)
+		}
 		base := c.end()
 		if base >= end {
 			return nil
@@ -164,7 +167,7 @@ func (c *copier) copyTo(ctx context.Context, end, rate int64) error {
 // fill copies from base on as much as one segment takes.
 func (c *copier) fill(ctx context.Context, w *segment.Writer, base, end, rate int64) (int64, error) {
 	next, copied := base, int64(0)
-	for next < end && copied < copySegmentBytes {
+	for started := time.Now(); next < end && copied < copySegmentBytes && time.Since(started) < copySegmentTime; {
 		began := time.Now()
 		a, err := c.ask(ctx, askRead, next, copyReadBytes)
 		switch {
@@ -211,6 +214,7 @@ func (c *copier) handOver(ctx context.Context) (err error) {
 	done := false
 	defer func() {
 		if err != nil && !done {
+			_ = c.part.Edit(func(s *stream.PartitionState) error { s.Untake(); return nil }) // it does not fail
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 			defer cancel()
 			_, _ = c.ask(ctx, askKeep, 0, 0) // it finds out by itself, only later
@@ -223,7 +227,7 @@ func (c *copier) handOver(ctx context.Context) (err error) {
 	if a.Version != c.version {
 		return errAnew
 	}
-	if err := c.copyTo(ctx, a.End, 0); err != nil {
+	if err := c.copyTo(ctx, a.End, false); err != nil {
 		return err
 	}
 	name := c.key.WAL()

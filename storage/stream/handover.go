@@ -26,6 +26,15 @@ func (p *PartitionState) Restart(offset int64) {
 	*p = PartitionState{LogStart: offset, End: offset, Applied: p.Applied, Changes: p.Changes + 1}
 }
 
+// IsCopy reports whether it is of a log that was only copied: nobody ever led it here.
+func (p *PartitionState) IsCopy() bool { return len(p.Epochs) == 0 && p.Extents.Len() == 0 }
+
+// Untake makes what TakeOver gave it be as it was before: a copy.
+func (p *PartitionState) Untake() {
+	p.Epochs, p.Producers, p.Open, p.Aborted = nil, Producers{}, nil, nil
+	p.Changes++
+}
+
 // Trim drops what lies wholly before offset, which is not behind the end.
 func (p *PartitionState) Trim(offset int64) {
 	if offset <= p.LogStart {
