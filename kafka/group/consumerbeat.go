@@ -52,6 +52,8 @@ func (b *ConsumerBeat) check(known map[string]assignor) error {
 	switch {
 	case strings.TrimSpace(b.Group) == "":
 		return invalid("GroupId can't be empty.")
+	case max(len(b.Group), len(b.Member)) > stringMax:
+		return invalid("a group or member id has more than %d bytes", stringMax)
 	case b.Version >= 1 && b.Member == "":
 		return invalid("MemberId can't be empty.")
 	case b.Instance != nil && strings.TrimSpace(*b.Instance) == "":
@@ -75,7 +77,7 @@ func (b *ConsumerBeat) check(known map[string]assignor) error {
 	case b.Assignor != nil && known[*b.Assignor] == nil:
 		return fmt.Errorf("%w: ServerAssignor %s is not supported. Supported assignors: range, uniform.", kerr.UnsupportedAssignor, *b.Assignor)
 	}
-	size := len(valueOf(b.Regex))
+	size := len(valueOf(b.Regex)) + len(valueOf(b.Instance)) + len(valueOf(b.Rack))
 	for _, t := range b.Topics {
 		size += len(t) + 3
 	}

@@ -47,6 +47,9 @@ func (g *consumer) join(j Join, reply func(JoinResult)) {
 	case len(g.members) >= g.state.settings.ConsumerSizeMax && g.members[j.Member] == nil:
 		fail(kerr.GroupMaxSizeReached)
 		return
+	case j.size() > subscriptionBytesMax:
+		fail(kerr.InvalidRequest)
+		return
 	case !g.supports(j.ProtocolType, j.Protocols):
 		fail(kerr.InconsistentGroupProtocol)
 		return

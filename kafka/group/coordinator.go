@@ -146,8 +146,14 @@ func partitionFor(id string, partitions int) int32 {
 	return max(h, -h) % int32(partitions)
 }
 
+// stringMax is the length of the strings that records have room for; requests may have longer ones.
+const stringMax = math.MaxInt16
+
 // do calls fn with the state of the group's shard.
 func (c *Coordinator) do(ctx context.Context, id string, fn func(*state)) error {
+	if len(id) > stringMax {
+		return kerr.InvalidGroupID
+	}
 	img := c.deps.Image.Current()
 	t, ok := img.Topic(image.ConsumerOffsets)
 	if !ok {
@@ -180,6 +186,9 @@ func (c *Coordinator) awaitTopic(ctx context.Context, img *image.Image) (*image.
 func (c *Coordinator) Join(ctx context.Context, j Join) JoinResult {
 	if j.Group == "" {
 		return JoinResult{Err: kerr.InvalidGroupID, Generation: -1, Member: j.Member}
+	}
+	if j.tooLong() {
+		return JoinResult{Err: kerr.InvalidRequest, Generation: -1, Member: j.Member}
 	}
 	done := make(chan JoinResult, 1)
 	err := c.do(ctx, j.Group, func(s *state) { s.join(j, func(r JoinResult) { done <- r }) })

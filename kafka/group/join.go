@@ -23,6 +23,20 @@ type Join struct {
 	CanSkip          bool // v9: a static leader that returns may be told to skip the assignment (KIP-814)
 }
 
+// tooLong tells whether records have no room for one of the names.
+func (j *Join) tooLong() bool {
+	return max(len(j.Instance), len(j.Member), len(j.ProtocolType)) > stringMax ||
+		slices.ContainsFunc(j.Protocols, func(p Protocol) bool { return len(p.Name) > stringMax })
+}
+
+// size is what the member says of itself, in bytes.
+func (j *Join) size() (n int) {
+	for _, p := range j.Protocols {
+		n += len(p.Name) + len(p.Metadata)
+	}
+	return n
+}
+
 // JoinResult answers a Join. Only Member matters besides Err if that is set.
 type JoinResult struct {
 	Err            error // a Kafka error

@@ -61,6 +61,9 @@ func (g *consumer) fromClassic(from *classic, o *member, taken map[partitionID]b
 	if !ok {
 		return nil, false
 	}
+	if j := (Join{Protocols: o.protocols}); j.size() > subscriptionBytesMax {
+		return nil, false
+	}
 	m := newModernMember(o.id)
 	m.instance, m.clientID, m.clientHost, m.rebalanceTimeout = o.instance, o.clientID, o.clientHost, o.rebalanceTimeout
 	m.rack, m.names = valueOf(sub.Rack), setNames(sub.Topics)
