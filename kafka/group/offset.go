@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/kafka/coordinator"
 	"weir/metadata"
 )
@@ -56,6 +57,9 @@ func (s *state) commit(c Commit, reply func([]error, error)) {
 		return
 	}
 	each, err := g.kind.mayCommit(&c)
+	if planted.Is(planted.StaleGeneration) {
+		each, err = nil, nil
+	}
 	if err != nil {
 		reply(nil, err)
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/kafka/coordinator"
 	"weir/kafka/partition"
 )
@@ -241,7 +242,7 @@ func (s *state) settle(producer int64, commit bool) {
 	}
 	delete(s.pending.open, producer)
 	s.pending.count -= len(o.offsets)
-	if !commit {
+	if !commit && !planted.Is(planted.OffsetsOfAborted) {
 		return
 	}
 	for at, one := range o.offsets {

@@ -3,9 +3,11 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/storage/batch"
 	"weir/storage/buffer"
 	"weir/storage/stream"
@@ -122,6 +124,12 @@ func (p *Partition) queueLocked(f *inflight, a Append, records int64) error {
 			f.buf.Release()
 		}
 		return err
+	}
+	if planted.Is(planted.AckBeforeDurable) && a.Origin == FromClient {
+		early := f.done
+		f.done = func(Appended, error) {}
+		first := p.end
+		time.AfterFunc(0, func() { early(Appended{BaseOffset: first, LastOffset: first + records - 1, LogAppendMs: -1}, nil) })
 	}
 	p.end += records
 	p.flyLocked(f.seq)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/metadata"
 	"weir/storage/batch"
 	"weir/storage/buffer"
@@ -98,6 +99,9 @@ func (l *Leaders) Open(openings ...Opening) error {
 	for i, o := range openings {
 		if o.State == nil {
 			o.State = &stream.PartitionState{}
+		}
+		if planted.Is(planted.ForgetSequences) {
+			o.State.Producers = stream.Producers{}
 		}
 		if known := metadata.LeaderEpoch(o.State.Epoch()); o.Epoch < known {
 			return fmt.Errorf("partition %v: open at leader epoch %d, its log is at %d: %w", o.Key, o.Epoch, known, kerr.FencedLeaderEpoch)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/metadata"
 	"weir/storage/batch"
 	"weir/storage/buffer"
@@ -79,7 +80,7 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
 		return rd.out, err
 	}
 	rd.limit = rd.out.Offsets.HighWatermark
-	if r.Committed {
+	if r.Committed && !planted.Is(planted.ReadPastStable) {
 		rd.limit = rd.out.Offsets.LastStable
 	}
 	if r.Offset >= rd.limit || rd.tailLocked() {
@@ -269,7 +270,7 @@ func (rd *reading) cut(data []byte, base, last int64) (part []byte, full bool) {
 
 // abortedLocked notes the aborted transactions of which records may lie in what was read.
 func (rd *reading) abortedLocked() {
-	if !rd.r.Committed || rd.out.Bytes == 0 {
+	if !rd.r.Committed || rd.out.Bytes == 0 || planted.Is(planted.ForgetAborted) {
 		return
 	}
 	for _, a := range rd.p.state.AbortedIn(rd.r.Offset, rd.next) {

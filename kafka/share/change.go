@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/internal/planted"
 	"weir/kafka/sharestate"
 )
 
@@ -51,7 +52,10 @@ func (p *Partition) flush(ctx context.Context, store Store) (fatal error) {
 		for _, c := range changes {
 			w.Batches = append(w.Batches, c.batches...)
 		}
-		err := store.WriteState(ctx, p.key, w)
+		var err error
+		if !planted.Is(planted.ForgetSettled) {
+			err = store.WriteState(ctx, p.key, w)
+		}
 		p.settle(changes, err)
 		for _, c := range changes {
 			c.finish(err)

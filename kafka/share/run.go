@@ -3,6 +3,7 @@ package share
 import (
 	"time"
 
+	"weir/internal/planted"
 	"weir/kafka/sharestate"
 )
 
@@ -54,7 +55,9 @@ type run struct {
 func (r *run) size() int64 { return r.last - r.first + 1 }
 
 // free tells whether the run can be acquired.
-func (r *run) free() bool { return r.fate == available && r.pending == nil }
+func (r *run) free() bool {
+	return (r.fate == available || r.fate == acquired && planted.Is(planted.ShareUnlocked)) && r.pending == nil
+}
 
 // done tells whether the run will never be delivered again.
 func (r *run) done() bool { return r.fate.terminal() && r.pending == nil }
