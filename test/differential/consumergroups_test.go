@@ -40,7 +40,9 @@ func consumerHeartbeats(d *dialogue) {
 			return ask[*kmsg.ConsumerGroupHeartbeatResponse](d, label, v, beat(group, member, epoch, set))
 		}
 		type request = kmsg.ConsumerGroupHeartbeatRequest
-		say("without member id", "", 0, nil)
+		if nameless := say("without member id", "", 0, nil); nameless.MemberID != nil {
+			say("the nameless one leaves", *nameless.MemberID, -1, nil)
+		}
 		say("no group", memberA, 0, func(r *request) { r.Group = "" })
 		say("no timeout", memberA, 0, func(r *request) { r.RebalanceTimeoutMillis = -1 })
 		say("no subscription", memberA, 0, func(r *request) { r.SubscribedTopicNames = nil })
@@ -78,9 +80,9 @@ func consumerHeartbeats(d *dialogue) {
 				r.MemberEpoch = 1
 			}
 		})
-		say("other subscription", memberA, first.MemberEpoch, func(r *request) { r.SubscribedTopicNames = []string{"cg-absent"} })
-		say("changes the assignor", memberA, first.MemberEpoch, func(r *request) { r.ServerAssignor = ptr("range") })
 		ask[*kmsg.ConsumerGroupDescribeResponse](d, fmt.Sprintf("of version %d", v), newest, &kmsg.ConsumerGroupDescribeRequest{Groups: []string{group}})
+		other := say("other subscription", memberA, first.MemberEpoch, func(r *request) { r.SubscribedTopicNames = []string{"cg-absent"} })
+		say("changes the assignor", memberA, other.MemberEpoch, func(r *request) { r.ServerAssignor = ptr("range") })
 		say("leaves", memberA, -1, nil)
 		say("leaves twice", memberA, -1, nil)
 	})

@@ -33,7 +33,7 @@ func fetchedTopic(topic string, id [16]byte, partition int32, offset int64) kmsg
 
 // fill makes a topic with three batches in its partition 0.
 func (d *dialogue) fill(name string) [16]byte {
-	id := d.topic(name, 2)
+	id := d.topic(name, 2, "retention.ms", "-1") // the records' times are of long ago
 	for _, values := range [][]string{{"a", "b"}, {"c"}, {"d", "e", "f"}} {
 		b := batch(values...)
 		b.FirstTimestamp, b.MaxTimestamp = 1700000000000, 1700000000000
