@@ -23,7 +23,7 @@ func (r *run) drain(t *testing.T) {
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	ctx, cancel := context.WithTimeout(t.Context(), drainLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), r.patience)
 	defer cancel()
 	var left error
 	for ctx.Err() == nil {
@@ -33,7 +33,7 @@ func (r *run) drain(t *testing.T) {
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
-	t.Logf("after %v there is still something to do: %v", drainLimit, left)
+	t.Logf("after %v there is still something to do: %v", r.patience, left)
 }
 
 // undrained says what is left to do for a consumer.

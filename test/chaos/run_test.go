@@ -35,6 +35,7 @@ type run struct {
 	bootstrap []string
 	rec       *checker.Recorder
 	seed      uint64
+	patience  time.Duration // with which drain waits
 	names     atomic.Int64
 	values    atomic.Int64
 	mu        sync.Mutex
@@ -42,7 +43,7 @@ type run struct {
 }
 
 func newRun(c cluster.Cluster, seed uint64) *run {
-	return &run{bootstrap: strings.Split(c.Bootstrap(), ","), rec: checker.NewRecorder(), seed: seed, surprises: map[string]int{}}
+	return &run{bootstrap: strings.Split(c.Bootstrap(), ","), rec: checker.NewRecorder(), seed: seed, patience: drainLimit, surprises: map[string]int{}}
 }
 
 // dice are those of one actor: what it does is a matter of the seed, whatever the others do.
