@@ -60,6 +60,15 @@ robustness: ## kill -9 brokers and weir up under load, as often as `make test` d
 crash: ## the same with N kills of a broker and a tenth of that of weir up
 	WEIR_TEST_BROKER_KILLS=$(or $(N),200) WEIR_TEST_UP_KILLS=$$(( $(or $(N),200) / 10 )) $(SUITE) robustness
 
+# CHAOS_RUNS=N runs of CHAOS_SECONDS=S, the first with CHAOS_SEED.
+.PHONY: chaos
+chaos: tools ## real clients under faults, their histories checked: CHAOS_RUNS=10 CHAOS_SECONDS=120
+	CHAOS_RUNS=$(or $(CHAOS_RUNS),10) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),120) $(GO) test -count=1 -v -timeout=12h -run=TestChaos ./test/chaos
+
+.PHONY: planted
+planted: ## build Weir with one bug after the other, each of which chaos must find within ten minutes
+	$(GO) test -count=1 -v -timeout=3h -tags=planted -run=TestPlantedBugs ./test/chaos
+
 .PHONY: examples
 examples: tools ## run the examples with their public data sets
 	@$(SUITE) examples

@@ -42,6 +42,8 @@ func suites() []suite {
 		{"differential", "the same requests to Apache Kafka and to Weir, answers compared field by field", 5 * time.Minute, realParts("differential")},
 		{"tooling", "every command-line tool that ships with Apache Kafka", 8 * time.Minute, realParts("tooling")},
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
+		{"streams", "Kafka Streams, exactly once, while brokers are killed", 6 * time.Minute, realParts("streams")},
+		{"chaos", "clients of all kinds under faults, what they saw checked", 10 * time.Minute, realParts("chaos")},
 		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
 	}
 }
