@@ -27,7 +27,7 @@ type Limits struct {
 	ConnBytesMax    int64 // bytes of requests in flight per connection; default 32 MiB
 
 	ConnectionsPerAddressMax  int // default 256; loopback addresses, behind which any number of clients sit, have no limit of their own
-	ConnectionsPerListenerMax int // default 3,000
+	ConnectionsPerListenerMax int // default 8,000
 	ConnectionsMax            int // per broker; default 10,000
 
 	RateWindow   time.Duration // default 10 s
@@ -51,7 +51,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.ConnRequestsMax, 8)
 	setDefault(&l.ConnBytesMax, 32<<20)
 	setDefault(&l.ConnectionsPerAddressMax, 256)
-	setDefault(&l.ConnectionsPerListenerMax, 3_000)
+	setDefault(&l.ConnectionsPerListenerMax, 8_000)
 	setDefault(&l.ConnectionsMax, 10_000)
 	setDefault(&l.RateWindow, 10*time.Second)
 	setDefault(&l.RateBytesMin, 40<<10)
