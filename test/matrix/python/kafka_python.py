@@ -25,8 +25,7 @@ def send(producer, topic, records):
 class Member(cell.Member, ConsumerRebalanceListener):
     def __init__(self, consumer, topic):
         super().__init__()
-        self.consumer = consumer
-        consumer.subscribe([topic], listener=self)
+        self.consumer, self.topic = consumer, topic
         self.thread.start()
 
     def on_partitions_assigned(self, assigned):
@@ -36,8 +35,11 @@ class Member(cell.Member, ConsumerRebalanceListener):
         self.lose((p.topic, p.partition) for p in revoked)
 
     def poll(self):
+        # A leader that assigns before it knows the topic's partitions assigns none, and now and then stays with that, on Apache Kafka too.
+        cell.until("partitions", lambda: bool(self.consumer.partitions_for_topic(self.topic)))
+        self.consumer.subscribe([self.topic], listener=self)
         while not self.stopping.is_set():
-            for records in self.consumer.poll(50).values():
+            for records in self.consumer.poll(500).values():
                 self.records += map(incoming, records)
                 self.consumer.commit()
         self.consumer.close()
