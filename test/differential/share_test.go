@@ -202,7 +202,9 @@ func shareState(d *dialogue) {
 	// Kafka's coordinator learns of a new topic a moment later.
 	eventually(d, &kmsg.ReadShareGroupStateSummaryRequest{GroupID: group, Topics: []kmsg.ReadShareGroupStateSummaryRequestTopic{{
 		TopicID: id, Partitions: []kmsg.ReadShareGroupStateSummaryRequestTopicPartition{{Partition: 1}},
-	}}}, func(resp *kmsg.ReadShareGroupStateSummaryResponse) bool { return resp.Topics[0].Partitions[0].ErrorCode != 3 })
+	}}}, func(resp *kmsg.ReadShareGroupStateSummaryResponse) bool {
+		return resp.Topics[0].Partitions[0].ErrorCode != 3
+	})
 	initialize := func(label, group string, id [16]byte, partition, epoch int32, start int64) {
 		ask[*kmsg.InitializeShareGroupStateResponse](d, label, newest, &kmsg.InitializeShareGroupStateRequest{GroupID: group, Topics: []kmsg.InitializeShareGroupStateRequestTopic{{
 			TopicID: id, Partitions: []kmsg.InitializeShareGroupStateRequestTopicPartition{{Partition: partition, StateEpoch: epoch, StartOffset: start}},
