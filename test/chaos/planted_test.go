@@ -50,7 +50,7 @@ func hunt(t *testing.T, seed uint64) string {
 	r.patience = 10 * time.Second
 	var faults func(context.Context)
 	if seed%2 == 0 {
-		faults = func(ctx context.Context) { nemesis(ctx, t, w, r.dice("nemesis")) }
+		faults = func(ctx context.Context) { r.nemesis(ctx, t, w) }
 	}
 	h := r.play(t, w, 20*time.Second, faults)
 	w.Stop(t)
