@@ -1,5 +1,5 @@
 // Package checker judges what clients of a Kafka cluster saw. Clients note every operation in a History while faults are injected; Check looks for what no
-// order of the operations can explain and calls it by the names of Jepsen's Kafka tests, where they have one (docs/reliability.md).
+// order of the operations can explain and calls it by the names of Jepsen's Kafka tests, where they have one (docs/guide/reliability.md).
 //
 // The checker knows nothing of Weir and talks to nobody: it is a function over a History, and its own tests plant each anomaly by hand.
 //
