@@ -296,7 +296,10 @@ func (m *member) commit(ctx context.Context, message *kafka.Message) error {
 		if err = committed[0].Error; err == nil || ctx.Err() != nil {
 			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
