@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"weir/internal/checker"
 )
@@ -95,7 +96,12 @@ func (r *run) member(group string, opts ...kgo.Opt) func(context.Context, string
 		if err != nil {
 			return err
 		}
-		defer cl.CloseAllowingRebalance()
+		first := map[int32]int64{}
+		defer func() {
+			id, generation := cl.GroupMetadata()
+			cl.CloseAllowingRebalance()
+			r.haunt(name, group, id, generation, first)
+		}()
 		for ctx.Err() == nil {
 			op := r.rec.Invoke(name, checker.Poll)
 			wait, cancel := context.WithTimeout(ctx, pollWait)
@@ -104,6 +110,11 @@ func (r *run) member(group string, opts ...kgo.Opt) func(context.Context, string
 			op.Moved = moved.Swap(false)
 			note(op, fetches)
 			r.rec.Complete(op, checker.OK, nil)
+			for _, read := range op.Reads {
+				if p := number(read.Partition); first[p] == 0 {
+					first[p] = read.Offset + 1
+				}
+			}
 			if len(op.Reads) > 0 {
 				r.commit(ctx, cl, name, group, fetches)
 			}
@@ -139,6 +150,43 @@ func (r *run) commit(ctx context.Context, cl *kgo.Client, name, group string, fe
 		}
 	})
 	r.rec.Complete(op, outcome(refused), refused)
+}
+
+// haunt commits in the name of a member that has left, as one would that was cut off for a while and did not know: it must be refused.
+func (r *run) haunt(name, group, id string, generation int32, offsets map[int32]int64) {
+	if id == "" || generation < 0 || len(offsets) == 0 {
+		return
+	}
+	cl, err := r.client(kgo.MaxVersions(kversion.V3_9_0())) // names topics; later versions have their ids
+	if err != nil {
+		return
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.MemberID, req.Generation = group, id, generation
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic = plain
+	for p, at := range offsets {
+		part := kmsg.NewOffsetCommitRequestTopicPartition()
+		part.Partition, part.Offset = p, at
+		topic.Partitions = append(topic.Partitions, part)
+	}
+	req.Topics = append(req.Topics, topic)
+	op := r.rec.Invoke(name+".ghost", checker.Commit)
+	op.Group, op.Offsets = group, map[checker.Partition]int64{}
+	resp, err := req.RequestWith(ctx, cl)
+	if err == nil {
+		for i := range resp.Topics {
+			for j := range resp.Topics[i].Partitions {
+				if p := &resp.Topics[i].Partitions[j]; p.ErrorCode == 0 {
+					op.Offsets[partitionOf(plain, p.Partition)] = offsets[p.Partition]
+				}
+			}
+		}
+	}
+	r.rec.Complete(op, outcome(err), err)
 }
 
 // auditor asks for the committed offsets of groups.

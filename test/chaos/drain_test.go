@@ -25,15 +25,14 @@ func (r *run) drain(t *testing.T) {
 	adm := kadm.NewClient(cl)
 	ctx, cancel := context.WithTimeout(t.Context(), r.patience)
 	defer cancel()
-	var left error
 	for ctx.Err() == nil {
-		if left = r.undrained(ctx, adm); left == nil {
+		if r.left = r.undrained(ctx, adm); r.left == nil {
 			pause(ctx, time.Second) // the last answers are on their way
 			return
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
-	t.Logf("after %v there is still something to do: %v", r.patience, left)
+	t.Logf("after %v there is still something to do: %v", r.patience, r.left)
 }
 
 // undrained says what is left to do for a consumer.

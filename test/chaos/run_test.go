@@ -36,6 +36,7 @@ type run struct {
 	rec       *checker.Recorder
 	seed      uint64
 	patience  time.Duration // with which drain waits
+	left      error         // what it left undone
 	names     atomic.Int64
 	values    atomic.Int64
 	mu        sync.Mutex
