@@ -90,7 +90,7 @@ func (r *run) member(group string, opts ...kgo.Opt) func(context.Context, string
 		set := func(context.Context, *kgo.Client, map[string][]int32) { moved.Store(true) }
 		cl, err := r.client(append([]kgo.Opt{
 			kgo.ConsumerGroup(group), kgo.ConsumeTopics(plain), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets(),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 			kgo.OnPartitionsAssigned(set), kgo.OnPartitionsRevoked(set), kgo.OnPartitionsLost(set),
 		}, opts...)...)
 		if err != nil {

@@ -16,7 +16,7 @@ func (r *run) worker(stage int, id string) func(context.Context, string, *rand.R
 	return func(ctx context.Context, name string, dice *rand.Rand) error {
 		s, err := kgo.NewGroupTransactSession(r.options(
 			kgo.TransactionalID(id), kgo.TransactionTimeout(20*time.Second), kgo.ConsumerGroup(group), kgo.ConsumeTopics(pipe(stage)),
-			kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+			kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		)...)
 		if err != nil {
 			return err

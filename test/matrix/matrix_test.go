@@ -195,7 +195,7 @@ func timings(columns []*column) string {
 	for _, col := range columns {
 		fmt.Fprintf(&b, " %12s", col.name)
 	}
-	var sum = make([]time.Duration, len(columns))
+	sum := make([]time.Duration, len(columns))
 	for _, f := range rows {
 		fmt.Fprintf(&b, "\n%-17s", f.name)
 		for i, col := range columns {

@@ -81,21 +81,15 @@ func (p *proxy) enable(on bool) error {
 		return err
 	}
 	p.listener = l
-	p.running.Add(1)
-	go func() {
-		defer p.running.Done()
+	p.running.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			p.running.Add(1)
-			go func() {
-				defer p.running.Done()
-				p.serve(c)
-			}()
+			p.running.Go(func() { p.serve(c) })
 		}
-	}()
+	})
 	return nil
 }
 

@@ -37,8 +37,10 @@ type event struct {
 
 // run runs a suite and makes each of its tests a subtest of t.
 func run(t *testing.T, s suite) {
-	args := append([]string{"go", "-C", filepath.Join(cluster.Root(), "test", "upstream", "modules"), "test", "-json", "-count=1",
-		"-timeout=" + s.limit.String()}, s.args...)
+	args := append([]string{
+		"go", "-C", filepath.Join(cluster.Root(), "test", "upstream", "modules"), "test", "-json", "-count=1",
+		"-timeout=" + s.limit.String(),
+	}, s.args...)
 	if len(s.skip) > 0 {
 		var names []string
 		for _, name := range slices.Sorted(maps.Keys(s.skip)) {

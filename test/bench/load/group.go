@@ -33,6 +33,7 @@ type member struct {
 }
 
 func (m *member) add(_ context.Context, _ *kgo.Client, parts map[string][]int32) { m.change(parts, 1) }
+
 func (m *member) drop(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 	m.change(parts, -1)
 }
