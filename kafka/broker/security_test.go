@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/kafka/acl"
+	"weir/metadata"
 )
 
 func TestACLsAreCreatedDescribedAndDeleted(t *testing.T) {
@@ -186,5 +187,28 @@ func TestRequestsWithoutTheirSubject(t *testing.T) {
 		if got != tt.want.Code {
 			t.Errorf("%T %+v: got %v", tt.req, tt.req, kerr.ErrorForCode(got))
 		}
+	}
+}
+
+// A broker that is known and does not serve can be forgotten, once.
+func TestUnregisterBroker(t *testing.T) {
+	r := newRig(t, rigConfig{})
+	b := r.brokers[0]
+	key := metadata.RegistrationKey(b.cfg.Cluster, 9)
+	r.commit(metadata.Put(key, metadata.Encode(metadata.Registration{Broker: 9})))
+	r.await("the broker is known", func() bool { return b.image.Current().IsRegistered(9) })
+	unregister := func() int16 {
+		resp, err := (&kmsg.UnregisterBrokerRequest{BrokerID: 9}).RequestWith(t.Context(), r.client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.ErrorCode
+	}
+	if code := unregister(); code != 0 {
+		t.Errorf("got %v", kerr.ErrorForCode(code))
+	}
+	r.await("the broker is forgotten", func() bool { return !b.image.Current().IsRegistered(9) })
+	if code := unregister(); code != kerr.BrokerIDNotRegistered.Code {
+		t.Errorf("the second time: %v", kerr.ErrorForCode(code))
 	}
 }
