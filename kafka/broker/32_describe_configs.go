@@ -114,16 +114,22 @@ func (b *Broker) staticConfigs(properties map[string]string) map[string]string {
 		all = make(map[string]string)
 	}
 	all["broker.id"] = strconv.Itoa(int(b.cfg.Broker))
+	all["node.id"], all["process.roles"] = all["broker.id"], "broker"
+	if b.cfg.LogDir != "" {
+		all["log.dirs"] = b.cfg.LogDir
+	}
 	if b.cfg.Rack != "" {
 		all["broker.rack"] = b.cfg.Rack
 	}
-	var advertised []string
+	var advertised, protocols []string
 	for _, e := range b.cfg.Endpoints {
+		protocols = append(protocols, e.Name+":PLAINTEXT")
 		advertised = append(advertised, e.Name+"://"+e.Host+":"+strconv.Itoa(int(e.Port)))
 	}
 	if advertised != nil {
 		all["advertised.listeners"] = strings.Join(advertised, ",")
 		all["listeners"] = all["advertised.listeners"]
+		all["listener.security.protocol.map"] = strings.Join(protocols, ",")
 	}
 	return all
 }

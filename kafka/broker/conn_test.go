@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/topic"
 	"weir/metadata"
 	"weir/storage/buffer"
 )
@@ -370,6 +371,80 @@ func TestConnectionLimits(t *testing.T) {
 			c.send(9, versions)
 			receive[*kmsg.ApiVersionsResponse](c, versions, 9)
 		})
+	}
+}
+
+// What is above max.connections waits to be accepted (KIP-402), until another connection ends or the limit is raised; lowering it closes nothing.
+func TestMaxConnectionsHoldsBack(t *testing.T) {
+	r := newRig(t, rigConfig{properties: map[string]string{"max.connections": "2"}})
+	b := r.brokers[0]
+	versions := kmsg.NewPtrApiVersionsRequest()
+	first, second, third, fourth := r.dial(b), r.dial(b), r.dial(b), r.dial(b)
+	served := func(c *wireConn, id int32) { receive[*kmsg.ApiVersionsResponse](c, versions, id) }
+	for _, c := range []*wireConn{first, second, third, fourth} {
+		c.send(1, versions)
+	}
+	served(first, 1)
+	served(second, 1)
+	r.await("the third waits", func() bool { return counter(b.metrics.connectionsWaited) == 1 })
+	set := func(broker, name, value string) {
+		t.Helper()
+		if err := b.admin.AlterBroker(t.Context(), broker, []topic.ConfigOp{{Name: name, Value: &value}}, false, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("", "max.connections", "3")
+	served(third, 1)
+	r.await("the fourth waits", func() bool { return counter(b.metrics.connectionsWaited) == 2 })
+	set("", "max.connections", "1")
+	second.send(2, versions)
+	served(second, 2)
+	set("1", "max.connections", "2")
+	first.Close()
+	second.Close()
+	served(fourth, 1)
+}
+
+// The limits of addresses change while the broker runs, and some have their own.
+func TestMaxConnectionsPerAddress(t *testing.T) {
+	r := newRig(t, rigConfig{})
+	b := r.brokers[0]
+	versions := kmsg.NewPtrApiVersionsRequest()
+	first := r.dial(b)
+	first.send(1, versions)
+	receive[*kmsg.ApiVersionsResponse](first, versions, 1)
+	set := func(name, value string) error {
+		return b.admin.AlterBroker(t.Context(), "", []topic.ConfigOp{{Name: name, Value: &value}}, false, false)
+	}
+	if err := set("max.connections.per.ip", "0"); !errors.Is(err, kerr.InvalidRequest) {
+		t.Errorf("no connection for anybody: got %v", err)
+	}
+	for _, bad := range []string{"127.0.0.1", "somewhere:3", "127.0.0.1:many", "127.0.0.1:-1"} {
+		if err := set("max.connections.per.ip.overrides", bad); !errors.Is(err, kerr.InvalidRequest) {
+			t.Errorf("%s: got %v", bad, err)
+		}
+	}
+	if err := set("max.connections.per.ip", "1"); err != nil {
+		t.Fatal(err)
+	}
+	r.await("no second connection is admitted", func() bool {
+		c := r.dial(b)
+		defer c.Close()
+		c.send(1, versions)
+		_, err := c.Read(make([]byte, 1))
+		return err != nil
+	})
+	if err := set("max.connections.per.ip.overrides", remote(first.Conn).String()+":2, [::1]:2"); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the address may have another", func() bool {
+		second := r.dial(b)
+		second.send(1, versions)
+		_, err := second.Read(make([]byte, 1))
+		return err == nil
+	})
+	if _, err := r.dial(b).Read(make([]byte, 1)); err == nil {
+		t.Error("a third connection was admitted")
 	}
 }
 

@@ -166,7 +166,7 @@ func TestFetchFromContainers(t *testing.T) {
 	for _, kind := range []string{"tcp", "hidden", "pipe"} {
 		t.Run(kind, func(t *testing.T) {
 			ours, theirs := pair(t, kind)
-			c, limit := b.admit(ours, "CLIENT")
+			c, limit := b.admit(t.Context(), ours, "CLIENT")
 			if limit != "" {
 				t.Fatal(limit)
 			}

@@ -212,7 +212,7 @@ func TestAPIVersions(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	r := newRig(t, rigConfig{brokers: 3})
+	r := newRig(t, rigConfig{brokers: 3, properties: map[string]string{"auto.create.topics.enable": "false"}})
 	b := r.brokers[1]
 	topic := r.create("a", 3)
 	r.create("b", 1)

@@ -72,8 +72,6 @@ type properties struct {
 	idle              time.Duration // not positive: for ever
 	fetchSessionSlots int
 	fetchBytesMax     int32
-	connectionsMax    int64
-	perAddressMax     int64
 	quota             quota.Settings
 }
 
@@ -89,8 +87,6 @@ func readProperties(p map[string]string) (properties, error) {
 		idle:              time.Duration(l.BrokerInt("connections.max.idle.ms")) * time.Millisecond,
 		fetchSessionSlots: int(l.BrokerInt("max.incremental.fetch.session.cache.slots")),
 		fetchBytesMax:     int32(l.BrokerInt("fetch.max.bytes")),
-		connectionsMax:    l.BrokerInt("max.connections"),
-		perAddressMax:     l.BrokerInt("max.connections.per.ip"),
 		quota: quota.Settings{
 			Windows:         int(l.BrokerInt("quota.window.num")),
 			Window:          time.Duration(l.BrokerInt("quota.window.size.seconds")) * time.Second,

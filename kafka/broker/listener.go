@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -25,6 +24,8 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 	b.configureQuotas(nil) // whatever came before OnChange
 	defer b.image.OnChange(b.configureTelemetry)()
 	b.configureTelemetry(nil)
+	defer b.image.OnChange(b.configureConnections)()
+	b.configureConnections(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error { return b.accept(ctx, l) })
@@ -89,7 +90,7 @@ func (b *Broker) accept(ctx context.Context, l Listener) error {
 		if !b.admitRate(ctx, nc, &conns) {
 			continue
 		}
-		c, limit := b.admit(nc, l.Name)
+		c, limit := b.admit(ctx, nc, l.Name)
 		if c == nil {
 			b.metrics.refused.WithLabelValues(limit).Inc()
 			b.log.Debug("connection refused", "listener", l.Name, "client", nc.RemoteAddr().String(), "limit", limit)
@@ -101,57 +102,6 @@ func (b *Broker) accept(ctx context.Context, l Listener) error {
 			c.run(ctx)
 		})
 	}
-}
-
-// connCounts are the connections that count towards the limits. Guarded by Broker.mu.
-type connCounts struct {
-	byAddress  map[netip.Addr]int
-	byListener map[string]int
-}
-
-func (n *connCounts) init() {
-	n.byAddress, n.byListener = make(map[netip.Addr]int), make(map[string]int)
-}
-
-// admit makes the connection, or names the limit that it would exceed.
-func (b *Broker) admit(nc net.Conn, listener string) (c *conn, limit string) {
-	addr := remote(nc)
-	l := &b.cfg.Limits
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.conns == nil:
-		return nil, "closing"
-	case len(b.conns) >= l.ConnectionsMax || int64(len(b.conns)) >= b.props.connectionsMax:
-		return nil, "broker"
-	case b.count.byListener[listener] >= l.ConnectionsPerListenerMax:
-		return nil, "listener"
-	case !addr.IsLoopback() && b.count.byAddress[addr] >= l.ConnectionsPerAddressMax,
-		int64(b.count.byAddress[addr]) >= b.props.perAddressMax:
-		return nil, "address"
-	}
-	c = newConn(b, nc, listener, addr)
-	b.conns[c] = struct{}{}
-	b.count.byListener[listener]++
-	b.count.byAddress[addr]++
-	b.metrics.accepted.Inc()
-	b.metrics.connections.Inc()
-	c.stats.created.Mark(1)
-	c.stats.connections.Add(1)
-	return c, ""
-}
-
-func (b *Broker) leave(c *conn) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.conns, c)
-	b.count.byListener[c.listener]--
-	if b.count.byAddress[c.addr]--; b.count.byAddress[c.addr] == 0 {
-		delete(b.count.byAddress, c.addr)
-	}
-	b.metrics.connections.Dec()
-	c.stats.closed.Mark(1)
-	c.stats.connections.Add(-1)
 }
 
 // drain lets connections finish what they have read, and cuts off those that take too long. No connection is admitted after it began.
@@ -181,12 +131,3 @@ func (b *Broker) drain() {
 }
 
 var errDrained = errors.New("the broker closes")
-
-// remote is the remote address, or the zero address on connections that have none (net.Pipe).
-func remote(nc net.Conn) netip.Addr {
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		addr, _ := netip.AddrFromSlice(a.IP)
-		return addr.Unmap()
-	}
-	return netip.IPv6Loopback()
-}

@@ -16,6 +16,7 @@ type metrics struct {
 	connections                 prometheus.Gauge
 	accepted                    prometheus.Counter
 	refused                     *prometheus.CounterVec // reason
+	connectionsWaited           prometheus.Counter
 	malformed, panics           prometheus.Counter
 	unsupported, slowClients    prometheus.Counter
 	produceBytes, requestBytes  prometheus.Gauge
@@ -76,6 +77,7 @@ func newMetrics(r prometheus.Registerer, rows []api) *metrics {
 			Namespace: "weir", Subsystem: "broker",
 			Name: "connections_refused_total", Help: "Connections closed at once because of a limit.",
 		}, []string{"limit"})),
+		connectionsWaited: counter("connections_waited_total", "Connections that waited to be accepted because there were max.connections."),
 		errors: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "weir", Subsystem: "broker",
 			Name: "errors_unexpected_total", Help: "Failures answered with UNKNOWN_SERVER_ERROR.",

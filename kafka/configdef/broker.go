@@ -7,8 +7,13 @@ import (
 
 const whyCleaner = "compaction is one task with buffers of its own; leave it unset"
 
-// brokerConfigs are all broker configs, sorted by name. The tables of the coordinators are in brokergroup.go.
-var brokerConfigs = sorted(generalBrokerConfigs, groupBrokerConfigs, shareBrokerConfigs, streamsBrokerConfigs, transactionBrokerConfigs, clientBrokerConfigs)
+// kafkaProtocols is what Kafka takes for listener.security.protocol.map when it is not set.
+const kafkaProtocols = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"
+
+// brokerConfigs are all broker configs, sorted by name: those that Apache Kafka describes, and a few more (Unlisted). The tables are in the files broker*.go.
+var brokerConfigs = sorted(generalBrokerConfigs, groupBrokerConfigs, shareBrokerConfigs, streamsBrokerConfigs, transactionBrokerConfigs, clientBrokerConfigs,
+	nodeBrokerConfigs, voterBrokerConfigs, quorumBrokerConfigs, tlsBrokerConfigs, authBrokerConfigs, saslBrokerConfigs, remoteBrokerConfigs, tieredBrokerConfigs,
+	pluginBrokerConfigs, otherRefusedBrokerConfigs, engineBrokerConfigs)
 
 func sorted(tables ...[]Config) []Config {
 	all := slices.Concat(tables...)
@@ -16,16 +21,36 @@ func sorted(tables ...[]Config) []Config {
 	return all
 }
 
-// generalBrokerConfigs must be sorted by name. Those of Apache Kafka that concern parts which Weir does not have at all (the KRaft quorum,
-// pluggable classes, file layout, JMX) are left out; describing them would be noise.
+// only is rows that accept their default and nothing else.
+func only(why string, rows []Config) []Config {
+	for i := range rows {
+		r := &rows[i]
+		if r.Only, r.Why = []string{}, why; !r.Null {
+			r.Only = append(r.Only, r.Default)
+		}
+	}
+	return rows
+}
+
+// doing is rows with an effect, but for those that have one of their own.
+func doing(e Effect, rows []Config) []Config {
+	for i := range rows {
+		if rows[i].Effect == Applied {
+			rows[i].Effect = e
+		}
+	}
+	return rows
+}
+
+// generalBrokerConfigs are those of what most clusters set.
 var generalBrokerConfigs = []Config{
-	{Name: "advertised.listeners", Type: List, Null: true, Doc: "The addresses clients are told; given by the node."},
-	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Only: []string{"true"}, Why: "authorization is not built yet; leave it unset", Doc: "Whether a resource without ACLs is open to all."},
-	{Name: "auto.create.topics.enable", Type: Boolean, Default: "false", Doc: "Whether asking for a missing topic creates it."},
+	{Name: "advertised.listeners", Type: List, Null: true, Only: []string{}, Why: whyNode, Doc: "The addresses that clients are told."},
+	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Unlisted: true, Only: []string{"true"}, Why: "authorization is not built yet; leave it unset", Doc: "Whether a resource without ACLs is open to all."},
+	{Name: "auto.create.topics.enable", Type: Boolean, Default: "true", Doc: "Whether asking for a missing topic creates it."},
 	{Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Effect: Leadership, Doc: "Whether leadership moves back to preferred leaders by itself."},
 	{Name: "background.threads", Type: Int, Default: "10", Bounds: atLeast(1), Mode: ClusterWide, Effect: Threads, Doc: "Threads for background work."},
-	{Name: "broker.id", Type: Int, Default: "-1", Doc: "The broker's number; given by the control plane."},
-	{Name: "broker.rack", Type: String, Null: true, Doc: "The availability zone's id."},
+	{Name: "broker.id", Type: Int, Default: "-1", Only: []string{"-1"}, Why: whyNode, Doc: "The broker's number."},
+	{Name: "broker.rack", Type: String, Null: true, Only: []string{}, Why: whyNode, Doc: "The availability zone's id."},
 	{Name: "compression.gzip.level", Type: Int, Default: "-1", Bounds: betweenOr(1, 9, -1), Mode: ClusterWide, Doc: "Default of the topic config."},
 	{Name: "compression.lz4.level", Type: Int, Default: "9", Bounds: between(1, 17), Mode: ClusterWide, Doc: "Default of the topic config."},
 	{Name: "compression.type", Type: String, Default: "producer", OneOf: compressionTypes, Mode: ClusterWide, Doc: "Default of the topic config."},
@@ -37,7 +62,7 @@ var generalBrokerConfigs = []Config{
 	{Name: "default.replication.factor", Type: Int, Default: "1", Doc: "Replication factor of topics that do not name one."},
 	{Name: "delete.topic.enable", Type: Boolean, Default: "true", Doc: "Whether topics can be deleted."},
 	{Name: "fetch.max.bytes", Type: Int, Default: "57671680", Bounds: atLeast(1024), Doc: "The most bytes a fetch response holds, whatever the client asks for."},
-	{Name: "follower.replication.throttled.rate", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Doc: "Bytes a second at which the broker copies each partition that moves to it and that its topic's follower.replication.throttled.replicas name."},
+	{Name: "follower.replication.throttled.rate", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Unlisted: true, Doc: "Bytes a second at which the broker copies each partition that moves to it and that its topic's follower.replication.throttled.replicas name."},
 	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "3000", Effect: "Upper bound: the first rebalance of an empty group ends as soon as no member joined for 50 ms.", Doc: "How long the first rebalance of an empty group waits for more members."},
 	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000", Doc: "The longest session timeout a member may ask for."},
 	{Name: "group.max.size", Type: Int, Default: "2147483647", Bounds: atLeast(1), Doc: "The most members a group may have."},
@@ -62,17 +87,17 @@ var generalBrokerConfigs = []Config{
 	{Name: "group.share.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Doc: "How long a member of a share group may be silent."},
 	{Name: "inter.broker.listener.name", Type: String, Null: true, Effect: Replication, Doc: "The listener that brokers use among each other."},
 	{Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Bounds: atLeast(1), Effect: Leadership, Doc: "How often leader balance is checked."},
-	{Name: "leader.imbalance.per.broker.percentage", Type: Int, Default: "10", Effect: Leadership, Doc: "Imbalance above which leadership moves back."},
-	{Name: "leader.replication.throttled.rate", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Doc: "Bytes a second at which each partition that moves away is copied from the broker, if its topic's leader.replication.throttled.replicas name it."},
-	{Name: "listener.security.protocol.map", Type: String, Default: "CLIENT:PLAINTEXT", Doc: "Listener names and their security protocols."},
-	{Name: "listeners", Type: List, Default: "CLIENT://:9092", Doc: "The addresses the broker listens on; given by the node."},
-	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Bounds: atLeast(0), Doc: "How long the cleaner rests when there is nothing to clean."},
-	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Effect: "An upper bound: the map takes a tenth of the broker's memory at most, and grows as it has to.", Doc: "Memory for compaction's key map."},
+	{Name: "leader.imbalance.per.broker.percentage", Type: Int, Default: "10", Unlisted: true, Effect: Leadership, Doc: "Imbalance above which leadership moves back."},
+	{Name: "leader.replication.throttled.rate", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Unlisted: true, Doc: "Bytes a second at which each partition that moves away is copied from the broker, if its topic's leader.replication.throttled.replicas name it."},
+	{Name: "listener.security.protocol.map", Type: String, Default: kafkaProtocols, Mode: PerBroker, Only: []string{kafkaProtocols}, Why: whyNode, Doc: "Listener names and their security protocols."},
+	{Name: "listeners", Type: List, Default: "PLAINTEXT://:9092", Mode: PerBroker, Only: []string{"PLAINTEXT://:9092"}, Why: whyNode, Doc: "The addresses that the broker listens on."},
+	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Bounds: atLeast(0), Mode: ClusterWide, Doc: "How long the cleaner rests when there is nothing to clean."},
+	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Check: checkMap, Mode: ClusterWide, Effect: "An upper bound: the map takes a tenth of the broker's memory at most, and grows as it has to.", Doc: "Memory for compaction's key map."},
 	{Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Bounds: atLeast(0), Mode: ClusterWide, Doc: "Default of the topic config delete.retention.ms."},
 	{Name: "log.cleaner.enable", Type: Boolean, Default: "true", Only: []string{"true"}, Why: "compacted topics are always compacted; leave it unset, and give topics that should not be another cleanup.policy", Doc: "Whether compacted topics are compacted."},
-	{Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Within: between(0.1, 0.95), Why: "the map of keys works within these; leave it unset", Doc: "How full the key map may get."},
+	{Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Mode: ClusterWide, Within: between(0.1, 0.95), Why: "the map of keys works within these; leave it unset", Doc: "How full the key map may get."},
 	{Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Bounds: atLeast(0), Mode: ClusterWide, Only: []string{"524288"}, Why: whyCleaner, Doc: "Memory for the cleaner's reads and writes."},
-	{Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Doc: "Limit on the cleaner's reads and writes."},
+	{Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Mode: ClusterWide, Doc: "Limit on the cleaner's reads and writes."},
 	{Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: maxLong, Bounds: atLeast(1), Mode: ClusterWide, Doc: "Default of the topic config max.compaction.lag.ms."},
 	{Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Bounds: between(0, 1), Mode: ClusterWide, Doc: "Default of the topic config min.cleanable.dirty.ratio."},
 	{Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Bounds: atLeast(0), Mode: ClusterWide, Doc: "Default of the topic config min.compaction.lag.ms."},
@@ -93,19 +118,19 @@ var generalBrokerConfigs = []Config{
 	{Name: "log.remote.copy.lag.ms", Type: Long, Default: "0", Bounds: atLeast(-1), Mode: ClusterWide, Only: []string{"0"}, Why: whyTiered, Doc: "Default of the topic config remote.copy.lag.ms."},
 	{Name: "log.retention.bytes", Type: Long, Default: "-1", Mode: ClusterWide, Effect: retentionBytes, Doc: "Default of the topic config retention.bytes."},
 	{Name: "log.retention.check.interval.ms", Type: Long, Default: "300000", Bounds: atLeast(1), Effect: "An upper bound: it is checked each 30 s, or more often if this is less.", Doc: "How often logs are checked for what may be deleted."},
-	{Name: "log.retention.hours", Type: Int, Default: "168", Effect: retentionTime, Doc: "Retention in hours, if neither log.retention.ms nor log.retention.minutes is set."},
-	{Name: "log.retention.minutes", Type: Int, Null: true, Synonyms: from("log.retention.minutes", "log.retention.hours"), Effect: retentionTime, Doc: "Retention in minutes, if log.retention.ms is not set."},
-	{Name: "log.retention.ms", Type: Long, Null: true, Mode: ClusterWide, Synonyms: from("log.retention.ms", "log.retention.minutes", "log.retention.hours"), Effect: retentionTime, Doc: "Default of the topic config retention.ms."},
+	{Name: "log.retention.hours", Type: Int, Default: "168", Check: checkRetention, Effect: retentionTime, Doc: "Retention in hours, if neither log.retention.ms nor log.retention.minutes is set."},
+	{Name: "log.retention.minutes", Type: Int, Null: true, Check: checkRetention, Synonyms: from("log.retention.minutes", "log.retention.hours"), Effect: retentionTime, Doc: "Retention in minutes, if log.retention.ms is not set."},
+	{Name: "log.retention.ms", Type: Long, Null: true, Mode: ClusterWide, Check: checkRetention, Synonyms: from("log.retention.ms", "log.retention.minutes", "log.retention.hours"), Effect: retentionTime, Doc: "Default of the topic config retention.ms."},
 	{Name: "log.roll.hours", Type: Int, Default: "168", Bounds: atLeast(1), Effect: segmentTime, Doc: "Hours after which a segment is closed, if log.roll.ms is not set."},
 	{Name: "log.roll.jitter.hours", Type: Int, Default: "0", Bounds: atLeast(0), Effect: segmentJitter, Doc: "Largest random time taken off log.roll.hours."},
-	{Name: "log.roll.jitter.ms", Type: Long, Null: true, Mode: ClusterWide, Synonyms: from("log.roll.jitter.ms", "log.roll.jitter.hours"), Effect: segmentJitter, Doc: "Default of the topic config segment.jitter.ms."},
-	{Name: "log.roll.ms", Type: Long, Null: true, Mode: ClusterWide, Synonyms: from("log.roll.ms", "log.roll.hours"), Effect: segmentTime, Doc: "Default of the topic config segment.ms."},
+	{Name: "log.roll.jitter.ms", Type: Long, Null: true, Mode: ClusterWide, Bounds: atLeast(0), Synonyms: from("log.roll.jitter.ms", "log.roll.jitter.hours"), Effect: segmentJitter, Doc: "Default of the topic config segment.jitter.ms."},
+	{Name: "log.roll.ms", Type: Long, Null: true, Mode: ClusterWide, Bounds: atLeast(1), Synonyms: from("log.roll.ms", "log.roll.hours"), Effect: segmentTime, Doc: "Default of the topic config segment.ms."},
 	{Name: "log.segment.bytes", Type: Int, Default: "1073741824", Bounds: atLeast(1048576), Mode: ClusterWide, Effect: segmentBytes, Doc: "Default of the topic config segment.bytes."},
 	{Name: "log.segment.delete.delay.ms", Type: Long, Default: "60000", Bounds: atLeast(0), Mode: ClusterWide, Effect: deleteDelay, Doc: "Default of the topic config file.delete.delay.ms."},
 	{Name: "max.connection.creation.rate", Type: Int, Default: "2147483647", Bounds: atLeast(0), Mode: ClusterWide, Effect: "Connections above the rate wait to be accepted, up to a window of quota.window.size.seconds each.", Doc: "New connections a second."},
-	{Name: "max.connections", Type: Int, Default: "2147483647", Bounds: atLeast(0), Doc: "The most connections."},
-	{Name: "max.connections.per.ip", Type: Int, Default: "2147483647", Bounds: atLeast(0), Doc: "The most connections from one address."},
-	{Name: "max.connections.per.ip.overrides", Type: String, Default: "", Mode: ClusterWide, Only: []string{""}, Why: "exceptions are not built yet; leave it empty, and set max.connections.per.ip", Doc: "Exceptions from max.connections.per.ip: address:limit pairs."},
+	{Name: "max.connections", Type: Int, Default: "2147483647", Bounds: atLeast(0), Mode: ClusterWide, Effect: "Connections above it wait to be accepted. A broker's own bound is 10,000 (and 3,000 a listener), above which they are closed.", Doc: "The most connections."},
+	{Name: "max.connections.per.ip", Type: Int, Default: "2147483647", Bounds: atLeast(0), Mode: ClusterWide, Effect: "Connections above it are closed. A broker's own bound is 256 for each address but those of its own machine.", Doc: "The most connections from one address."},
+	{Name: "max.connections.per.ip.overrides", Type: String, Default: "", Mode: ClusterWide, Check: checkOverrides, Effect: "Addresses are numeric. The broker's own bound holds as well.", Doc: "Exceptions from max.connections.per.ip: address:limit pairs."},
 	{Name: "max.decompressed.message.bytes", Type: Int, Default: "2147483639", Bounds: between(1, 2147483639), Mode: ClusterWide, Only: []string{"2147483639"}, Why: whyDecompress, Doc: "Default of the topic config."},
 	{Name: "max.incremental.fetch.session.cache.slots", Type: Int, Default: "1000", Bounds: atLeast(0), Doc: "The most fetch sessions."},
 	{Name: "max.request.partition.size.limit", Type: Int, Default: "2000", Bounds: atLeast(1), Only: []string{"2000"}, Why: "the limit is fixed; leave it unset", Doc: "The most partitions in one answer to DescribeTopicPartitions."},
@@ -128,7 +153,7 @@ var generalBrokerConfigs = []Config{
 	{Name: "queued.max.requests", Type: Int, Default: "500", Bounds: atLeast(1), Effect: Threads, Doc: "Requests that may wait for a thread."},
 	{Name: "quota.window.num", Type: Int, Default: "11", Bounds: atLeast(1), Doc: "Windows over which clients' rates are measured, one of which is being filled."},
 	{Name: "quota.window.size.seconds", Type: Int, Default: "1", Bounds: atLeast(1), Doc: "Length of such a window."},
-	{Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Effect: "No effect: a broker has one log directory.", Doc: "Bytes a second at which replicas move between log directories."},
+	{Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Unlisted: true, Effect: "No effect: a broker has one log directory.", Doc: "Bytes a second at which replicas move between log directories."},
 	{Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Bounds: atLeast(0), Effect: Replication, Doc: "Bytes a follower fetches for a partition."},
 	{Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Bounds: atLeast(0), Effect: Replication, Doc: "Bytes a follower fetches at once."},
 	{Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Effect: Replication, Doc: "How long a follower may lag and stay in sync."},

@@ -46,11 +46,16 @@ type Mode int8
 const (
 	ReadOnly    Mode = iota // server.properties only; a change needs a restart
 	ClusterWide             // AlterConfigs on the cluster-wide default, or on one broker
+	PerBroker               // AlterConfigs on one broker
 )
 
 func (m Mode) String() string {
-	if m == ClusterWide {
+	switch m {
+	case ClusterWide:
 		return "cluster-wide"
+	case PerBroker:
+		return "per-broker"
+	case ReadOnly:
 	}
 	return "read-only"
 }
@@ -80,7 +85,7 @@ type Config struct {
 	Bounds Bounds
 	OneOf  []string
 	// Only lists the values that Weir can honour, or Within bounds them, if those are fewer than Kafka's. Why ends the message that refuses others: it
-	// says what stands against them and what to do instead. The default is never refused.
+	// says what stands against them and what to do instead. The default is never refused. An empty Only refuses every value, of a config without default.
 	Only   []string
 	Within Bounds
 	Why    string
@@ -94,6 +99,8 @@ type Config struct {
 	Mode   Mode
 	Effect Effect
 	Doc    string
+	// Unlisted broker configs are described only where they are set, and without their default, as they are in Kafka, which has no definition of them.
+	Unlisted bool
 }
 
 // Sensitive configs are never shown.

@@ -111,6 +111,48 @@ func TestTopicConfigsAreKafkas(t *testing.T) {
 	}
 }
 
+// The broker configs are those that Apache Kafka 4.4 describes, but for Weir's own and those that are unlisted.
+func TestBrokerConfigsAreKafkas(t *testing.T) {
+	recorded, err := os.ReadFile("testdata/kafka-brokers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kafka := make(map[string]bool)
+	for line := range strings.Lines(string(recorded)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, want, _ := strings.Cut(strings.TrimSpace(line), " ")
+		kafka[name] = true
+		c, ok := Broker(name)
+		if !ok {
+			t.Errorf("no broker config %s", name)
+			continue
+		}
+		value, mode := c.Default, c.Mode.String()
+		if c.Null {
+			value = "null"
+		} else if value == "" {
+			value = "''"
+		}
+		if got := c.Type.String() + " " + mode + " " + value; got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		if c.Unlisted {
+			t.Errorf("%s is listed by Kafka", name)
+		}
+	}
+	for i := range brokerConfigs {
+		c := &brokerConfigs[i]
+		if !kafka[c.Name] && !c.Unlisted && !strings.HasPrefix(c.Name, "weir.") {
+			t.Errorf("%s is not Kafka's", c.Name)
+		}
+		if i > 0 && brokerConfigs[i-1].Name == c.Name {
+			t.Errorf("%s is there twice", c.Name)
+		}
+	}
+}
+
 // A topic config works, holds anyway, or is refused; a refusal says what to do; and a default is never refused, however it is written.
 func TestNoConfigIsSilentlyIgnored(t *testing.T) {
 	for _, table := range [][]Config{topicConfigs, brokerConfigs} {

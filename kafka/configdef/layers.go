@@ -35,6 +35,7 @@ type Candidate struct {
 	Value  string
 	Source Source
 	factor int64
+	own    bool // of the strongest synonym
 }
 
 // Entry is a config with the value it has.
@@ -48,19 +49,31 @@ type Entry struct {
 
 // topicEntry resolves a topic config: the topic itself, then the broker configs that are its defaults.
 func (l Layers) topicEntry(c *Config) Entry {
-	var cs []Candidate
-	if v, ok := l.Topic[c.Name]; ok {
-		cs = append(cs, Candidate{Name: c.Name, Value: v, Source: TopicConfig, factor: 1})
+	e := Entry{Config: c, Value: c.Default, IsNull: c.Null, Source: DefaultConfig}
+	all := l.brokerCandidates(c.Synonyms)
+	// What stands in for the first synonym, such as log.retention.hours for log.retention.ms, is shown behind it only; the value holds all the same.
+	e.Candidates = fromFirst(all)
+	if len(all) > 0 && all[0].Source != DefaultConfig {
+		e.Value, e.IsNull = c.canonical(all[0].inUnit()), false
 	}
-	cs = append(cs, l.brokerCandidates(c.Synonyms)...)
-	e := Entry{Config: c, Candidates: cs, Value: c.Default, IsNull: c.Null, Source: DefaultConfig}
-	if len(cs) > 0 {
-		e.Source = cs[0].Source
-		if e.Source != DefaultConfig {
-			e.Value, e.IsNull = cs[0].inUnit(), false
-		}
+	if v, ok := l.Topic[c.Name]; ok {
+		e.Value, e.IsNull = c.canonical(v), false
+		e.Candidates = append([]Candidate{{Name: c.Name, Value: e.Value, Source: TopicConfig, factor: 1}}, e.Candidates...)
+	}
+	if len(e.Candidates) > 0 {
+		e.Source = e.Candidates[0].Source
 	}
 	return e
+}
+
+// fromFirst is the candidates from the first one on that is set by the strongest synonym's own name.
+func fromFirst(cs []Candidate) []Candidate {
+	for i := range cs {
+		if cs[i].own {
+			return cs[i:]
+		}
+	}
+	return nil
 }
 
 // brokerEntry resolves a broker config.
@@ -69,13 +82,11 @@ func (l Layers) brokerEntry(c *Config) Entry {
 	if syn == nil {
 		syn = from(c.Name)
 	}
-	e := Entry{Config: c, Candidates: l.brokerCandidates(syn), Value: c.Default, IsNull: c.Null, Source: DefaultConfig}
 	// A synonym gives a topic its default, but never shows as the value of the broker config it stands in for.
-	for _, s := range e.Candidates {
-		if s.Name == c.Name {
-			e.Value, e.IsNull, e.Source = s.Value, false, s.Source
-			break
-		}
+	e := Entry{Config: c, Candidates: fromFirst(l.brokerCandidates(syn)), Value: c.Default, IsNull: c.Null, Source: DefaultConfig}
+	if len(e.Candidates) > 0 {
+		first := &e.Candidates[0]
+		e.Value, e.IsNull, e.Source = c.canonical(first.Value), false, first.Source
 	}
 	return e
 }
@@ -86,15 +97,15 @@ func (l Layers) brokerCandidates(synonyms []Synonym) []Candidate {
 		values map[string]string
 		source Source
 	}{{l.Broker, DynamicBroker}, {l.ClusterDefault, DynamicBrokerDefault}, {l.Static, StaticBroker}} {
-		for _, s := range synonyms {
+		for i, s := range synonyms {
 			if v, ok := layer.values[s.Name]; ok {
-				cs = append(cs, Candidate{Name: s.Name, Value: v, Source: layer.source, factor: s.Factor})
+				cs = append(cs, Candidate{Name: s.Name, Value: v, Source: layer.source, factor: s.Factor, own: i == 0})
 			}
 		}
 	}
-	for _, s := range synonyms {
-		if b, ok := Broker(s.Name); ok && !b.Null {
-			cs = append(cs, Candidate{Name: s.Name, Value: b.Default, Source: DefaultConfig, factor: s.Factor})
+	for i, s := range synonyms {
+		if b, ok := Broker(s.Name); ok && !b.Null && !b.Unlisted {
+			cs = append(cs, Candidate{Name: s.Name, Value: b.Default, Source: DefaultConfig, factor: s.Factor, own: i == 0})
 		}
 	}
 	return cs
@@ -124,11 +135,13 @@ func (l Layers) DescribeTopic() []Entry {
 	return es
 }
 
-// DescribeBroker returns all broker configs with their values.
+// DescribeBroker returns all broker configs with their values, without those that are unlisted and not set.
 func (l Layers) DescribeBroker() []Entry {
-	es := make([]Entry, len(brokerConfigs))
+	es := make([]Entry, 0, len(brokerConfigs))
 	for i := range brokerConfigs {
-		es[i] = l.brokerEntry(&brokerConfigs[i])
+		if e := l.brokerEntry(&brokerConfigs[i]); !e.Unlisted || e.Source != DefaultConfig {
+			es = append(es, e)
+		}
 	}
 	return es
 }

@@ -23,11 +23,14 @@ func Markdown() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), strings.Join(syn, ", "), c.Doc, c.effect())
 	}
-	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n\n")
+	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n" +
+		"per-broker: only for one. DescribeConfigs of a broker lists what Apache Kafka 4.4 lists; a config that is marked *when set* it describes only\n" +
+		"where it is set, as Kafka does. Names that are not here are refused, which Kafka takes and ignores; so are configs of single listeners\n" +
+		"(`listener.name.*`). What is dynamic in Kafka and read-only or refused here says why.\n\n")
 	b.WriteString("| name | type | default | values | change | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
 	for i := range brokerConfigs {
 		c := &brokerConfigs[i]
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Mode, c.Doc, c.effect())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.change(), c.Doc, c.effect())
 	}
 	b.WriteString("\n## Group configs\n\nAll of them can change at any time, for any group. Values outside of the limits that the broker configs set are refused; one that came to\n" +
 		"be outside because the limits changed counts as the nearest one inside.\n\n")
@@ -70,12 +73,21 @@ func (c *Config) Documentation() string {
 
 func (c *Config) effect() string {
 	switch {
+	case c.Only != nil && len(c.Only) == 0:
+		return fmt.Sprintf("Cannot be set: %s.", c.Why)
 	case c.Only != nil:
-		return fmt.Sprintf("Only %s: %s.", strings.Join(c.Only, ", "), c.Why)
+		return fmt.Sprintf("Only %s: %s.", c.only(), c.Why)
 	case c.Within.set():
 		return fmt.Sprintf("Only values %s: %s.", c.Within, c.Why)
 	}
 	return string(c.Effect)
+}
+
+func (c *Config) change() string {
+	if c.Unlisted {
+		return c.Mode.String() + ", *when set*"
+	}
+	return c.Mode.String()
 }
 
 func (c *Config) shownDefault() string {

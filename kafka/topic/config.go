@@ -73,8 +73,11 @@ func (a *Admin) AlterBroker(ctx context.Context, name string, ops []ConfigOp, re
 		if !ok {
 			return fault(kerr.InvalidRequest, "Unknown broker config name: %s", op.Name)
 		}
-		if c.Mode != configdef.ClusterWide {
+		switch {
+		case c.Mode == configdef.ReadOnly:
 			return fault(kerr.InvalidRequest, "Cannot update these configs dynamically: [%s]. They are part of the cluster's configuration.", op.Name)
+		case c.Mode == configdef.PerBroker && name == "":
+			return fault(kerr.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: [%s]", op.Name)
 		}
 	}
 	key := metadata.ConfigKey(a.cfg.Cluster, "broker", name)
@@ -102,6 +105,15 @@ func (a *Admin) AlterBroker(ctx context.Context, name string, ops []ConfigOp, re
 			if err := configdef.ValidateBroker(n, e.Values[n]); err != nil {
 				return metadata.Txn{}, fault(kerr.InvalidRequest, "%s", err) // INVALID_CONFIG is for the other resources, as in Kafka
 			}
+		}
+		before := l
+		if name != "" {
+			l.Broker = e.Values
+		} else {
+			l.ClusterDefault = e.Values
+		}
+		if err := configdef.ValidateChange(before, l); err != nil {
+			return metadata.Txn{}, fault(kerr.InvalidRequest, "%s", err)
 		}
 		txn := metadata.Txn{If: []metadata.Cond{{Key: key, Modified: kv.Modified}}, Then: []metadata.Op{metadata.Put(key, metadata.Encode(e))}}
 		if len(e.Values) == 0 {
