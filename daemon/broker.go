@@ -148,6 +148,9 @@ func serveBroker(
 		topic.Config{Cluster: h.Cluster, Broker: h.Broker, Properties: h.Properties},
 		topic.Deps{Store: store, Image: live, Log: log},
 	)
+	compaction := func(*image.Image) { owner.Compactor().Configure(metrics.budget.compaction(topics.Layers())) }
+	defer live.OnChange(compaction)()
+	compaction(nil) // whatever came before OnChange
 	b, err := broker.New(broker.Config{
 		Cluster: h.Cluster, ClusterID: h.ClusterID, Broker: h.Broker, Rack: h.Rack, Endpoints: h.Endpoints, Properties: h.Properties,
 		LogDir: h.Dir, KafkaVersion: h.KafkaVersion, Limits: metrics.budget.limits(),

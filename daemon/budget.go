@@ -97,13 +97,12 @@ func (b *budget) apply(c *ownership.Config) {
 	t.FlushExtents = cmp.Or(t.FlushExtents, b.extents)
 	t.RetainInterval = cmp.Or(t.RetainInterval, retainInterval(c.Properties))
 	if c.Compact == (tier.CompactConfig{}) {
-		c.Compact = b.compaction(c.Properties)
+		c.Compact = b.compaction(configdef.Layers{Static: c.Properties})
 	}
 }
 
 // compaction is what the cluster's configuration says of it. Its map of keys comes and goes, so that it has no part of its own in the budget.
-func (b *budget) compaction(properties map[string]string) tier.CompactConfig {
-	l := configdef.Layers{Static: properties}
+func (b *budget) compaction(l configdef.Layers) tier.CompactConfig {
 	c := tier.CompactConfig{
 		Interval: time.Duration(max(l.BrokerInt("log.cleaner.backoff.ms"), 1)) * time.Millisecond,
 		MapBytes: min(max(l.BrokerInt("log.cleaner.dedupe.buffer.size"), 1<<20), max(b.memory/10, 8<<20)),

@@ -50,10 +50,12 @@ func (c *CompactConfig) setDefaults() {
 // It does not take turns with what else moves data, since it may take long. Whichever is later finds that the data have moved (stream.ErrMoved), and drops
 // its work. Where retention moves the head of the log meanwhile, only what it dropped is lost.
 type Compactor struct {
-	cfg     CompactConfig
 	e       *Engine
+	cfg     atomic.Pointer[CompactConfig]
+	changed chan struct{} // has room for one word that cfg is another
 	turn    turn
-	cleaner *compact.Cleaner // under turn
+	cleaner *compact.Cleaner // under turn, as is what it was made for
+	made    CompactConfig
 	buf     []byte           // of what is written: under turn
 	count   compactCounters
 
@@ -85,15 +87,47 @@ type compactCounters struct {
 
 // NewCompactor returns a compactor of the partitions that e works on, and starts nothing.
 func NewCompactor(cfg CompactConfig, e *Engine) *Compactor {
+	c := &Compactor{e: e, changed: make(chan struct{}, 1), turn: make(turn, 1), paused: map[wal.Partition]pause{}}
+	c.Configure(cfg)
+	return c
+}
+
+// Configure changes how partitions are compacted: the interval and the rate at once, the map from the next cleaning on.
+func (c *Compactor) Configure(cfg CompactConfig) {
 	cfg.setDefaults()
-	return &Compactor{
-		cfg: cfg, e: e, turn: make(turn, 1), paused: map[wal.Partition]pause{},
-		cleaner: compact.New(compact.NewKeyMap(cfg.MapBytes, cfg.MapLoad), batch.NewDecoder(cfg.BatchBytes)),
+	if last := c.cfg.Swap(&cfg); last == nil || *last == cfg {
+		return
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// ready makes the cleaner that the configuration asks for. Called with the turn.
+func (c *Compactor) ready() {
+	if cfg := *c.cfg.Load(); c.cleaner == nil || cfg != c.made {
+		c.cleaner, c.made = compact.New(compact.NewKeyMap(cfg.MapBytes, cfg.MapLoad), batch.NewDecoder(cfg.BatchBytes)), cfg
 	}
 }
 
 // Run compacts until ctx ends. Failures are logged and tried again.
-func (c *Compactor) Run(ctx context.Context) { c.e.every(ctx, c.cfg.Interval, "compact", c.Compact) }
+func (c *Compactor) Run(ctx context.Context) {
+	var wait backOff
+	timer := time.NewTimer(c.cfg.Load().Interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.changed:
+			timer.Reset(c.cfg.Load().Interval)
+		case <-timer.C:
+			pause := wait.after(c.e.report(ctx, "compact", c.Compact(ctx)), c.e.cfg.RetryAfter)
+			timer.Reset(max(c.cfg.Load().Interval, pause))
+		}
+	}
+}
 
 // Compact cleans all partitions for which it is time. One whose data cannot be read is noted as paused, and the others go on.
 func (c *Compactor) Compact(ctx context.Context) error {
@@ -280,6 +314,7 @@ func (j *job) isDue() bool {
 // clean cleans one partition.
 func (c *Compactor) clean(ctx context.Context, j *job) error {
 	started := time.Now()
+	c.ready()
 	c.cleaner.Begin(compact.Rules{
 		Now: time.UnixMilli(j.nowMs), DeleteRetention: max(j.policy.DeleteRetention, 0), MaxBatchBytes: j.policy.MaxBatchBytes, Producers: lastBatches(j.p),
 	})
@@ -393,7 +428,7 @@ func (c *Compactor) throttle(ctx context.Context, n int) error {
 	if c.e.pressed() {
 		return errPreempted
 	}
-	if rate := c.cfg.BytesPerSecond; rate > 0 {
+	if rate := c.cfg.Load().BytesPerSecond; rate > 0 {
 		if err := sleep(ctx, time.Duration(float64(n)/float64(rate)*float64(time.Second))); err != nil {
 			return err
 		}

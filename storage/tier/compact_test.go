@@ -333,6 +333,35 @@ func TestCompactionOfDataThatMovedIsDiscarded(t *testing.T) {
 	must(t, l.end(false))
 }
 
+// A compactor that runs looks sooner when it is told to, with the map that it is told to have.
+func TestCompactionIsConfiguredWhileItRuns(t *testing.T) {
+	w := newWorld(t, 1, ownSegments())
+	tb := newTable(w, compacted())
+	l := mustBeginBare(t, w)
+	tb.pieces(t, l, 3)
+	c := hooked(l, func() {})
+	c.Configure(tier.CompactConfig{Interval: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Run(ctx)
+	}()
+	c.Configure(tier.CompactConfig{Interval: time.Millisecond, MapBytes: 24 * 3, MapLoad: 1})
+	deadline := time.After(10 * time.Second)
+	for c.Stats().Cleanings == 0 {
+		select {
+		case <-deadline:
+			t.Fatal("nothing was cleaned")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	<-ended
+	tb.check(l)
+	must(t, l.end(false))
+}
+
 func TestDamagedPartitionIsPausedAndOthersGoOn(t *testing.T) {
 	w := newWorld(t, 1, ownSegments())
 	bad, good := newTable(w, compacted()), newTable(w, compacted())
