@@ -39,7 +39,7 @@ const restless = "checkpoint-interval=300ms,flush-age=500ms,flush-idle-bytes=1,o
 // TestKilledBrokersLoseNothing kills one broker process after the other; its node starts it again.
 func TestKilledBrokersLoseNothing(t *testing.T) {
 	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
-	underLoad(t, w, kills(t, "WEIR_TEST_BROKER_KILLS", 200), func(int) {
+	underLoad(t, w, kills(t, "WEIR_TEST_BROKER_KILLS", 100), func(int) {
 		pids := w.Brokers()
 		victim := pids[rand.IntN(len(pids))]
 		w.KillBroker(t, victim)
@@ -57,7 +57,7 @@ func TestKilledBrokersLoseNothing(t *testing.T) {
 // work, and together with its brokers in every odd one.
 func TestKilledWeirUpLosesNothing(t *testing.T) {
 	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
-	underLoad(t, w, kills(t, "WEIR_TEST_UP_KILLS", 20), func(cycle int) {
+	underLoad(t, w, kills(t, "WEIR_TEST_UP_KILLS", 10), func(cycle int) {
 		brokers := w.Brokers()
 		w.KillAll()
 		if cycle%2 == 1 {
