@@ -23,7 +23,7 @@ import (
 const produceKey = 0
 
 // Produce (key 0), versions 3-13. Appends are queued on the read loop, in order; the answer follows when the last of them is durable.
-// v5 answers the log start offset; v7 allows zstd (KIP-110); v8 has error messages (KIP-467); v9 is flexible; v10 names the current leader
+// v5 answers the log start offset; v7 allows zstd (KIP-110); v8 has error messages and names the records that are refused (KIP-467); v9 is flexible; v10 names the current leader
 // (KIP-951); v13 names topics by id (KIP-516). acks=1 and acks=all both wait for stable storage. acks=0 is never answered, and its errors
 // close the connection. The timeout is not used: an append is refused at once or becomes durable as soon as the disk allows.
 // Errors: INVALID_REQUIRED_ACKS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, INVALID_TOPIC_EXCEPTION for internal
@@ -31,7 +31,7 @@ const produceKey = 0
 // INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED (records of a transaction without its id), and what the transaction's
 // coordinator says when it is asked before the first records of a transaction in a partition: INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE,
 // TRANSACTION_ABORTABLE (v11), CONCURRENT_TRANSACTIONS (v12), NOT_ENOUGH_REPLICAS if it cannot be asked now. v12 leaves it to us to add partitions to the
-// transaction (KIP-890). Asking is the only thing for which the read loop waits: batches of a producer must arrive in order.
+// transaction (KIP-890). A partition that a request names twice is answered once, and gets what it names last. Asking is the only thing for which the read loop waits: batches of a producer must arrive in order.
 func (b *Broker) produce(ctx context.Context, r *Request) reply {
 	op := r.produce
 	op.img = b.image.Current()
@@ -73,6 +73,7 @@ type producePart struct {
 	done func(partition.Appended, error) // its method outcome, made once
 	err  error
 	hint leaderHint
+	led  led // where it was appended, or refused
 	out  partition.Appended
 
 	guard partition.Guard // that its transaction may begin here
@@ -100,7 +101,7 @@ func (op *produceOp) reuse() {
 	default:
 	}
 	for _, p := range op.parts {
-		p.err, p.hint, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, partition.Appended{}, 0, nil, 0
+		p.err, p.hint, p.led, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, nil, partition.Appended{}, 0, nil, 0
 	}
 	if len(op.parts) > partsKept {
 		op.parts = nil
@@ -132,6 +133,9 @@ const openingWait = 250 * time.Millisecond
 const adminClientID = "__admin_client"
 
 func (op *produceOp) begin(ctx context.Context) {
+	if op.b.repeats.produce(&op.req) {
+		dropRepeated(&op.req)
+	}
 	var refuse error
 	switch {
 	case !op.req.Transactional && op.claimsTransaction():
@@ -277,6 +281,7 @@ func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.Produ
 	op := p.op
 	l, err := op.led(ctx, t, in.Partition)
 	if err == nil {
+		p.led = l
 		op.left.Add(1)
 		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7, Guard: p.guard}, p.done)
 		if err != nil {
@@ -402,8 +407,19 @@ func (p *producePart) answer(hints *hinted) wire.ProducePartition {
 	out := wire.ProducePartition{ErrorCode: p.op.b.code(&p.op.r, p.err), BaseOffset: -1, LogAppendMs: -1, LogStart: -1, LeaderID: -1, LeaderEpoch: -1}
 	switch out.ErrorCode {
 	case kerr.NotLeaderForPartition.Code, kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code:
+	case kerr.MessageTooLarge.Code, kerr.CorruptMessage.Code, kerr.KafkaStorageError.Code:
+		out.Message = message(p.err)
 	default:
 		out.Message = message(p.err)
+		if p.led != nil && !errors.Is(p.err, batch.ErrNotOneBatch) { // as Kafka tells it beside any other error of the log
+			out.LogStart = p.led.Offsets().LogStart
+		}
+	}
+	if refused, ok := errors.AsType[*batch.Refused](p.err); ok && p.op.req.Version >= 8 {
+		out.Refused = make([]wire.RefusedRecord, len(refused.Records))
+		for i, r := range refused.Records {
+			out.Refused[i] = wire.RefusedRecord{Index: r.Index, Message: r.Reason}
+		}
 	}
 	if p.hint.leader > 0 && p.op.req.Version >= 10 {
 		out.LeaderID, out.LeaderEpoch = int32(p.hint.leader), int32(p.hint.epoch)

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/kafka/wire"
 	"weir/storage/buffer"
@@ -15,11 +16,12 @@ import (
 
 // Fetch (key 1), versions 4-18. Served by the partitions' leader, on the connection's write loop, which is also where it waits.
 // v5 answers the log start offset (KIP-107); v7 has sessions (KIP-227); v9 checks the leader epoch (KIP-320); v11 has the client's rack
-// (KIP-392; the leader is always the one to read from); v12 is flexible; v13 names topics by id (KIP-516); v15 and v17 concern followers;
+// (KIP-392; the leader is always the one to read from); v12 is flexible and has the epoch of the last record that the client has (KIP-595); v13 names topics by id (KIP-516); v15 and v17 concern followers;
 // v16 names the current leader (KIP-951); v18 has the follower's high watermark (KIP-1166).
 // Errors: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR for the whole; UNKNOWN_TOPIC_OR_PARTITION,
 // UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR per partition;
-// TOPIC_AUTHORIZATION_FAILED per partition for a request that claims to be a follower's.
+// NOT_LEADER_OR_FOLLOWER per partition for a request that claims to be a follower's: replicas are virtual, so that none fetches, and Kafka tells those that are
+// not a partition's the same. A partition that a request names twice is answered once, for what it says last.
 //
 // How a fetch finds records is in fetchlook.go, what a session saves it in fetchsession.go.
 func (b *Broker) fetch(_ context.Context, r *Request) reply {
@@ -103,7 +105,7 @@ func (op *fetchOp) resolve() *kerr.Error {
 		if req.SessionID != 0 {
 			op.b.sessions.end(req.SessionID)
 		}
-		op.parts = allParts(req)
+		op.parts = allParts(req, op.b.repeats.fetch(req))
 		return nil
 	}
 	x, code := op.b.sessions.take(req.SessionID, req.SessionEpoch, byIDs)
@@ -190,14 +192,36 @@ func (op *fetchOp) lookOnce(ctx context.Context) (enough bool, err error) {
 	return l.enough(), nil
 }
 
-// refuseFollower answers a request that claims to come from a follower as Kafka answers one that may not.
+// refuseFollower answers a request that claims to come from a follower as Kafka answers a broker that has no replica.
 func (op *fetchOp) refuseFollower() *wire.FetchResponse {
-	op.parts = allParts(op.req)
+	op.look.op, op.look.img = op, op.b.image.Current()
 	resp := &wire.FetchResponse{Version: op.req.Version}
-	for _, p := range op.parts {
-		addFetched(resp, p, wire.FetchPartition{ErrorCode: kerr.TopicAuthorizationFailed.Code, HighWatermark: -1, LastStable: -1, LogStart: -1})
+	for _, p := range allParts(op.req, op.b.repeats.fetch(op.req)) {
+		out := wire.FetchPartition{HighWatermark: -1, LastStable: -1, LogStart: -1}
+		if t, err := op.topic(p); err != nil {
+			out.ErrorCode, out.ListAborted = op.b.code(op.r, err), true
+		} else {
+			out.ErrorCode = op.b.code(op.r, kerr.NotLeaderForPartition)
+			if h := hint(t, p.index); h.leader > 0 && op.req.Version >= 16 {
+				out.LeaderID, out.LeaderEpoch = int32(h.leader), int32(h.epoch)
+			}
+		}
+		addFetched(resp, p, out)
 	}
 	return resp
+}
+
+// topic finds the topic of p, and that it has the partition.
+func (op *fetchOp) topic(p *fetchPart) (*image.Topic, error) {
+	byID := op.req.Version >= 13
+	t, ok := op.look.topic(p)
+	switch {
+	case !ok && byID:
+		return nil, kerr.UnknownTopicID
+	case !ok || p.index < 0 || int(p.index) >= len(t.Partitions):
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	return t, nil
 }
 
 // respond makes the response of the last look, and remembers in the session what the client learns from it.
@@ -208,10 +232,13 @@ func (op *fetchOp) respond() *wire.FetchResponse {
 		f := &op.look.found[i]
 		p := wire.FetchPartition{
 			ErrorCode: f.code, HighWatermark: f.offsets.HighWatermark, LastStable: f.offsets.LastStable, LogStart: f.offsets.LogStart,
-			Committed: op.committed() && f.code == 0, Segments: f.records.Segments, Files: f.records.Files,
+			ListAborted: op.committed() && f.code == 0 || f.unread, Segments: f.records.Segments, Files: f.records.Files,
 		}
 		for _, a := range f.records.Aborted {
 			p.Aborted = append(p.Aborted, wire.FetchAborted{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
+		}
+		if f.diverges {
+			p.Diverges, p.DivergingEpoch, p.DivergingEnd = true, int32(f.divergence.epoch), f.divergence.end
 		}
 		if f.hint.leader > 0 && op.req.Version >= 16 {
 			p.LeaderID, p.LeaderEpoch = int32(f.hint.leader), int32(f.hint.epoch)

@@ -102,6 +102,7 @@ type Broker struct {
 
 	producerIDs *txn.ProducerIDs
 	produceOps  sync.Pool // of *produceOp
+	repeats     repeats
 
 	produceBudget *budget             // bytes of produce requests from the wire to the disk
 	requestBudget *budget             // bytes of all other requests

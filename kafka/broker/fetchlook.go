@@ -10,6 +10,7 @@ import (
 
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/metadata"
 )
 
 // A look is one pass over partitions of a fetch. It reads from memory first; what lies further back, on the disk, comes after it and only in
@@ -34,10 +35,21 @@ type found struct {
 	led     led // nil if it cannot be read
 	topic   *image.Topic
 	code    int16
+	unread  bool // the code is about what there is no partition to ask
 	settled bool // there is nothing more to find until the partition says so
 	hint    leaderHint
+
+	diverges   bool // from what the client has
+	divergence divergence
+
 	offsets partition.Offsets
 	records partition.Records
+}
+
+// divergence is up to where the client's records may be those of the log.
+type divergence struct {
+	epoch metadata.LeaderEpoch
+	end   int64
 }
 
 const (
@@ -112,7 +124,7 @@ func (l *look) run(ctx context.Context, parts []*fetchPart) error {
 
 // news reports whether a session's client has to hear of it.
 func (f *found) news() bool {
-	return f.records.Bytes > 0 || f.code != 0 || f.offsets.HighWatermark != f.part.highWatermark || f.offsets.LogStart != f.part.logStart
+	return f.records.Bytes > 0 || f.code != 0 || f.diverges || f.offsets.HighWatermark != f.part.highWatermark || f.offsets.LogStart != f.part.logStart
 }
 
 // giveBack gives back what the memory of the records does not need of the budget.
@@ -126,30 +138,29 @@ func (l *look) giveBack() {
 // partition looks at one partition, without reading from the disk.
 func (l *look) partition(ctx context.Context, f *found) error {
 	p := f.part
-	t, ok := l.topic(p)
-	if !ok || p.index < 0 || int(p.index) >= len(t.Partitions) {
+	t, err := l.op.topic(p)
+	if err != nil {
 		// As in Kafka, this alone does not end the wait for the other partitions.
-		f.code = kerr.UnknownTopicOrPartition.Code
-		if !ok && l.op.req.Version >= 13 {
-			f.code = kerr.UnknownTopicID.Code
-		}
+		f.code, f.unread = kafkaError(err).Code, true
 		l.errors++
 		return nil
 	}
 	f.topic = t
 	if l.op.req.Version < 10 && l.op.b.storesZstd(t) { // KIP-110: as Kafka, the topic's setting decides, not the batches
-		f.code = kerr.UnsupportedCompressionType.Code
+		f.code, f.unread = kerr.UnsupportedCompressionType.Code, true
 		l.errors++
 		return nil
 	}
 	key := partition.Key{Topic: t.ID, Index: p.index}
-	var err error
 	if f.led, err = l.op.b.leaders.get(key); err != nil {
 		l.refuse(f, err)
 		return nil
 	}
 	if x := l.op.session; x != nil {
 		x.follow(p, f.led)
+	}
+	if p.fetched >= 0 && l.diverged(f) {
+		return nil
 	}
 	if at := f.led.Offsets(); p.offset == at.HighWatermark && (p.epoch < 0 || p.epoch == f.led.LeaderEpoch()) {
 		f.offsets, f.settled = at, true // nothing new, and nothing wrong
@@ -160,6 +171,25 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		l.read(ctx, f, partition.ReadRequest{TailOnly: true})
 	}
 	return nil
+}
+
+// diverged reports whether the client's records are not those of the log, by the epoch of its last one (KIP-595), or it cannot be told. Then f says so.
+func (l *look) diverged(f *found) bool {
+	p := f.part
+	epoch, end := f.led.EpochEnd(p.fetched)
+	switch {
+	case p.epoch >= 0 && p.epoch != f.led.LeaderEpoch():
+		return false // reading refuses it
+	case epoch < 0 || end < 0:
+		l.refuse(f, kerr.OffsetOutOfRange)
+	case epoch < p.fetched || end < p.offset:
+		f.diverges, f.divergence = true, divergence{epoch, end}
+		f.offsets = f.led.Offsets()
+		l.failed = true // the client must hear of it now
+	default:
+		return false
+	}
+	return true
 }
 
 // storesZstd reports whether the topic wants all batches compressed with zstd, which clients of old versions cannot read.

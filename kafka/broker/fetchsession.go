@@ -39,6 +39,7 @@ type fetchPart struct {
 	offset   int64
 	maxBytes int32
 	epoch    metadata.LeaderEpoch // the client's, -1 if it does not say
+	fetched  metadata.LeaderEpoch // of the last record that it has, -1 if it does not say
 
 	// Of a session: what the client was told last, and the place among those to look at; nil if it is not among them.
 	highWatermark, logStart int64
@@ -242,7 +243,7 @@ func (x *session) update(req *kmsg.FetchRequest) {
 			x.toEnd(&p)
 			return
 		}
-		old.offset, old.maxBytes, old.epoch = p.offset, p.maxBytes, p.epoch
+		old.offset, old.maxBytes, old.epoch, old.fetched = p.offset, p.maxBytes, p.epoch, p.fetched
 		if old.next == nil {
 			x.toEnd(old)
 		}
@@ -355,7 +356,7 @@ func eachPart(req *kmsg.FetchRequest, fn func(fetchPart)) {
 			in := &t.Partitions[j]
 			p := fetchPart{
 				fetchKey: fetchKey{index: in.Partition}, offset: in.FetchOffset, maxBytes: in.PartitionMaxBytes,
-				epoch: metadata.LeaderEpoch(in.CurrentLeaderEpoch), highWatermark: -1, logStart: -1,
+				epoch: metadata.LeaderEpoch(in.CurrentLeaderEpoch), fetched: -1, highWatermark: -1, logStart: -1,
 			}
 			if req.Version >= 13 {
 				p.id = metadata.TopicID(t.TopicID)
@@ -365,21 +366,35 @@ func eachPart(req *kmsg.FetchRequest, fn func(fetchPart)) {
 			if req.Version < 9 {
 				p.epoch = -1
 			}
+			if req.Version >= 12 {
+				p.fetched = metadata.LeaderEpoch(in.LastFetchedEpoch)
+			}
 			fn(p)
 		}
 	}
 }
 
-// allParts returns the partitions of a full request.
-func allParts(req *kmsg.FetchRequest) []*fetchPart {
+// allParts returns the partitions of a full request. If it is said to repeat itself, each is there once, where it is first named, with what is said last.
+func allParts(req *kmsg.FetchRequest, repeats bool) []*fetchPart {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
 	parts, slab := make([]*fetchPart, 0, n), make([]fetchPart, 0, n)
+	var known map[fetchKey]*fetchPart
+	if repeats {
+		known = make(map[fetchKey]*fetchPart, n)
+	}
 	eachPart(req, func(p fetchPart) {
+		if old, ok := known[p.fetchKey]; ok {
+			*old = p
+			return
+		}
 		slab = append(slab, p)
 		parts = append(parts, &slab[len(slab)-1])
+		if repeats {
+			known[p.fetchKey] = &slab[len(slab)-1]
+		}
 	})
 	return parts
 }

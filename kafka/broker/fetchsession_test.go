@@ -13,7 +13,9 @@ import (
 	"weir/metadata"
 )
 
-func parts(n int) []*fetchPart { return allParts(fetchReq(12, "t", metadata.TopicID{}, int32(n), 0)) }
+func parts(n int) []*fetchPart {
+	return allParts(fetchReq(12, "t", metadata.TopicID{}, int32(n), 0), false)
+}
 
 // KIP-227's rules for ids and epochs.
 func TestSessionsCheckIDAndEpoch(t *testing.T) {

@@ -77,6 +77,17 @@ func (f *fakeLed) Read(_ context.Context, r partition.ReadRequest) (partition.Re
 	return out, nil
 }
 
+// EpochEnd knows the current epoch and those before it, all of which ended at 3.
+func (f *fakeLed) EpochEnd(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, int64) {
+	switch current := f.LeaderEpoch(); {
+	case epoch < current:
+		return epoch, 3
+	case epoch == current:
+		return epoch, f.Offsets().HighWatermark
+	}
+	return -1, -1
+}
+
 func (f *fakeLed) OnAdvance(fn func()) (stop func()) {
 	if before := f.beforeWatch; before != nil {
 		f.beforeWatch = nil
@@ -472,6 +483,45 @@ func TestFetchLimits(t *testing.T) {
 	}
 }
 
+// A client whose last record is of an epoch that ended before it has other records than the log (KIP-595): it hears of it at once.
+func TestFetchTellsWhereLogsDiverge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWaitRig(t, 1)
+		r.leds[0].advance(10)
+		req := fetchReq(12, "t", metadata.TopicID{}, 1, 5)
+		p := &req.Topics[0].Partitions[0]
+		p.LastFetchedEpoch = int32(r.leds[0].LeaderEpoch()) - 1
+		o := <-r.fetch(t.Context(), req)
+		got := o.resp.Topics[0].Partitions[0]
+		if got.ErrorCode != 0 || o.took != 0 || got.DivergingEpoch.EndOffset != 3 || got.DivergingEpoch.Epoch != p.LastFetchedEpoch || len(got.RecordBatches) != 0 || got.HighWatermark != 10 {
+			t.Errorf("after %v: %+v", o.took, got)
+		}
+		p.FetchOffset = 2
+		if got = (<-r.fetch(t.Context(), req)).resp.Topics[0].Partitions[0]; got.DivergingEpoch.EndOffset != -1 || len(got.RecordBatches) == 0 {
+			t.Errorf("before the epoch's end: %+v", got)
+		}
+		r.quiet()
+	})
+}
+
+// Kafka answers a partition that is named twice once, for what is said of it last.
+func TestFetchAnswersRepeatedPartitionsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newWaitRig(t, 2)
+		r.leds[0].advance(10)
+		req := fetchReq(12, "t", metadata.TopicID{}, 2, 10)
+		req.Topics = append(req.Topics, fetchReq(12, "t", metadata.TopicID{}, 1, 4).Topics...)
+		o := <-r.fetch(t.Context(), req)
+		if len(o.resp.Topics) != 1 || len(o.resp.Topics[0].Partitions) != 2 {
+			t.Fatalf("%+v", o.resp)
+		}
+		if p := o.resp.Topics[0].Partitions[0]; p.Partition != 0 || p.ErrorCode != 0 || len(p.RecordBatches) == 0 {
+			t.Errorf("%+v", p)
+		}
+		r.quiet()
+	})
+}
+
 // What a fetch is told of partitions that cannot be read, and whether that ends the wait for others.
 func TestFetchErrors(t *testing.T) {
 	other := metadata.NewTopicID()
@@ -492,16 +542,21 @@ func TestFetchErrors(t *testing.T) {
 			r.leds[0].err = errors.New("disk on fire")
 			return fetchReq(12, "t", metadata.TopicID{}, 1, 5)
 		}, kerr.UnknownServerError, 0},
+		{"last epoch of the future", func(r *waitRig) *kmsg.FetchRequest {
+			req := fetchReq(12, "t", metadata.TopicID{}, 1, 0)
+			req.Topics[0].Partitions[0].LastFetchedEpoch = 1 << 20
+			return req
+		}, kerr.OffsetOutOfRange, 0},
 		{"follower", func(*waitRig) *kmsg.FetchRequest {
 			req := fetchReq(12, "t", metadata.TopicID{}, 1, 0)
 			req.ReplicaID = 2
 			return req
-		}, kerr.TopicAuthorizationFailed, 0},
+		}, kerr.NotLeaderForPartition, 0},
 		{"follower of version 15", func(r *waitRig) *kmsg.FetchRequest {
 			req := fetchReq(15, "", r.topic.ID, 1, 0)
 			req.ReplicaState.ID = 2
 			return req
-		}, kerr.TopicAuthorizationFailed, 0},
+		}, kerr.NotLeaderForPartition, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

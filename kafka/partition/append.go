@@ -38,7 +38,7 @@ type Append struct {
 type Appended struct {
 	BaseOffset     int64
 	LastOffset     int64
-	LogAppendMs    int64 // -1 unless the topic stamps records with LogAppendTime
+	LogAppendMs    int64 // -1 unless the topic stamps records with LogAppendTime, or of a retry: its largest timestamp
 	LogStartOffset int64
 	Duplicate      bool // an idempotent retry: the offsets are those of the first append
 }
@@ -68,10 +68,10 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 			return fmt.Errorf("partition %v: append: %w", p.key, err)
 		}
 	}
-	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), stampMs: -1}
+	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), stampMs: -1, maxMs: info.MaxTimestamp}
 	if cfg.LogAppendTime {
 		batch.SetLogAppendTime(a.Batches, nowMs)
-		f.stampMs = nowMs
+		f.stampMs, f.maxMs = nowMs, nowMs
 	}
 	f.entry = wal.Entry{
 		Type: wal.Data, Partition: p.key.WAL(), LeaderEpoch: int32(p.epoch),
@@ -89,7 +89,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 		case err != nil:
 			return err
 		case durable != nil:
-			return p.repeatLocked(durable, cfg, done)
+			return p.repeatLocked(durable, done)
 		case flying != nil:
 			flying.waiters = append(flying.waiters, done)
 			return nil
@@ -137,13 +137,10 @@ func (p *Partition) queueLocked(f *inflight, a Append, records int64) error {
 }
 
 // repeatLocked answers a retry of the durable batch b.
-func (p *Partition) repeatLocked(b *stream.ProducerBatch, cfg *LogConfig, done func(Appended, error)) error {
+func (p *Partition) repeatLocked(b *stream.ProducerBatch, done func(Appended, error)) error {
 	t := &turn{done: done, outcome: Appended{
-		BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset, LogAppendMs: -1, LogStartOffset: p.state.LogStart, Duplicate: true,
+		BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset, LogAppendMs: b.Timestamp, LogStartOffset: p.state.LogStart, Duplicate: true,
 	}}
-	if cfg.LogAppendTime {
-		t.outcome.LogAppendMs = b.Timestamp
-	}
 	return p.queueError(p.leaders.cfg.Stream.Enqueue(t))
 }
 

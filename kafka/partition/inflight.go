@@ -19,6 +19,7 @@ type inflight struct {
 	done      func(Appended, error)
 	seq       sequence
 	stampMs   int64 // LogAppendMs of the outcome
+	maxMs     int64 // the same of a retry
 	next      *inflight
 	cancelled bool
 	waiters   []func(Appended, error) // retries that wait for this one
@@ -91,7 +92,7 @@ func (f *inflight) answer(a Appended, err error) {
 	if f.done != nil {
 		f.done(a, err)
 	}
-	a.Duplicate = true
+	a.Duplicate, a.LogAppendMs = true, f.maxMs
 	for _, done := range f.waiters {
 		done(a, err)
 	}

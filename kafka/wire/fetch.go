@@ -10,7 +10,7 @@ import (
 
 // The fetch response, versions 4 to 18, written by hand: kmsg would copy all record batches into one slice.
 // v5 adds the log start offset (KIP-107); v7 the session (KIP-227); v11 the preferred read replica (KIP-392); v12 is flexible and has the
-// current leader (KIP-595); v13 names topics by id (KIP-516); v16 has the leaders' endpoints (KIP-951).
+// current leader and where logs diverge (KIP-595); v13 names topics by id (KIP-516); v16 has the leaders' endpoints (KIP-951).
 
 // FetchResponse is the content of one response.
 type FetchResponse struct {
@@ -36,12 +36,16 @@ type FetchPartition struct {
 	HighWatermark int64
 	LastStable    int64
 	LogStart      int64
-	Committed     bool // read_committed: the list of aborted transactions is there even if empty
+	ListAborted   bool // the list of aborted transactions is there even if empty, and not null: for read_committed, and where Kafka answers without a log
 	Aborted       []FetchAborted
 	Segments      [][]byte       // whole record batches; they are written, never copied. One that is nil lies in a file: it is the next of Files
 	Files         []buffer.Range // as many as Segments has nils
 	LeaderID      int32          // v12, with LeaderEpoch: -1 unless the client should go there
 	LeaderEpoch   int32
+
+	Diverges       bool // v12: the client's log and ours part at the latest where DivergingEpoch ended
+	DivergingEpoch int32
+	DivergingEnd   int64
 }
 
 // FetchAborted is an aborted transaction.
@@ -53,7 +57,7 @@ func (r *FetchResponse) headSize() int {
 	for i := range r.Topics {
 		n += 32 + len(r.Topics[i].Topic)
 		for j := range r.Topics[i].Partitions {
-			n += 72 + 17*len(r.Topics[i].Partitions[j].Aborted)
+			n += 80 + 17*len(r.Topics[i].Partitions[j].Aborted)
 		}
 	}
 	for i := range r.Brokers {
@@ -139,7 +143,7 @@ func (e *fetchEncoder) partition(p *FetchPartition) {
 	if e.v >= 5 {
 		e.int64(p.LogStart)
 	}
-	if !p.Committed {
+	if !p.ListAborted {
 		e.count(-1)
 	} else {
 		e.count(len(p.Aborted))
@@ -166,6 +170,13 @@ func (e *fetchEncoder) partition(p *FetchPartition) {
 		e.recordBytes += n
 	}
 	if !e.flexible {
+		return
+	}
+	if p.Diverges { // never with a leader, which goes with an error
+		e.dst = append(e.dst, 1, 0, 13) // one tagged field: number 0, of 13 bytes
+		e.int32(p.DivergingEpoch)
+		e.int64(p.DivergingEnd)
+		e.noTags()
 		return
 	}
 	e.leader(1, p.LeaderID, p.LeaderEpoch)

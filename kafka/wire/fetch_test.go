@@ -89,12 +89,12 @@ func randomFetch(r *rand.Rand, v int16) (*FetchResponse, *kmsg.FetchResponse) {
 func randomPartition(r *rand.Rand, p int32, v int16) (FetchPartition, kmsg.FetchResponseTopicPartition) {
 	op := FetchPartition{
 		Partition: p, ErrorCode: int16(r.IntN(3)), HighWatermark: r.Int64(), LastStable: r.Int64(), LogStart: r.Int64(),
-		LeaderID: -1, LeaderEpoch: -1, Committed: r.IntN(2) == 0,
+		LeaderID: -1, LeaderEpoch: -1, ListAborted: r.IntN(2) == 0,
 	}
 	tp := kmsg.NewFetchResponseTopicPartition()
 	tp.Partition, tp.ErrorCode, tp.HighWatermark, tp.LastStableOffset, tp.LogStartOffset = p, op.ErrorCode, op.HighWatermark, op.LastStable, op.LogStart
 	tp.PreferredReadReplica = -1
-	if op.Committed {
+	if op.ListAborted {
 		tp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 		for range r.IntN(3) {
 			a := FetchAborted{ProducerID: r.Int64(), FirstOffset: r.Int64()}
@@ -119,6 +119,9 @@ func randomPartition(r *rand.Rand, p int32, v int16) (FetchPartition, kmsg.Fetch
 	if r.IntN(3) == 0 && v >= 12 {
 		op.LeaderID, op.LeaderEpoch = 2, 7
 		tp.CurrentLeader.LeaderID, tp.CurrentLeader.LeaderEpoch = 2, 7
+	} else if r.IntN(3) == 0 && v >= 12 {
+		op.Diverges, op.DivergingEpoch, op.DivergingEnd = true, 5, r.Int64()
+		tp.DivergingEpoch.Epoch, tp.DivergingEpoch.EndOffset = 5, op.DivergingEnd
 	}
 	return op, tp
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // ProduceResponse writes the produce response, versions 3 to 13, piece by piece into memory that can be used again: it is the answer that brokers send most.
-// v5 adds the log start offset; v8 error messages (KIP-467), and records that caused an error, which are not told; v9 is flexible; v10 has the
+// v5 adds the log start offset; v8 error messages and the records that caused an error (KIP-467); v9 is flexible; v10 has the
 // current leader and the leaders' endpoints (KIP-951); v13 names topics by id (KIP-516).
 //
 // Call Topic, then Partition as often as Topic was told, then EndTopic, for each topic; then Frame.
@@ -37,9 +37,16 @@ type ProducePartition struct {
 	BaseOffset  int64
 	LogAppendMs int64
 	LogStart    int64
-	Message     *string // v8
-	LeaderID    int32   // v10, with LeaderEpoch: -1 unless the client should go there
+	Refused     []RefusedRecord // v8: that caused the error
+	Message     *string         // v8
+	LeaderID    int32           // v10, with LeaderEpoch: -1 unless the client should go there
 	LeaderEpoch int32
+}
+
+// RefusedRecord is a record for which a whole batch was refused.
+type RefusedRecord struct {
+	Index   int32 // in the batch
+	Message string
 }
 
 // Partition adds a partition to the topic.
@@ -53,7 +60,12 @@ func (r *ProduceResponse) Partition(p *ProducePartition) {
 		e.int64(p.LogStart)
 	}
 	if e.v >= 8 {
-		e.count(0) // records that caused the error
+		e.count(len(p.Refused))
+		for i := range p.Refused {
+			e.int32(p.Refused[i].Index)
+			e.nullText(&p.Refused[i].Message)
+			e.noTags()
+		}
 		e.nullText(p.Message)
 	}
 	if !e.flexible {

@@ -42,8 +42,15 @@ func randomProduce(r *rand.Rand, v int16) (ours, theirs []byte) {
 			if r.IntN(2) == 0 && v >= 10 {
 				p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = r.Int32N(9), r.Int32N(9)
 			}
+			var refused []RefusedRecord
+			for i := range int32(r.IntN(3)) {
+				refused = append(refused, RefusedRecord{i, "no key"})
+				e := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+				e.RelativeOffset, e.ErrorMessage = i, new("no key")
+				p.ErrorRecords = append(p.ErrorRecords, e)
+			}
 			w.Partition(&ProducePartition{
-				Partition: p.Partition, ErrorCode: p.ErrorCode, BaseOffset: p.BaseOffset, LogAppendMs: p.LogAppendTime,
+				Refused: refused, Partition: p.Partition, ErrorCode: p.ErrorCode, BaseOffset: p.BaseOffset, LogAppendMs: p.LogAppendTime,
 				LogStart: p.LogStartOffset, Message: p.ErrorMessage, LeaderID: p.CurrentLeader.LeaderID, LeaderEpoch: p.CurrentLeader.LeaderEpoch,
 			})
 			topic.Partitions = append(topic.Partitions, p)

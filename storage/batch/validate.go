@@ -33,6 +33,9 @@ type Rules struct {
 	Inspected bool
 }
 
+// ErrNotOneBatch is about what Apache Kafka refuses as soon as it reads the request, before it looks for the log: an INVALID_RECORD.
+var ErrNotOneBatch = fmt.Errorf("batch: a partition takes one record batch of magic 2: %w", kerr.InvalidRecord)
+
 // Info sums up batches that are valid.
 type Info struct {
 	First        Header // of the first batch
@@ -49,26 +52,26 @@ type Info struct {
 //
 // Errors wrap CORRUPT_MESSAGE (framing, CRC, unknown magic), INVALID_RECORD (also no whole batch at all, which is where Apache Kafka sees none, and magic 0
 // and 1, which ProduceRequest.validateRecords answers so), MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TIMESTAMP, INVALID_PRODUCER_EPOCH,
-// TRANSACTIONAL_ID_AUTHORIZATION_FAILED. After an error b must not be used. What Kafka answers to each lie is compared in test/lies.
+// TRANSACTIONAL_ID_AUTHORIZATION_FAILED. A batch that is refused for what single records say gets a *Refused that names them. After an error b must not be used. What Kafka answers to each lie is compared in test/lies.
 func Validate(b []byte, r Rules) (Info, error) {
 	info := Info{MaxTimestamp: noTimestamp}
 	if len(b) == 0 {
-		return info, fmt.Errorf("batch: no record batch: %w", kerr.InvalidRecord)
+		return info, fmt.Errorf("batch: no record batch: %w", ErrNotOneBatch)
 	}
 	for rest := b; len(rest) > 0; {
 		// Old formats differ from the third field on, so magic is looked at before the rest makes sense.
 		if len(rest) > atMagic && rest[atMagic] < supportedMagic {
-			return info, fmt.Errorf("batch: magic %d, only 2 is served: %w", rest[atMagic], kerr.InvalidRecord)
+			return info, fmt.Errorf("batch: magic %d, only 2 is served: %w", rest[atMagic], ErrNotOneBatch)
 		}
 		h, one, after, err := Next(rest)
 		if err != nil && info.Batches == 0 && incomplete(rest) {
-			return info, fmt.Errorf("batch: no whole record batch in %d bytes: %w", len(b), kerr.InvalidRecord)
+			return info, fmt.Errorf("batch: no whole record batch in %d bytes: %w", len(b), ErrNotOneBatch)
 		}
 		if err != nil {
 			return info, fmt.Errorf("at byte %d: %w", len(b)-len(rest), err)
 		}
 		if info.Batches == 1 && r.OneBatch {
-			return info, fmt.Errorf("batch: more than one record batch: %w", kerr.InvalidRecord)
+			return info, fmt.Errorf("batch: more than one record batch: %w", ErrNotOneBatch)
 		}
 		if err := validateOne(&h, one, r); err != nil {
 			return info, fmt.Errorf("batch %d: %w", info.Batches, err)
@@ -88,10 +91,13 @@ func Validate(b []byte, r Rules) (Info, error) {
 	return info, nil
 }
 
-// incomplete reports whether b is the beginning of a batch, by what its length says.
+// incomplete reports whether b is the beginning of a batch, by what its length and magic say.
 func incomplete(b []byte) bool {
 	if len(b) <= atMagic {
 		return true
+	}
+	if b[atMagic] != supportedMagic {
+		return false
 	}
 	length := int32(binary.BigEndian.Uint32(b[atLength:]))
 	return length >= HeaderBytes-beforeLength && int64(length)+beforeLength > int64(len(b))
@@ -197,6 +203,7 @@ func validateRecords(h *Header, rest []byte, r Rules) (int64, error) {
 	bounded := r.bounded() && !h.LogAppendTime()
 	maxTime := int64(noTimestamp)
 	var rec rawRecord
+	var refused *Refused
 	for i := range h.Count {
 		var err error
 		if rest, err = rec.parse(rest); err != nil {
@@ -206,21 +213,25 @@ func validateRecords(h *Header, rest []byte, r Rules) (int64, error) {
 			return 0, fmt.Errorf("record %d: offset delta %d: %w", i, rec.offsetDelta, kerr.InvalidRecord)
 		}
 		if r.KeyRequired && rec.key == nil && !h.Control() {
-			return 0, fmt.Errorf("record %d: no key in a compacted topic: %w", i, kerr.InvalidRecord)
+			refused = refused.with(i, kerr.InvalidRecord, "a compacted topic takes no record without key")
+			continue
 		}
 		ts := h.BaseTimestamp + rec.timeDelta
 		if ts < noTimestamp && !r.Stamped {
 			return 0, fmt.Errorf("record %d: timestamp %d: %w", i, ts, kerr.InvalidTimestamp)
 		}
 		if bounded {
-			if err := r.checkTimestamp(ts); err != nil {
-				return 0, fmt.Errorf("record %d: %w", i, err)
+			if ts != noTimestamp && (ts < r.MinTimestamp || ts > r.MaxTimestamp) {
+				refused = refused.with(i, kerr.InvalidTimestamp, "timestamp %d is outside of [%d, %d]", ts, r.MinTimestamp, r.MaxTimestamp)
 			}
 		}
 		maxTime = max(maxTime, ts)
 	}
 	if len(rest) > 0 {
 		return 0, fmt.Errorf("%d bytes after the last record: %w", len(rest), kerr.InvalidRecord)
+	}
+	if refused != nil {
+		return 0, refused
 	}
 	return maxTime, nil
 }
