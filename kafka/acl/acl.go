@@ -80,8 +80,8 @@ const ClusterName = "kafka-cluster"
 const textBytesMax = 4_096
 
 var (
-	// ErrUnknown means that a type, an operation or a permission is none that an ACL can have.
-	ErrUnknown = errors.New("acl: unknown type, operation or permission")
+	// ErrFilterOnly means that a type, an operation or a permission is one that only filters can have.
+	ErrFilterOnly = errors.New("acl: a type, operation or permission for filters only")
 	// ErrTooLong means that the texts of an ACL are longer than is kept.
 	ErrTooLong = fmt.Errorf("An ACL's resource name, principal and host have at most %d bytes together.", textBytesMax) //nolint:staticcheck // sent to clients
 )
@@ -91,16 +91,18 @@ type Invalid struct{ Message string }
 
 func (e *Invalid) Error() string { return e.Message }
 
-// Validate checks a new ACL: the error is an *Invalid, ErrUnknown or ErrTooLong.
+// Validate checks a new ACL: the error is an *Invalid, ErrFilterOnly or ErrTooLong.
 func Validate(a *metadata.ACL) error {
 	switch {
 	case a.Resource == Cluster && a.Name != ClusterName:
 		return &Invalid{"The only valid name for the CLUSTER resource is " + ClusterName}
 	case a.Name == "":
 		return &Invalid{"Invalid empty resource name"}
-	case a.Resource < Topic || a.Resource > User, a.Pattern != Literal && a.Pattern != Prefixed,
-		a.Operation < All || a.Operation > TwoPhaseCommit, a.Permission != Deny && a.Permission != Allow:
-		return ErrUnknown
+	case a.Resource == AnyResource, a.Pattern == AnyPattern, a.Pattern == Match, a.Operation == AnyOperation, a.Permission == AnyPermission:
+		return ErrFilterOnly
+	case a.Resource < Topic || a.Resource > User, a.Pattern < Literal || a.Pattern > Prefixed,
+		a.Operation < All || a.Operation > TwoPhaseCommit, a.Permission < Deny || a.Permission > Allow:
+		return &Invalid{"Unknown type, operation or permission"}
 	case !strings.Contains(a.Principal, ":"):
 		return &Invalid{"Could not parse principal from `" + a.Principal + "` (no colon is present separating the principal type from the principal name)"}
 	case a.Host == "":

@@ -26,11 +26,11 @@ func TestACLsAreValidated(t *testing.T) {
 		{func(a *metadata.ACL) { a.Principal = "foo" }, "Could not parse principal from `foo` (no colon is present separating the principal type from the principal name)", nil},
 		{func(a *metadata.ACL) { a.Principal = ":" }, "", nil},
 		{func(a *metadata.ACL) { a.Host = "" }, "Host pattern cannot be null or empty", nil},
-		{func(a *metadata.ACL) { a.Resource = AnyResource }, "", ErrUnknown},
-		{func(a *metadata.ACL) { a.Pattern = Match }, "", ErrUnknown},
-		{func(a *metadata.ACL) { a.Operation = AnyOperation }, "", ErrUnknown},
-		{func(a *metadata.ACL) { a.Operation = TwoPhaseCommit + 1 }, "", ErrUnknown},
-		{func(a *metadata.ACL) { a.Permission = 0 }, "", ErrUnknown},
+		{func(a *metadata.ACL) { a.Resource = AnyResource }, "", ErrFilterOnly},
+		{func(a *metadata.ACL) { a.Pattern = Match }, "", ErrFilterOnly},
+		{func(a *metadata.ACL) { a.Operation = AnyOperation }, "", ErrFilterOnly},
+		{func(a *metadata.ACL) { a.Operation = TwoPhaseCommit + 1 }, "Unknown type, operation or permission", nil},
+		{func(a *metadata.ACL) { a.Permission = 0 }, "Unknown type, operation or permission", nil},
 		{func(a *metadata.ACL) { a.Host = strings.Repeat("h", textBytesMax) }, "", ErrTooLong},
 	} {
 		a := topicACL("t", Literal, "User:a", Read, Allow)

@@ -25,8 +25,8 @@ const (
 // v10 has a timeout for remote storage. There is no remote storage in Kafka's sense, so -4 is the log start and -5 and -6 find nothing,
 // as in Kafka without it.
 // Errors: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, UNSUPPORTED_VERSION for a special
-// timestamp that the version does not have, INVALID_REQUEST for a partition that is named twice, TOPIC_AUTHORIZATION_FAILED for followers,
-// KAFKA_STORAGE_ERROR.
+// timestamp that the version does not have, INVALID_REQUEST, once, for a partition that is named twice, KAFKA_STORAGE_ERROR. A follower is answered as a client
+// that reads uncommitted records: what is at the end of the log is durable.
 func (b *Broker) listOffsets(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.ListOffsetsRequest](r), kmsg.NewPtrListOffsetsResponse()
 	seen := make(map[fetchKey]int)
@@ -46,9 +46,15 @@ func (b *Broker) listOffsets(ctx context.Context, r *Request) kmsg.Response {
 			if req.Version < 4 {
 				p.CurrentLeaderEpoch = -1
 			}
+			key := fetchKey{topic: in.Topic, index: p.Partition}
 			var err error = kerr.InvalidRequest
-			if seen[fetchKey{topic: in.Topic, index: p.Partition}] == 1 {
+			switch seen[key] {
+			case 0:
+				continue // answered
+			case 1:
 				err = b.listOffset(ctx, req, in.Topic, p, &o)
+			default:
+				seen[key] = 0
 			}
 			if err != nil {
 				o.ErrorCode = b.code(r, err, "topic", in.Topic, "partition", p.Partition)
@@ -64,9 +70,6 @@ func (b *Broker) listOffsets(ctx context.Context, r *Request) kmsg.Response {
 func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, topic string, p *kmsg.ListOffsetsRequestTopicPartition,
 	o *kmsg.ListOffsetsResponseTopicPartition,
 ) error {
-	if req.ReplicaID >= 0 {
-		return kerr.TopicAuthorizationFailed
-	}
 	if p.Timestamp < 0 && !timestampServed(p.Timestamp, req.Version) {
 		return kerr.UnsupportedVersion
 	}
@@ -76,7 +79,7 @@ func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, t
 	}
 	at := l.Offsets()
 	end := at.HighWatermark
-	if req.IsolationLevel == 1 {
+	if req.IsolationLevel == 1 && req.ReplicaID < 0 {
 		end = at.LastStable
 	}
 	switch p.Timestamp {

@@ -20,11 +20,16 @@ import (
 // v7 leader epochs; v8 authorized operations (KIP-430); v9 is flexible; v10 has topic ids, v12 finds topics by them (KIP-516);
 // v13 has a code for the whole (KIP-1102), which is never set.
 // Brokers are those that are ready and have the listener that the client came in on. Replicas are virtual: all on brokers that serve are in sync.
-// Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION, those of creating a topic; LEADER_NOT_AVAILABLE,
+// A topic that is named twice is answered once. If one is named by its id, those without are left out, as in Kafka.
+// Errors per topic: INVALID_REQUEST for all, and no brokers, if v10 or v11 has an id or no name; UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION, those of creating a topic; LEADER_NOT_AVAILABLE,
 // LISTENER_NOT_FOUND per partition.
 func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.MetadataRequest](r), kmsg.NewPtrMetadataResponse()
+	if req.Version < 12 && namesByID(req) {
+		return b.refuseMetadata(r, req)
+	}
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
+	req.Topics = distinctTopics(req.Topics)
 	var refused map[string]error
 	if !all {
 		refused = b.autoCreate(ctx, r, req)
@@ -67,12 +72,45 @@ func (b *Broker) metadata(ctx context.Context, r *Request) kmsg.Response {
 			if reason := refused[*out.Topic]; reason != nil {
 				err = reason
 			}
-		} else if req.Version < 12 { // null is not allowed here
-			out.Topic = new("")
 		}
 		out.ErrorCode = b.code(r, err)
 	}
 	return resp
+}
+
+// namesByID reports whether a topic is named by its id, or not at all.
+func namesByID(req *kmsg.MetadataRequest) bool {
+	return slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.Topic == nil || t.TopicID != [16]byte{} })
+}
+
+// refuseMetadata answers a request as a whole.
+func (b *Broker) refuseMetadata(r *Request, req *kmsg.MetadataRequest) kmsg.Response {
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.ControllerID = -1
+	for _, t := range req.Topics {
+		out := kmsg.NewMetadataResponseTopic()
+		out.Topic, out.TopicID, out.ErrorCode = new(deref(t.Topic)), t.TopicID, b.code(r, kerr.InvalidRequest)
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+// distinctTopics returns the topics that a request asks for, each once: those with an id, if any has one, or those with a name.
+func distinctTopics(asked []kmsg.MetadataRequestTopic) []kmsg.MetadataRequestTopic {
+	if len(asked) < 2 {
+		return asked
+	}
+	byID := slices.ContainsFunc(asked, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} })
+	seen := make(map[topicName]struct{}, len(asked))
+	return slices.DeleteFunc(asked, func(t kmsg.MetadataRequestTopic) bool {
+		n := topicName{name: deref(t.Topic), id: t.TopicID}
+		if byID {
+			n.name = ""
+		}
+		_, again := seen[n]
+		seen[n] = struct{}{}
+		return again || byID && t.TopicID == [16]byte{}
+	})
 }
 
 // What every client may do as long as there is no authorizer: bits are numbered by Kafka's ACL operations.

@@ -20,7 +20,8 @@ const (
 // FindCoordinator (key 10), versions 0-6. Served by any broker; the first call for a kind of coordinator creates its topic and waits for that.
 // v1 has types and messages; v2 a throttle time; v3 is flexible; v4 asks for several keys (KIP-699); v5 is for transactions (KIP-890);
 // v6 is for share groups (KIP-932).
-// Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for kinds that do not exist and keys that are none.
+// Errors: COORDINATOR_NOT_AVAILABLE; INVALID_REQUEST for kinds that do not exist and keys of share partitions that are none. Every other text
+// is a key, also an empty one.
 func (b *Broker) findCoordinator(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.FindCoordinatorRequest](r), kmsg.NewPtrFindCoordinatorResponse()
 	if req.Version < 4 {

@@ -40,7 +40,7 @@ func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 			err = &topic.Fault{Code: kerr.InvalidRequest, Message: "Duplicate topic name."}
 		}
 		out := kmsg.NewCreateTopicsResponseTopic()
-		out.Topic = in.Topic
+		out.Topic, out.Configs = in.Topic, []kmsg.CreateTopicsResponseTopicConfig{} // not null, also beside an error
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = b.code(r, err), faultMessage(err)
 		} else {
@@ -56,9 +56,7 @@ func (b *Broker) createTopics(ctx context.Context, r *Request) kmsg.Response {
 			out.ErrorCode, out.ErrorMessage = b.code(r, c.Err, "topic", out.Topic), faultMessage(c.Err)
 			continue
 		}
-		if !req.ValidateOnly {
-			out.TopicID = c.Topic.ID
-		}
+		out.TopicID = c.Topic.ID // also of a topic that is not created
 		out.NumPartitions, out.ReplicationFactor = c.Topic.Partitions, c.Replication
 		switch {
 		case req.Version < 5:

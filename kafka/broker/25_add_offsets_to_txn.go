@@ -14,7 +14,7 @@ import (
 // AddOffsetsToTxn (key 25), versions 0-4: adds the group's partition of __consumer_offsets to the transaction. Served by the transaction's coordinator; waits for one
 // coordinator write. Clients of transactions v2 do not send it (KIP-890).
 // v2 can answer PRODUCER_FENCED (KIP-588); v3 is flexible; v4 can answer TRANSACTION_ABORTABLE.
-// Errors: those of AddPartitionsToTxn, and INVALID_GROUP_ID.
+// Errors: those of AddPartitionsToTxn. The group's name is not looked at: it is refused by who takes the offsets.
 func (b *Broker) addOffsetsToTxn(ctx context.Context, r *Request, answer func(kmsg.Response)) {
 	req := body[*kmsg.AddOffsetsToTxnRequest](r)
 	done := func(each []error, err error) {
@@ -27,10 +27,6 @@ func (b *Broker) addOffsetsToTxn(ctx context.Context, r *Request, answer func(km
 		}
 		resp.ErrorCode = b.code(r, err, "txn", req.TransactionalID, "group", req.Group)
 		answer(resp)
-	}
-	if req.Group == "" {
-		done(nil, kerr.InvalidGroupID)
-		return
 	}
 	tp, err := b.offsetsPartition(ctx, req.Group)
 	if err != nil {

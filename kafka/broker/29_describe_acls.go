@@ -14,7 +14,7 @@ import (
 
 // DescribeAcls (key 29), versions 1-3 (KIP-140). Answered from the image: the ACLs that a filter selects, sorted by resource.
 // v1 has types of patterns (KIP-290); v2 is flexible; v3 allows the resource type USER.
-// Errors: INVALID_REQUEST (an unknown type, operation or permission).
+// Errors: INVALID_REQUEST (a type, operation or permission 0, which stands for one that is unknown). Others that there are not match nothing.
 func (b *Broker) describeACLs(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeACLsRequest](r), kmsg.NewPtrDescribeACLsResponse()
 	resp.ErrorMessage = kmsg.StringPtr("")
@@ -22,8 +22,8 @@ func (b *Broker) describeACLs(_ context.Context, r *Request) kmsg.Response {
 		Resource: int8(req.ResourceType), Pattern: int8(req.ResourcePatternType), Name: req.ResourceName, Principal: req.Principal, Host: req.Host,
 		Operation: int8(req.Operation), Permission: int8(req.PermissionType),
 	}
-	if err := f.Validate(); err != nil {
-		resp.ErrorCode, resp.ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr(err.Error())
+	if f.Resource == 0 || f.Pattern == 0 || f.Operation == 0 || f.Permission == 0 {
+		resp.ErrorCode, resp.ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr("The filter contains UNKNOWN elements.")
 		return resp
 	}
 	var last *kmsg.DescribeACLsResponseResource

@@ -14,8 +14,8 @@ import (
 // CreateAcls (key 30), versions 1-3 (KIP-140). Served by any broker; blocks on one metadata transaction for the entries that are valid. ACLs are kept and
 // shown, and enforced by nothing yet.
 // v1 has types of patterns (KIP-290); v2 is flexible; v3 allows the resource type USER.
-// Errors, per entry: INVALID_REQUEST (the cluster under another name, an empty name or host, a principal without type), UNKNOWN_SERVER_ERROR without
-// message (a type, operation or permission that an ACL cannot have, as Kafka answers it), POLICY_VIOLATION (too many, too long), REQUEST_TIMED_OUT.
+// Errors, per entry: INVALID_REQUEST (the cluster under another name, an empty name or host, a principal without type, a type,
+// operation or permission that there is not), UNKNOWN_SERVER_ERROR without message (one that only filters have, as Kafka answers it), POLICY_VIOLATION (too many, too long), REQUEST_TIMED_OUT.
 func (b *Broker) createACLs(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.CreateACLsRequest](r), kmsg.NewPtrCreateACLsResponse()
 	ctx, cancel := adminDeadline(ctx, 0)
@@ -44,7 +44,7 @@ func (b *Broker) createACLs(ctx context.Context, r *Request) kmsg.Response {
 		case fault == nil:
 		case ok:
 			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, &refused.Message
-		case errors.Is(fault, acl.ErrUnknown):
+		case errors.Is(fault, acl.ErrFilterOnly):
 			out.ErrorCode, out.ErrorMessage = kerr.UnknownServerError.Code, nil
 		case errors.Is(fault, acl.ErrTooLong) || errors.Is(fault, acl.ErrTooMany):
 			out.ErrorCode, out.ErrorMessage = kerr.PolicyViolation.Code, kmsg.StringPtr(fault.Error())

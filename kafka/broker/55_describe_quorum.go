@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,10 +17,11 @@ const clusterMetadata = "__cluster_metadata"
 // DescribeQuorum (key 55), versions 0-2. Served by any broker from its image. v1 has the times of fetches (KIP-836), v2 the nodes' endpoints (KIP-853).
 // What Kafka's tools want to know is told in their terms: the broker that clients are told is the controller leads the quorum and is its only voter, the other
 // brokers observe, and offsets are revisions of the metadata.
-// Errors per partition: UNKNOWN_TOPIC_OR_PARTITION for all but partition 0 of __cluster_metadata.
+// Errors per partition: UNKNOWN_TOPIC_OR_PARTITION for all, and no nodes, unless the request asks for partition 0 of __cluster_metadata and nothing else.
 func (b *Broker) describeQuorum(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeQuorumRequest](r), kmsg.NewPtrDescribeQuorumResponse()
 	img := b.image.Current()
+	fits := len(req.Topics) == 1 && req.Topics[0].Topic == clusterMetadata && len(req.Topics[0].Partitions) == 1 && req.Topics[0].Partitions[0].Partition == 0
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := kmsg.NewDescribeQuorumResponseTopic()
@@ -27,7 +29,7 @@ func (b *Broker) describeQuorum(_ context.Context, r *Request) kmsg.Response {
 		for j := range in.Partitions {
 			p := kmsg.NewDescribeQuorumResponseTopicPartition()
 			p.Partition = in.Partitions[j].Partition
-			if in.Topic == clusterMetadata && p.Partition == 0 {
+			if fits {
 				describeController(&p, img)
 			} else {
 				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
@@ -35,6 +37,9 @@ func (b *Broker) describeQuorum(_ context.Context, r *Request) kmsg.Response {
 			out.Partitions = append(out.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, out)
+	}
+	if !fits {
+		return resp
 	}
 	for i := range img.Brokers {
 		s := &img.Brokers[i]
@@ -65,7 +70,9 @@ func describeController(p *kmsg.DescribeQuorumResponseTopicPartition, img *image
 		state.ReplicaID, state.LogEndOffset = int32(s.Broker), int64(img.Revision)
 		state.LastFetchTimestamp, state.LastCaughtUpTimestamp = -1, -1
 		state.ReplicaDirectoryID = directoryID(s)
-		if s.Broker == c.Broker {
+		if s.Broker == c.Broker { // the log is its own
+			now := time.Now().UnixMilli()
+			state.LastFetchTimestamp, state.LastCaughtUpTimestamp = now, now
 			p.CurrentVoters = append(p.CurrentVoters, state)
 		} else {
 			p.Observers = append(p.Observers, state)

@@ -7,10 +7,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/kafka/partition"
+	"weir/kafka/topic"
 )
 
-// DescribeProducers (key 61), version 0 (KIP-664): the producers that partitions led here know. Errors: UNKNOWN_TOPIC_OR_PARTITION,
-// NOT_LEADER_OR_FOLLOWER.
+// DescribeProducers (key 61), version 0 (KIP-664): the producers that partitions led here know. Errors: INVALID_TOPIC_EXCEPTION for what can be
+// no topic's name, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER.
 func (b *Broker) describeProducers(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeProducersRequest](r), kmsg.NewPtrDescribeProducersResponse()
 	img := b.image.Current()
@@ -21,7 +22,9 @@ func (b *Broker) describeProducers(_ context.Context, r *Request) kmsg.Response 
 		for _, index := range in.Partitions {
 			p := kmsg.NewDescribeProducersResponseTopicPartition()
 			p.Partition = index
-			if !known || index < 0 || int(index) >= len(t.Partitions) {
+			if topic.ValidateName(in.Topic) != nil {
+				p.ErrorCode = kerr.InvalidTopicException.Code
+			} else if !known || index < 0 || int(index) >= len(t.Partitions) {
 				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			} else if l, err := b.leaders.get(partition.Key{Topic: t.ID, Index: index}); err != nil {
 				p.ErrorCode = b.code(r, err)

@@ -16,24 +16,32 @@ import (
 const describePartitionsMax = 2000
 
 // DescribeTopicPartitions (key 75), version 0 (KIP-966). Served by any broker from its image, in order of topic name, in pages.
-// Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION; per partition: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND.
+// Errors per topic: INVALID_REQUEST for all of a request whose cursor is at none of them, or before the first partition; UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION; per partition: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND.
 func (b *Broker) describeTopicPartitions(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.DescribeTopicPartitionsRequest](r), kmsg.NewPtrDescribeTopicPartitionsResponse()
 	img := b.image.Current()
+	if req.Cursor != nil && !cursorFits(req) {
+		for _, t := range req.Topics {
+			out := kmsg.NewDescribeTopicPartitionsResponseTopic()
+			out.Topic, out.ErrorCode = &t.Topic, b.code(r, kerr.InvalidRequest)
+			resp.Topics = append(resp.Topics, out)
+		}
+		return resp
+	}
 	d := describer{img: img, listener: r.Listener}
 	d.nodes()
 	room := min(max(int(req.ResponsePartitionLimit), 1), describePartitionsMax)
 	for _, name := range requestedTopics(img, req) {
 		from := 0
 		if req.Cursor != nil && req.Cursor.Topic == name {
-			from = int(max(req.Cursor.Partition, 0))
+			from = int(req.Cursor.Partition)
 		}
 		if room == 0 {
 			resp.NextCursor = nextPage(name, from)
 			break
 		}
 		out := kmsg.NewDescribeTopicPartitionsResponseTopic()
-		out.Topic = &name
+		out.Topic, out.AuthorizedOperations = &name, topicOperations
 		t, ok := img.Topic(name)
 		if !ok {
 			out.ErrorCode = kerr.UnknownTopicOrPartition.Code
@@ -53,6 +61,13 @@ func (b *Broker) describeTopicPartitions(_ context.Context, r *Request) kmsg.Res
 		}
 	}
 	return resp
+}
+
+// cursorFits reports whether the request's cursor is at a partition of what it asks for.
+func cursorFits(req *kmsg.DescribeTopicPartitionsRequest) bool {
+	c := req.Cursor
+	named := len(req.Topics) == 0 || slices.ContainsFunc(req.Topics, func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == c.Topic })
+	return named && c.Partition >= 0
 }
 
 func nextPage(name string, partition int) *kmsg.DescribeTopicPartitionsResponseNextCursor {
@@ -83,7 +98,7 @@ func requestedTopics(img *image.Image, req *kmsg.DescribeTopicPartitionsRequest)
 }
 
 func (d *describer) page(out *kmsg.DescribeTopicPartitionsResponseTopic, t *image.Topic, from, to int) {
-	out.TopicID, out.IsInternal, out.AuthorizedOperations = t.ID, t.Internal, topicOperations
+	out.TopicID, out.IsInternal = t.ID, t.Internal
 	for i := from; i < to; i++ {
 		in := &t.Partitions[i]
 		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()

@@ -250,13 +250,19 @@ func TestMetadata(t *testing.T) {
 	}
 	byID := kmsg.NewPtrMetadataRequest()
 	byID.Version, byID.IncludeTopicAuthorizedOperations = 12, true
-	byID.Topics = []kmsg.MetadataRequestTopic{{TopicID: topic.ID}, {TopicID: metadata.NewTopicID()}, {Topic: new(""), TopicID: topic.ID}}
+	// The first as Java's clients send it, with an empty name; what has no id is left out, and the topic told once.
+	byID.Topics = []kmsg.MetadataRequestTopic{{Topic: new(""), TopicID: topic.ID}, {TopicID: metadata.NewTopicID()}, name("b"), {TopicID: topic.ID}}
 	resp := ask[*kmsg.MetadataResponse](r, b, byID)
-	if got := resp.Topics[2]; got.ErrorCode != 0 || *got.Topic != "a" {
-		t.Errorf("by id, with an empty name as Java's clients send it: %+v", got)
+	if len(resp.Topics) != 2 || resp.Topics[0].ErrorCode != 0 {
+		t.Fatalf("by id, with other names beside it: %+v", resp.Topics)
 	}
 	if *resp.Topics[0].Topic != "a" || resp.Topics[0].AuthorizedOperations != 3576 || resp.Topics[1].ErrorCode != kerr.UnknownTopicID.Code || resp.Topics[1].Topic != nil {
 		t.Errorf("by id: %+v", resp.Topics)
+	}
+	byID.Version, byID.Topics = 11, []kmsg.MetadataRequestTopic{name("b"), {TopicID: topic.ID}}
+	resp = ask[*kmsg.MetadataResponse](r, b, byID)
+	if len(resp.Topics) != 2 || resp.Topics[0].ErrorCode != kerr.InvalidRequest.Code || len(resp.Brokers) != 0 {
+		t.Errorf("by id, at a version without: %+v", resp)
 	}
 }
 
@@ -385,7 +391,7 @@ func TestListOffsets(t *testing.T) {
 	twice.Version, twice.ReplicaID = 5, -1
 	p := kmsg.ListOffsetsRequestTopicPartition{Timestamp: -1, CurrentLeaderEpoch: -1}
 	twice.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{p, p}}}
-	if got := ask[*kmsg.ListOffsetsResponse](r, b, twice).Topics[0].Partitions[1]; got.ErrorCode != kerr.InvalidRequest.Code {
+	if got := ask[*kmsg.ListOffsetsResponse](r, b, twice).Topics[0].Partitions; len(got) != 1 || got[0].ErrorCode != kerr.InvalidRequest.Code {
 		t.Errorf("a partition named twice: %+v", got)
 	}
 }

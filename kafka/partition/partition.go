@@ -77,14 +77,14 @@ func (p *Partition) offsetsLocked() Offsets {
 }
 
 // EpochEnd answers OffsetForLeaderEpoch: the largest epoch known that is at most epoch, and the offset at which it ended.
-// Both are -1 if the epoch is unknown, that is, newer than all. An epoch older than all known ones ended where the first begins.
+// Both are -1 if the epoch is -1, or unknown, that is, newer than all. An epoch older than all known ones ended where the first begins.
 func (p *Partition) EpochEnd(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case epoch == p.epoch:
 		return epoch, p.state.End
-	case epoch < 0 || epoch > p.epoch:
+	case epoch == -1 || epoch > p.epoch:
 		return -1, -1
 	}
 	known, end := p.state.EpochEnd(int32(epoch))

@@ -63,9 +63,6 @@ func (c *Coordinator) Run(ctx context.Context) error {
 
 // Find returns the broker that coordinates the transactional id, creating __transaction_state if it does not exist yet.
 func (c *Coordinator) Find(ctx context.Context, id string) (metadata.Session, error) {
-	if id == "" {
-		return metadata.Session{}, kerr.InvalidRequest
-	}
 	img := c.deps.Image.Current()
 	t, ok := img.Topic(image.TransactionState)
 	if !ok {
