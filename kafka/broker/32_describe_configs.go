@@ -102,9 +102,14 @@ func (b *Broker) groupLayers(group string) configdef.Layers {
 	return l
 }
 
-// dynamicOnly keeps what was set.
+// dynamicOnly keeps what was set, and leaves the defaults out.
 func dynamicOnly(entries []configdef.Entry) []configdef.Entry {
-	return slices.DeleteFunc(entries, func(e configdef.Entry) bool { return e.Source != configdef.DynamicBrokerDefault })
+	entries = slices.DeleteFunc(entries, func(e configdef.Entry) bool { return e.Source != configdef.DynamicBrokerDefault })
+	for i := range entries {
+		e := &entries[i]
+		e.Candidates = slices.DeleteFunc(e.Candidates, func(c configdef.Candidate) bool { return c.Source == configdef.DefaultConfig })
+	}
+	return entries
 }
 
 // staticConfigs adds what the node told the broker to its properties.

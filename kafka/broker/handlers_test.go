@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/topic"
 	"weir/metadata"
 	"weir/storage/batch"
 )
@@ -515,5 +516,20 @@ func TestUnsupportedRequestsCloseTheConnection(t *testing.T) {
 			t.Errorf("%T was answered", req)
 		}
 		r.await("it is counted", func() bool { return counter(b.metrics.unsupported) == i+1 })
+	}
+}
+
+// What is acknowledged is on stable storage, so that min.insync.replicas is met by whatever leader takes the records (ADR 3).
+func TestAcksAllNeedsTheLeaderOnly(t *testing.T) {
+	r := newRig(t, rigConfig{})
+	b := r.brokers[0]
+	r.create("t", 1)
+	two := "2"
+	if err := b.admin.AlterTopic(t.Context(), "t", []topic.ConfigOp{{Name: "min.insync.replicas", Value: &two}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	resp := ask[*kmsg.ProduceResponse](r, b, produceReq(8, -1, "t", metadata.TopicID{}, records(1, 10)))
+	if p := resp.Topics[0].Partitions[0]; p.ErrorCode != 0 {
+		t.Errorf("got %v", kerr.ErrorForCode(p.ErrorCode))
 	}
 }

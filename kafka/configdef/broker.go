@@ -21,13 +21,10 @@ func sorted(tables ...[]Config) []Config {
 	return all
 }
 
-// only is rows that accept their default and nothing else.
-func only(why string, rows []Config) []Config {
+// unset is rows that accept their default and nothing else.
+func unset(why string, rows []Config) []Config {
 	for i := range rows {
-		r := &rows[i]
-		if r.Only, r.Why = []string{}, why; !r.Null {
-			r.Only = append(r.Only, r.Default)
-		}
+		rows[i].Only, rows[i].Why = []string{}, why
 	}
 	return rows
 }
@@ -49,7 +46,7 @@ var generalBrokerConfigs = []Config{
 	{Name: "auto.create.topics.enable", Type: Boolean, Default: "true", Doc: "Whether asking for a missing topic creates it."},
 	{Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Effect: Leadership, Doc: "Whether leadership moves back to preferred leaders by itself."},
 	{Name: "background.threads", Type: Int, Default: "10", Bounds: atLeast(1), Mode: ClusterWide, Effect: Threads, Doc: "Threads for background work."},
-	{Name: "broker.id", Type: Int, Default: "-1", Only: []string{"-1"}, Why: whyNode, Doc: "The broker's number."},
+	{Name: "broker.id", Type: Int, Default: "-1", Only: []string{}, Why: whyNode, Doc: "The broker's number."},
 	{Name: "broker.rack", Type: String, Null: true, Only: []string{}, Why: whyNode, Doc: "The availability zone's id."},
 	{Name: "compression.gzip.level", Type: Int, Default: "-1", Bounds: betweenOr(1, 9, -1), Mode: ClusterWide, Doc: "Default of the topic config."},
 	{Name: "compression.lz4.level", Type: Int, Default: "9", Bounds: between(1, 17), Mode: ClusterWide, Doc: "Default of the topic config."},
@@ -89,8 +86,8 @@ var generalBrokerConfigs = []Config{
 	{Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Bounds: atLeast(1), Effect: Leadership, Doc: "How often leader balance is checked."},
 	{Name: "leader.imbalance.per.broker.percentage", Type: Int, Default: "10", Unlisted: true, Effect: Leadership, Doc: "Imbalance above which leadership moves back."},
 	{Name: "leader.replication.throttled.rate", Type: Long, Default: maxLong, Bounds: atLeast(0), Mode: ClusterWide, Unlisted: true, Doc: "Bytes a second at which each partition that moves away is copied from the broker, if its topic's leader.replication.throttled.replicas name it."},
-	{Name: "listener.security.protocol.map", Type: String, Default: kafkaProtocols, Mode: PerBroker, Only: []string{kafkaProtocols}, Why: whyNode, Doc: "Listener names and their security protocols."},
-	{Name: "listeners", Type: List, Default: "PLAINTEXT://:9092", Mode: PerBroker, Only: []string{"PLAINTEXT://:9092"}, Why: whyNode, Doc: "The addresses that the broker listens on."},
+	{Name: "listener.security.protocol.map", Type: String, Default: kafkaProtocols, Mode: PerBroker, Only: []string{}, Why: whyNode, Doc: "Listener names and their security protocols."},
+	{Name: "listeners", Type: List, Default: "PLAINTEXT://:9092", Mode: PerBroker, Only: []string{}, Why: whyNode, Doc: "The addresses that the broker listens on."},
 	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Bounds: atLeast(0), Mode: ClusterWide, Doc: "How long the cleaner rests when there is nothing to clean."},
 	{Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Check: checkMap, Mode: ClusterWide, Effect: "An upper bound: the map takes a tenth of the broker's memory at most, and grows as it has to.", Doc: "Memory for compaction's key map."},
 	{Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Bounds: atLeast(0), Mode: ClusterWide, Doc: "Default of the topic config delete.retention.ms."},

@@ -22,7 +22,7 @@ const (
 )
 
 // pluginBrokerConfigs name code that a broker would have to load.
-var pluginBrokerConfigs = only(Custom, []Config{
+var pluginBrokerConfigs = unset(Custom, []Config{
 	{Name: "alter.config.policy.class.name", Type: Class, Null: true, Doc: "What decides whether configs may be changed."},
 	{Name: "client.quota.callback.class", Type: Class, Null: true, Doc: "What decides clients' quotas."},
 	{Name: "create.topic.policy.class.name", Type: Class, Null: true, Doc: "What decides whether topics may be made."},
@@ -32,8 +32,8 @@ var pluginBrokerConfigs = only(Custom, []Config{
 
 // otherRefusedBrokerConfigs are refused for reasons of their own.
 var otherRefusedBrokerConfigs = []Config{
-	{Name: "config.providers", Type: List, Default: "", Mode: ClusterWide, Only: []string{""}, Why: whyLiteral, Doc: "What values are looked up in that name another place."},
-	{Name: "cordoned.log.dirs", Type: List, Default: "", Mode: PerBroker, Only: []string{""}, Why: whyOneDir, Doc: "Log directories that get no new partitions."},
+	{Name: "config.providers", Type: List, Default: "", Mode: ClusterWide, Only: []string{}, Why: whyLiteral, Doc: "What values are looked up in that name another place."},
+	{Name: "cordoned.log.dirs", Type: List, Default: "", Mode: PerBroker, Only: []string{}, Why: whyOneDir, Doc: "Log directories that get no new partitions."},
 	{Name: "share.coordinator.state.topic.compression.codec", Type: Int, Default: "0", Only: []string{"0"}, Why: whyPlain, Doc: "Codec of the share group state topic."},
 }
 

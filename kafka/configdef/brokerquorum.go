@@ -12,7 +12,7 @@ const (
 )
 
 // nodeBrokerConfigs are what the node tells a broker. Whatever else they were set to would not hold.
-var nodeBrokerConfigs = only(whyNode, []Config{
+var nodeBrokerConfigs = unset(whyNode, []Config{
 	{Name: "log.dir", Type: List, Default: "/tmp/kafka-logs", Doc: "The log directory, if log.dirs is not set."},
 	{Name: "log.dirs", Type: List, Null: true, Doc: "The log directories; a broker has one."},
 	{Name: "metadata.log.dir", Type: String, Null: true, Doc: "Where the log of metadata is; the first log directory if not set."},
@@ -21,7 +21,7 @@ var nodeBrokerConfigs = only(whyNode, []Config{
 })
 
 // voterBrokerConfigs say where controllers are.
-var voterBrokerConfigs = only(whyVoters, []Config{
+var voterBrokerConfigs = unset(whyVoters, []Config{
 	{Name: "controller.listener.names", Type: List, Null: true, Doc: "The listeners of controllers."},
 	{Name: "controller.quorum.auto.join.enable", Type: Boolean, Default: "false", Doc: "Whether a new controller joins the quorum by itself."},
 	{Name: "controller.quorum.bootstrap.servers", Type: List, Default: "", Doc: "Addresses at which the quorum is found."},

@@ -9,7 +9,7 @@ const (
 const Unauthenticated Effect = "No effect yet: authentication is not built."
 
 // tlsBrokerConfigs are those of TLS.
-var tlsBrokerConfigs = only(whyTLS, []Config{
+var tlsBrokerConfigs = unset(whyTLS, []Config{
 	{Name: "ssl.allow.dn.changes", Type: Boolean, Default: "false", Doc: "Whether a new certificate may have another distinguished name."},
 	{Name: "ssl.allow.san.changes", Type: Boolean, Default: "false", Doc: "Whether a new certificate may lack alternative names of the old one."},
 	{Name: "ssl.cipher.suites", Type: List, Default: "", Mode: PerBroker, Doc: "The cipher suites, of which an empty list means the runtime's."},
@@ -36,7 +36,7 @@ var tlsBrokerConfigs = only(whyTLS, []Config{
 })
 
 // authBrokerConfigs decide who gets in, and would promise more than there is.
-var authBrokerConfigs = only(whySASL, []Config{
+var authBrokerConfigs = unset(whySASL, []Config{
 	{Name: "authorizer.class.name", Type: String, Default: "", Doc: "What decides who may do what."},
 	{Name: "connections.max.reauth.ms", Type: Long, Default: "0", Doc: "How long a connection is good for before it must authenticate anew."},
 	{Name: "delegation.token.expiry.time.ms", Type: Long, Default: "86400000", Bounds: atLeast(1), Doc: "How long a delegation token holds until it is renewed."},

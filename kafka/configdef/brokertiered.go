@@ -4,7 +4,7 @@ package configdef
 const Tiered Effect = "No effect yet: tiered storage is not built."
 
 // remoteBrokerConfigs turn tiered storage on, and say what code it is.
-var remoteBrokerConfigs = only(whyTiered, []Config{
+var remoteBrokerConfigs = unset(whyTiered, []Config{
 	{Name: "follower.fetch.last.tiered.offset.enable", Type: Boolean, Default: "false", Mode: ClusterWide, Doc: "Whether a new follower begins behind what is tiered."},
 	{Name: "remote.log.metadata.manager.class.name", Type: String, Default: "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager", Doc: "What keeps the metadata of tiered segments."},
 	{Name: "remote.log.metadata.manager.class.path", Type: String, Null: true, Doc: "Where that code is."},

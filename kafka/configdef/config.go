@@ -85,7 +85,7 @@ type Config struct {
 	Bounds Bounds
 	OneOf  []string
 	// Only lists the values that Weir can honour, or Within bounds them, if those are fewer than Kafka's. Why ends the message that refuses others: it
-	// says what stands against them and what to do instead. The default is never refused. An empty Only refuses every value, of a config without default.
+	// says what stands against them and what to do instead. The default is never refused. An empty Only refuses every other value.
 	Only   []string
 	Within Bounds
 	Why    string

@@ -300,6 +300,68 @@ func TestValidateTopic(t *testing.T) {
 	}
 }
 
+// What brokers are refused, Kafka's messages where it has one. A password is not repeated.
+func TestValidateBroker(t *testing.T) {
+	tests := []struct{ name, value, want string }{
+		{"listeners", "PLAINTEXT://:9092", ""},
+		{"listeners", "CLIENT://:9092", "Invalid value CLIENT://:9092 for configuration listeners: it cannot be set: a broker is told by its node; leave it unset"},
+		{"ssl.key.password", "secret", "Invalid value [hidden] for configuration ssl.key.password: it cannot be set: TLS is not built yet; leave it unset"},
+		{"log.retention.ms", "0", "Invalid value 0 for configuration log.retention.ms: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+		{"log.retention.hours", "-1", ""},
+		{"log.roll.ms", "0", "Invalid value 0 for configuration log.roll.ms: Value must be at least 1"},
+		{"controller.quorum.fetch.timeout.ms", "5000", ""},
+		{"max.connections.per.ip.overrides", "10.0.0.1:3, [2001:db8::1]:0", ""},
+		{"max.connections.per.ip.overrides", "host:3", "Invalid value host:3 for configuration max.connections.per.ip.overrides: \"host:3\" does not begin with a numeric address, which Weir wants; names are not looked up"},
+		{"no.such", "1", "Unknown broker config name: no.such"},
+	}
+	for _, tt := range tests {
+		got := ""
+		if err := ValidateBroker(tt.name, tt.value); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s=%s:\n got %q\nwant %q", tt.name, tt.value, got, tt.want)
+		}
+	}
+	eight := Layers{}
+	for threads, ok := range map[string]bool{"4": true, "3": false, "16": true, "17": false} {
+		if err := ValidateChange(eight, Layers{Broker: map[string]string{"num.io.threads": threads}}); (err == nil) != ok {
+			t.Errorf("from 8 to %s threads: %v", threads, err)
+		}
+	}
+}
+
+// Values are shown as Apache Kafka 4.4 shows them.
+func TestValuesAreShownAsKafkasTypesWriteThem(t *testing.T) {
+	tests := []struct{ name, value, want string }{
+		{"retention.ms", " 5 ", "5"},
+		{"segment.bytes", "+2000000", "2000000"},
+		{"preallocate", "TRUE", "true"},
+		{"cleanup.policy", "compact, delete,compact", "compact,delete"},
+		{"compression.type", " zstd", "zstd"},
+		{"min.cleanable.dirty.ratio", "1", "1.0"},
+		{"min.cleanable.dirty.ratio", "0.0001", "1.0E-4"},
+		{"min.cleanable.dirty.ratio", "0", "0.0"},
+	}
+	for _, tt := range tests {
+		for _, e := range (Layers{Topic: map[string]string{tt.name: tt.value}}).DescribeTopic() {
+			if e.Name == tt.name && (e.Value != tt.want || e.Candidates[0].Value != tt.want || e.Source != TopicConfig) {
+				t.Errorf("%s=%q: got %q and %q from %d, want %q", tt.name, tt.value, e.Value, e.Candidates[0].Value, e.Source, tt.want)
+			}
+		}
+	}
+	for _, e := range (Layers{Broker: map[string]string{"log.cleaner.io.max.bytes.per.second": "12345678"}}).DescribeBroker() {
+		if e.Name == "log.cleaner.io.max.bytes.per.second" && (e.Value != "1.2345678E7" || e.Candidates[0].Value != "12345678") {
+			t.Errorf("got %q from %q", e.Value, e.Candidates[0].Value)
+		}
+	}
+	for _, e := range (Layers{Static: map[string]string{"log.retention.hours": "1"}}).DescribeTopic() {
+		if e.Name == "retention.ms" && (e.Value != "3600000" || e.Source != DefaultConfig || len(e.Candidates) != 0) {
+			t.Errorf("hours alone: got %q from %d, %v", e.Value, e.Source, e.Candidates)
+		}
+	}
+}
+
 func TestLayers(t *testing.T) {
 	l := Layers{Static: map[string]string{"log.retention.hours": "2"}}
 	if got := l.TopicInt("retention.ms"); got != 7_200_000 {

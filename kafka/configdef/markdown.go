@@ -26,7 +26,8 @@ func Markdown() string {
 	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n" +
 		"per-broker: only for one. DescribeConfigs of a broker lists what Apache Kafka 4.4 lists; a config that is marked *when set* it describes only\n" +
 		"where it is set, as Kafka does. Names that are not here are refused, which Kafka takes and ignores; so are configs of single listeners\n" +
-		"(`listener.name.*`). What is dynamic in Kafka and read-only or refused here says why.\n\n")
+		"(`listener.name.*`). Other differences: of what is marked *when set* the value is shown, which Kafka hides where it does not know the type; Kafka\n" +
+		"refuses `min.insync.replicas` of brokers while it has eligible leader replicas, and Weir takes it.\n\n")
 	b.WriteString("| name | type | default | values | change | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
 	for i := range brokerConfigs {
 		c := &brokerConfigs[i]

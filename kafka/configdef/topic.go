@@ -24,7 +24,7 @@ const (
 	segmentTime = "Retention does not wait for segments to close. On topics with cleanup.policy=delete, no merging makes a piece that spans more than this. " +
 		"Data of compacted topics leave the journal, where they are not compacted, after this time at the latest, or after max.compaction.lag.ms."
 	segmentJitter = "Each partition takes a share of it, always the same, off segment.ms."
-	replicas      = "Holds for any value: an acknowledged record is on stable storage, and all replicas that a topic shows count as in sync."
+	replicas      = "Holds for any value: an acknowledged record is on stable storage. acks=all is taken for as long as the partition's leader lives, however few replicas are in sync."
 	unclean       = "Holds for any value: no leader is ever elected that lacks acknowledged records."
 	preallocate   = "Holds for any value: journal files are allocated in full before they are written to, and segments are written once and whole."
 	deleteDelay   = "How long a segment that nothing refers to any more stays; bundles, which many topics share, stay for a minute."

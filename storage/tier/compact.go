@@ -56,7 +56,7 @@ type Compactor struct {
 	turn    turn
 	cleaner *compact.Cleaner // under turn, as is what it was made for
 	made    CompactConfig
-	buf     []byte           // of what is written: under turn
+	buf     []byte // of what is written: under turn
 	count   compactCounters
 
 	mu     sync.Mutex
