@@ -16,7 +16,7 @@ const apiVersionsKey = 18
 // v3 also says which features the broker knows, and the finalized levels of the cluster with an epoch that only grows (KIP-584); v4 also shows
 // features that have a level 0; v5 says which cluster and broker the client believes to talk to.
 // A version that is not served gets the response of version 0 with UNSUPPORTED_VERSION and the versions of this API.
-// Errors: UNSUPPORTED_VERSION, INVALID_REQUEST.
+// Errors: UNSUPPORTED_VERSION, INVALID_REQUEST, REBOOTSTRAP_REQUIRED for a client that believes to talk to another cluster or broker (KIP-1242).
 func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.ApiVersionsRequest](r), kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= 3 && (!softwareName(req.ClientSoftwareName) || !softwareName(req.ClientSoftwareVersion)) {
@@ -25,6 +25,10 @@ func (b *Broker) apiVersions(_ context.Context, r *Request) kmsg.Response {
 	}
 	if req.Version >= 5 && (req.ClusterID == nil) != (req.NodeID < 0) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	}
+	if req.Version >= 5 && req.ClusterID != nil && (*req.ClusterID != b.cfg.ClusterID || req.NodeID != int32(b.cfg.Broker)) {
+		resp.ErrorCode = kerr.RebootstrapRequired.Code
 		return resp
 	}
 	if r.conn != nil {

@@ -186,6 +186,21 @@ func TestAPIVersions(t *testing.T) {
 			}
 		}
 	}
+	// KIP-1242: a client that means another cluster or broker is told to begin anew.
+	for _, meant := range []struct {
+		cluster string
+		node    int32
+		code    int16
+	}{{testCluster, 1, 0}, {testCluster, 2, kerr.RebootstrapRequired.Code}, {"another", 1, kerr.RebootstrapRequired.Code}} {
+		req := kmsg.NewPtrApiVersionsRequest()
+		req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 5, "test", "1.2.3"
+		if req.ClusterID, req.NodeID = &meant.cluster, meant.node; meant.cluster == testCluster {
+			req.ClusterID = &b.cfg.ClusterID
+		}
+		if resp := ask[*kmsg.ApiVersionsResponse](r, b, req); resp.ErrorCode != meant.code || (len(resp.ApiKeys) == 0) != (meant.code != 0) {
+			t.Errorf("%+v: code %d, %d keys", meant, resp.ErrorCode, len(resp.ApiKeys))
+		}
+	}
 	// KIP-511: an unknown version gets the answer of version 0.
 	c := r.dial(b)
 	req := kmsg.NewPtrApiVersionsRequest()

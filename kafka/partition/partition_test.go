@@ -234,7 +234,7 @@ func TestRetryInFlightWaits(t *testing.T) {
 			if again := r.mustAppend(p, idempotent(1, 0, 1, 2)); again.BaseOffset != 1 || again.Duplicate {
 				t.Fatalf("after a full disk: %+v", again)
 			}
-		} else if a.err != nil || b.err != nil || c.err != nil || a.Duplicate || !b.Duplicate || a.BaseOffset != 1 || b.BaseOffset != 1 || c.BaseOffset != 3 {
+		} else if a.err != nil || b.err != nil || c.err != nil || a.Duplicate || !b.Duplicate || a.LogAppendMs != -1 || b.LogAppendMs < 0 || a.BaseOffset != 1 || b.BaseOffset != 1 || c.BaseOffset != 3 {
 			t.Fatalf("first %+v, retry %+v, next %+v", a, b, c)
 		}
 		r.stop()

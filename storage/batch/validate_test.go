@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -260,3 +261,43 @@ func BenchmarkValidate16x1KiB(b *testing.B)  { benchmarkValidate(b, 16, 1024) }
 func BenchmarkValidate160x100B(b *testing.B) { benchmarkValidate(b, 160, 100) }
 func BenchmarkValidate1x1KiB(b *testing.B)   { benchmarkValidate(b, 1, 1024) }
 func BenchmarkValidate64x16KiB(b *testing.B) { benchmarkValidate(b, 64, 16<<10) }
+
+// A batch that is refused for what its records say names them, but not more of them than an answer has room for (KIP-467).
+func TestValidateNamesRefusedRecords(t *testing.T) {
+	b := NewBuilder()
+	b.Add(50, nil, []byte("no key"))
+	b.Add(60, []byte("k"), nil)
+	b.Add(5000, []byte("late"), nil)
+	raw := b.Batch()
+	for _, tt := range []struct {
+		rules Rules
+		code  *kerr.Error
+		want  []int32
+	}{
+		{Rules{KeyRequired: true}, kerr.InvalidRecord, []int32{0}},
+		{Rules{MinTimestamp: 55, MaxTimestamp: 100}, kerr.InvalidTimestamp, []int32{0, 2}},
+		{Rules{KeyRequired: true, MinTimestamp: 1, MaxTimestamp: 100}, kerr.InvalidTimestamp, []int32{0, 2}},
+	} {
+		_, err := Validate(raw, tt.rules)
+		refused, ok := errors.AsType[*Refused](err)
+		if !ok || !errors.Is(err, tt.code) || refused.Code != tt.code {
+			t.Errorf("%+v: %v", tt.rules, err)
+			continue
+		}
+		var got []int32
+		for _, r := range refused.Records {
+			got = append(got, r.Index)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: records %v, want %v", tt.rules, got, tt.want)
+		}
+	}
+	many := NewBuilder()
+	for range refusedMax + 10 {
+		many.Add(1, nil, nil)
+	}
+	_, err := Validate(many.Batch(), Rules{KeyRequired: true})
+	if refused, ok := errors.AsType[*Refused](err); !ok || len(refused.Records) != refusedMax || refused.More != 10 {
+		t.Errorf("%v", err)
+	}
+}

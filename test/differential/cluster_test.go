@@ -36,6 +36,9 @@ func askVersions(d *dialogue) {
 	}
 	with("to another cluster", 5, func(r *kmsg.ApiVersionsRequest) { r.ClusterID, r.NodeID = ptr("another"), 1 })
 	with("to another node", 5, func(r *kmsg.ApiVersionsRequest) { r.ClusterID, r.NodeID = ptr("another"), 7 })
+	cluster := do[*kmsg.MetadataResponse](d, kmsg.NewPtrMetadataRequest()).ClusterID
+	with("to this node", 5, func(r *kmsg.ApiVersionsRequest) { r.ClusterID, r.NodeID = cluster, 1 })
+	with("to another node of this cluster", 5, func(r *kmsg.ApiVersionsRequest) { r.ClusterID, r.NodeID = cluster, 7 })
 	with("to a node of no cluster", 5, func(r *kmsg.ApiVersionsRequest) { r.NodeID = 1 })
 	with("to no node of a cluster", 5, func(r *kmsg.ApiVersionsRequest) { r.ClusterID = ptr("another") })
 }
