@@ -107,9 +107,12 @@ func table() []api {
 		{key: 85, min: 0, max: 1, later: (*Broker).writeShareGroupState},
 		{key: 86, min: 0, max: 0, later: (*Broker).deleteShareGroupState},
 		{key: 87, min: 0, max: 1, later: (*Broker).readShareGroupStateSummary},
+		{key: 88, min: 0, max: 1, handle: (*Broker).streamsGroupHeartbeat},
+		{key: 89, min: 0, max: 1, handle: (*Broker).streamsGroupDescribe},
 		{key: 90, min: 0, max: 1, handle: (*Broker).describeShareGroupOffsets},
 		{key: 91, min: 0, max: 0, handle: (*Broker).alterShareGroupOffsets},
 		{key: 92, min: 0, max: 0, handle: (*Broker).deleteShareGroupOffsets},
+		{key: 93, min: 0, max: 0, handle: (*Broker).streamsGroupTopologyDescriptionUpdate},
 	}
 }
 

@@ -171,7 +171,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	b.producerIDs = txn.NewProducerIDs(deps.Store, cfg.Cluster)
 	b.groups = group.New(cfg.Broker, group.SettingsFrom(cfg.Properties), group.Deps{
 		Log: b.log, Image: deps.Image, CreateTopic: deps.Topics.CreateInternal(image.ConsumerOffsets), Registerer: deps.Registerer,
-		Shares: shareStates{b}, GroupConfig: func(id string) map[string]string { return deps.Image.Current().GroupConfigs(id) },
+		Shares: shareStates{b}, CreateTopics: b.createStreamsTopics, GroupConfig: func(id string) map[string]string { return deps.Image.Current().GroupConfigs(id) },
 		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
 	})
 	b.peers = peer.New(peer.Config{Broker: cfg.Broker}, peer.Deps{Image: deps.Image, Self: b.callSelf})

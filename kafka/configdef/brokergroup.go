@@ -3,7 +3,8 @@ package configdef
 // What the coordinators do with their configs so far. Whoever builds one changes its rows.
 const (
 	AssignmentInterval = "An upper bound of at most 100 ms: assignments of a group are that far apart, or this if it is less."
-	StreamsGroups      = "No effect yet: streams groups are not built."
+	StreamsDelay       = "An upper bound of at most 250 ms: the first tasks are given out when no more members came for 50 ms, or after this if it is less."
+	StreamsTags        = "Members that lack a tag are told so; the assignor sticky of Apache Kafka 4.4 does not look at tags, and neither does Weir's."
 	DeadLetters        = "No effect yet: records that were given up are not copied to another topic."
 	Batching           = "No effect: changes are gathered while the last commit is in flight, as all appends are."
 	Custom             = "a broker runs no code of yours; leave it unset"
@@ -41,21 +42,21 @@ var shareBrokerConfigs = []Config{
 
 // streamsBrokerConfigs are broker configs of streams groups.
 var streamsBrokerConfigs = []Config{
-	{Name: "group.streams.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: StreamsGroups, Doc: "Default of the group config streams.assignment.interval.ms."},
+	{Name: "group.streams.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: "What server.properties says; a dynamic value is kept and shown. What a group sets itself counts at once.", Doc: "Default of the group config streams.assignment.interval.ms."},
 	{Name: "group.streams.assignors", Type: List, Default: "sticky", Only: []string{"sticky"}, Why: Custom, Doc: "The assignors that streams groups may name; the first is the default."},
-	{Name: "group.streams.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "Default of the group config streams.heartbeat.interval.ms."},
-	{Name: "group.streams.initial.rebalance.delay.ms", Type: Int, Default: "3000", Bounds: atLeast(0), Effect: StreamsGroups, Doc: "Default of the group config streams.initial.rebalance.delay.ms."},
-	{Name: "group.streams.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: StreamsGroups, Doc: "The most that groups may set."},
-	{Name: "group.streams.max.heartbeat.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "The most that groups may set."},
-	{Name: "group.streams.max.session.timeout.ms", Type: Int, Default: "60000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "The most that groups may set."},
-	{Name: "group.streams.max.size", Type: Int, Default: "2147483647", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "The most members a streams group may have."},
-	{Name: "group.streams.max.standby.replicas", Type: Int, Default: "2", Bounds: atLeast(0), Effect: StreamsGroups, Doc: "The most that groups may set."},
-	{Name: "group.streams.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Effect: StreamsGroups, Doc: "The least that groups may set."},
-	{Name: "group.streams.min.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "The least that groups may set."},
-	{Name: "group.streams.min.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "The least that groups may set."},
-	{Name: "group.streams.num.standby.replicas", Type: Int, Default: "0", Bounds: atLeast(0), Effect: StreamsGroups, Doc: "Default of the group config streams.num.standby.replicas."},
-	{Name: "group.streams.rack.aware.assignment.tags", Type: List, Default: "", Effect: StreamsGroups, Doc: "Default of the group config streams.rack.aware.assignment.tags."},
-	{Name: "group.streams.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Effect: StreamsGroups, Doc: "Default of the group config streams.session.timeout.ms."},
+	{Name: "group.streams.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: "An upper bound: with few members on a broker, and while a group rebalances, members are told to come sooner.", Doc: "Default of the group config streams.heartbeat.interval.ms."},
+	{Name: "group.streams.initial.rebalance.delay.ms", Type: Int, Default: "3000", Bounds: atLeast(0), Effect: StreamsDelay, Doc: "Default of the group config streams.initial.rebalance.delay.ms."},
+	{Name: "group.streams.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Doc: "The most that groups may set."},
+	{Name: "group.streams.max.heartbeat.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(1), Doc: "The most that groups may set."},
+	{Name: "group.streams.max.session.timeout.ms", Type: Int, Default: "60000", Bounds: atLeast(1), Doc: "The most that groups may set."},
+	{Name: "group.streams.max.size", Type: Int, Default: "2147483647", Bounds: atLeast(1), Doc: "The most members a streams group may have."},
+	{Name: "group.streams.max.standby.replicas", Type: Int, Default: "2", Bounds: atLeast(0), Doc: "The most that groups may set."},
+	{Name: "group.streams.min.assignment.interval.ms", Type: Int, Default: "0", Bounds: atLeast(0), Doc: "The least that groups may set."},
+	{Name: "group.streams.min.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Doc: "The least that groups may set."},
+	{Name: "group.streams.min.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Doc: "The least that groups may set."},
+	{Name: "group.streams.num.standby.replicas", Type: Int, Default: "0", Bounds: atLeast(0), Doc: "Default of the group config streams.num.standby.replicas."},
+	{Name: "group.streams.rack.aware.assignment.tags", Type: List, Default: "", Effect: StreamsTags, Doc: "Default of the group config streams.rack.aware.assignment.tags."},
+	{Name: "group.streams.session.timeout.ms", Type: Int, Default: "45000", Bounds: atLeast(1), Doc: "Default of the group config streams.session.timeout.ms."},
 	{Name: "group.streams.topology.description.plugin.class", Type: Class, Null: true, Only: []string{}, Why: Custom, Doc: "What keeps the descriptions of topologies."},
 }
 

@@ -34,8 +34,11 @@ type Deps struct {
 	// GroupConfig returns the dynamic configs of a group, which are valid; nil if there never are any. It must not block.
 	GroupConfig func(group string) map[string]string
 	// Shares keeps the delivery states of share groups; nil if there are none.
-	Shares     ShareStates
-	Registerer prometheus.Registerer // nil: metrics are counted and not shown
+	Shares ShareStates
+	// CreateTopics creates the internal topics of streams applications with the broker's authority, and returns an outcome for each when this
+	// broker's image shows them; nil if there are no streams groups.
+	CreateTopics func(ctx context.Context, topics []StreamsTopic) []error
+	Registerer   prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Coordinator serves the groups whose partition of __consumer_offsets this broker leads. Its methods block until the answer is known
@@ -48,6 +51,7 @@ type Coordinator struct {
 	assignors map[string]assignor
 	members   atomic.Int64 // of groups of the new kinds
 	shares    shareWork
+	streams   streamsWork
 }
 
 // New returns a Coordinator that serves nothing until Run.
@@ -58,11 +62,11 @@ func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
 		New: func(s *coordinator.Shard) *state {
 			st := newState(s, &c.settings, imageCatalog{deps.Image}, &c.members, c.metrics, deps.Log)
-			st.shares = &c.shares
+			st.shares, st.topicsOfStreams = &c.shares, &c.streams
 			return st
 		},
 	})
-	c.shares.states = deps.Shares
+	c.shares.states, c.streams.create = deps.Shares, deps.CreateTopics
 	return c
 }
 
@@ -72,9 +76,11 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	wg.Go(func() { c.followTopics(ctx) })
 	c.shares.jobs.begin(ctx)
+	c.streams.jobs.begin(ctx)
 	err := c.shards.Run(ctx)
 	cancel()
 	c.shares.jobs.end()
+	c.streams.jobs.end()
 	wg.Wait()
 	return err
 }

@@ -102,6 +102,8 @@ func (s *state) Replay(key, value []byte) error {
 		return s.replayConsumer(int16(kind), key[2:], value)
 	case shareTopicsKey, shareMemberKey, shareEpochKey, shareTargetEpochKey, shareTargetKey, shareCurrentKey, shareStatesKey:
 		return s.replayShare(int16(kind), key[2:], value)
+	case streamsEpochKey, streamsMemberKey, streamsTargetEpochKey, streamsTargetKey, streamsCurrentKey, streamsTopologyKey:
+		return s.replayStreams(int16(kind), key[2:], value)
 	default:
 		s.log.Warn("record of an unknown type skipped", "key", kind)
 		return nil

@@ -24,6 +24,13 @@ type Settings struct {
 	ShareSessionTimeout, ShareSessionTimeoutMin, ShareSessionTimeoutMax          time.Duration // group.share.*session.timeout.ms
 	ShareHeartbeat, ShareHeartbeatMin, ShareHeartbeatMax                         time.Duration // group.share.*heartbeat.interval.ms
 	ShareSizeMax                                                                 int           // group.share.max.size
+	StreamsSessionTimeout, StreamsSessionTimeoutMin, StreamsSessionTimeoutMax    time.Duration // group.streams.*session.timeout.ms
+	StreamsHeartbeat, StreamsHeartbeatMin, StreamsHeartbeatMax                   time.Duration // group.streams.*heartbeat.interval.ms
+	StreamsInterval, StreamsIntervalMin, StreamsIntervalMax                      time.Duration // group.streams.*assignment.interval.ms
+	StreamsInitialDelay                                                          time.Duration // group.streams.initial.rebalance.delay.ms
+	StreamsSizeMax                                                               int           // group.streams.max.size
+	StreamsStandbys, StreamsStandbysMax                                          int           // group.streams.num.standby.replicas and its bound
+	StreamsTags                                                                  string        // group.streams.rack.aware.assignment.tags
 	Assignors                                                                    []string      // group.consumer.assignors; the first is the default
 	Migration                                                                    string        // group.consumer.migration.policy
 	AssignmentInterval                                                           time.Duration // group.consumer.assignment.interval.ms
@@ -62,6 +69,20 @@ func SettingsFrom(properties map[string]string) Settings {
 		ShareHeartbeatMin:         ms("group.share.min.heartbeat.interval.ms"),
 		ShareHeartbeatMax:         ms("group.share.max.heartbeat.interval.ms"),
 		ShareSizeMax:              int(l.BrokerInt("group.share.max.size")),
+		StreamsSessionTimeout:     ms("group.streams.session.timeout.ms"),
+		StreamsSessionTimeoutMin:  ms("group.streams.min.session.timeout.ms"),
+		StreamsSessionTimeoutMax:  ms("group.streams.max.session.timeout.ms"),
+		StreamsHeartbeat:          ms("group.streams.heartbeat.interval.ms"),
+		StreamsHeartbeatMin:       ms("group.streams.min.heartbeat.interval.ms"),
+		StreamsHeartbeatMax:       ms("group.streams.max.heartbeat.interval.ms"),
+		StreamsInterval:           ms("group.streams.assignment.interval.ms"),
+		StreamsIntervalMin:        ms("group.streams.min.assignment.interval.ms"),
+		StreamsIntervalMax:        ms("group.streams.max.assignment.interval.ms"),
+		StreamsInitialDelay:       ms("group.streams.initial.rebalance.delay.ms"),
+		StreamsSizeMax:            int(l.BrokerInt("group.streams.max.size")),
+		StreamsStandbys:           int(l.BrokerInt("group.streams.num.standby.replicas")),
+		StreamsStandbysMax:        int(l.BrokerInt("group.streams.max.standby.replicas")),
+		StreamsTags:               l.BrokerString("group.streams.rack.aware.assignment.tags"),
 		Assignors:                 assignorNames(l.BrokerString("group.consumer.assignors")),
 		Migration:                 l.BrokerString("group.consumer.migration.policy"),
 		AssignmentInterval:        ms("group.consumer.assignment.interval.ms"),

@@ -22,6 +22,8 @@ type state struct {
 	closing        error         // why the shard serves no more
 	shares         *shareWork
 	pending        pending // offsets of open transactions
+
+	topicsOfStreams *streamsWork
 }
 
 var _ coordinator.State = (*state)(nil)
@@ -30,6 +32,7 @@ func newState(shard *coordinator.Shard, settings *Settings, topics catalog, memb
 	return &state{
 		shard: shard, settings: settings, catalog: topics, metrics: m, log: log.With("partition", shard.Index()), groups: make(map[string]*group),
 		assignors: assignors(), consumerFormat: consumerFormat(), members: members, shares: &shareWork{},
+		topicsOfStreams: &streamsWork{},
 	}
 }
 
