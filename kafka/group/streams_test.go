@@ -374,7 +374,7 @@ func TestStreamsStaticMemberReturns(t *testing.T) {
 			t.Fatal(err)
 		}
 		back.got(resp)
-		diff(t, "tasks", back.active, taskSet(before))
+		diff(t, "tasks", back.active, before)
 		again := gone
 		again.MemberEpoch = 5
 		again.Topology = nil
