@@ -166,9 +166,10 @@ func (col *column) run(t *testing.T, c cluster.Cluster, env, argv []string) {
 
 // carries says whether all batches of a topic are compressed with a codec.
 func carries(ctx context.Context, c cluster.Cluster, topic string, codec uint8) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Bootstrap(), ",")...), kgo.ConsumeTopics(topic))
+	// The topic is a moment old: a broker may not know it yet.
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Bootstrap(), ",")...), kgo.ConsumeTopics(topic), kgo.MetadataMinAge(100*time.Millisecond))
 	if err != nil {
 		return err
 	}
