@@ -197,12 +197,8 @@ func (s *state) consumerFor(id string, create bool) (c *consumer, install func()
 			return nil, nil, notOne
 		}
 		return s.upgrade(k, notOne)
-	default:
-		if !create || !g.kind.idle() {
-			return nil, nil, notOne
-		}
-		c = newConsumer(g)
-		return c, func() { g.put(k.tombstones()...); k.closed(kerr.RebalanceInProgress); g.kind = c }, nil
+	default: // share and streams groups stay what they are, also without members
+		return nil, nil, notOne
 	}
 }
 

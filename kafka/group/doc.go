@@ -19,6 +19,8 @@
 //     under it. Replies are functions that must not block.
 //   - The first rebalance of an empty group ends after a quiet window without a new member, of 50 ms and 1 ms per member that is there, not after
 //     group.initial.rebalance.delay.ms: that is only the window's upper bound.
+//   - The first members of a streams group wait as those of classic groups do, at most for a quarter of a second; later assignments of it are
+//     streams.assignment.interval.ms apart, as moving a task moves its state. Warm-up tasks are not assigned: Apache Kafka 4.4 does not either.
 //   - A member id that was handed out (KIP-394) but not used yet holds the first rebalance up, until that bound.
 //   - A member that waits for JoinGroup or SyncGroup cannot send heartbeats, as its connection is busy: it does not expire.
 package group

@@ -299,6 +299,9 @@ func TestStreamsHeartbeatsAreChecked(t *testing.T) {
 				t.Error("what was refused left something")
 			}
 			s.join(request(""), func(j JoinResult) { b.wantErr(j.Err, kerr.InconsistentGroupProtocol) })
+			if _, _, err := s.consumerFor("g", true); !errors.Is(err, kerr.GroupIDNotFound) {
+				t.Errorf("as a consumer group: %v", err)
+			}
 		})
 		old := b.thread("old", "p2").request()
 		old.Topology.Epoch = 0

@@ -31,6 +31,9 @@ type configured struct {
 	missing  []StreamsTopic   // internal topics that do not exist
 }
 
+// groupTasksMax bounds the tasks of one application, which few bytes of a topology can make many of.
+const groupTasksMax = 200_000
+
 // StreamsTopic is an internal topic of a streams application that its coordinator wants created.
 type StreamsTopic struct {
 	Name        string
@@ -110,6 +113,7 @@ func (c *configured) decide(topics catalog) error {
 		}
 	}
 	c.tasks = make(map[string]int32)
+	total := 0
 	wanted := make(map[string]StreamsTopic)
 	want := func(t *kmsg.TopicInfo, n int32) {
 		w := StreamsTopic{Name: t.Topic, Partitions: n, Replication: t.ReplicationFactor, Configs: make(map[string]string, len(t.Configs))}
@@ -139,6 +143,9 @@ func (c *configured) decide(topics catalog) error {
 			return badTopology("No source topics found for subtopology %s", s.SubtopologyID)
 		}
 		c.tasks[s.SubtopologyID] = most
+		if total += int(most); total > groupTasksMax {
+			return badTopology("The topology has more than %d tasks.", groupTasksMax)
+		}
 		for j := range s.StateChangelogTopics {
 			c.counts[s.StateChangelogTopics[j].Topic] = most
 			want(&s.StateChangelogTopics[j], most)

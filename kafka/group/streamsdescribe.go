@@ -127,10 +127,7 @@ func (g *streams) endpoints() []kmsg.StreamsGroupHeartbeatResponsePartitionsByUs
 func (g *streams) partitionsOf(ids []kmsg.TaskIDs) map[string][]int32 {
 	out := make(map[string][]int32)
 	for _, t := range ids {
-		for name, sub := range g.topology.sources {
-			if sub != t.SubtopologyID {
-				continue
-			}
+		for _, name := range g.topology.reads[t.SubtopologyID] {
 			info, _ := g.state.catalog.byName(name)
 			for _, p := range t.Partitions {
 				if p < info.partitions {

@@ -17,6 +17,7 @@ type topology struct {
 	subs    []kmsg.StreamsGroupHeartbeatRequestTopologySubtopology // sorted by id
 	encoded []byte                                                 // the record's value; two topologies are equal if this is
 	sources map[string]string                                      // topics that are read, with the subtopology that does
+	reads   map[string][]string                                    // the topics that a subtopology reads
 	needs   map[string]int                                         // all topics but sinks; as metadataHash wants it
 }
 
@@ -96,7 +97,7 @@ func readTopology(val []byte) (*topology, error) {
 		}
 		return out
 	}
-	t := &topology{epoch: b.Int32(), sources: make(map[string]string), needs: make(map[string]int), encoded: bytes.Clone(val)}
+	t := &topology{epoch: b.Int32(), sources: make(map[string]string), reads: make(map[string][]string), needs: make(map[string]int), encoded: bytes.Clone(val)}
 	for n := b.CompactArrayLen(); n > 0 && b.Ok(); n-- {
 		s := kmsg.StreamsGroupHeartbeatRequestTopologySubtopology{SubtopologyID: b.CompactString(), SourceTopics: readStrings(b), SourceTopicRegex: readStrings(b)}
 		s.StateChangelogTopics, s.RepartitionSinkTopics, s.RepartitionSourceTopics = infos(), readStrings(b), infos()
@@ -122,11 +123,18 @@ func readTopology(val []byte) (*topology, error) {
 }
 
 func (t *topology) index(s *kmsg.StreamsGroupHeartbeatRequestTopologySubtopology) {
-	for _, name := range s.SourceTopics {
+	read := func(name string) {
+		if sub, ok := t.sources[name]; ok && sub == s.SubtopologyID {
+			return
+		}
 		t.sources[name], t.needs[name] = s.SubtopologyID, 1
+		t.reads[s.SubtopologyID] = append(t.reads[s.SubtopologyID], name)
+	}
+	for _, name := range s.SourceTopics {
+		read(name)
 	}
 	for _, r := range s.RepartitionSourceTopics {
-		t.sources[r.Topic], t.needs[r.Topic] = s.SubtopologyID, 1
+		read(r.Topic)
 	}
 	for _, c := range s.StateChangelogTopics {
 		t.needs[c.Topic] = 1
