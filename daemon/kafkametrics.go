@@ -119,15 +119,31 @@ func (m *kafkaMetrics) collectLogs(s *jmx.Samples) {
 		value(logFamily, "LogStartOffset", float64(start))
 		value(logFamily, "LogEndOffset", float64(end))
 		value(logFamily, "NumLogSegments", float64(segments))
-		replicas := float64(len(t.Partitions[p.Key().Index].Replicas))
-		value(partitionFamily, "ReplicasCount", replicas)
-		value(partitionFamily, "InSyncReplicasCount", replicas)
+		assigned := &t.Partitions[p.Key().Index]
+		inSync := image.InSync(assigned, serves(img))
+		value(partitionFamily, "ReplicasCount", float64(len(assigned.Replicas)))
+		value(partitionFamily, "InSyncReplicasCount", float64(len(inSync)))
+		under := 0.
+		if underReplicated(assigned, inSync) {
+			under = 1
+		}
+		value(partitionFamily, "UnderReplicated", under)
 		value(partitionFamily, "LastStableOffsetLag", float64(end-stable))
-		for _, never := range []string{"UnderReplicated", "UnderMinIsr", "AtMinIsr"} {
+		for _, never := range []string{"UnderMinIsr", "AtMinIsr"} {
 			value(partitionFamily, never, 0)
 		}
 	}
 	s.Add(replicaFamily+"_Value", float64(len(led)), "name", "LeaderCount")
+}
+
+// serves tells of a broker whether it does.
+func serves(img *image.Image) func(metadata.BrokerID) bool {
+	return func(b metadata.BrokerID) bool { s, ok := img.Broker(b); return ok && s.Ready }
+}
+
+// underReplicated tells whether replicas are missing, other than those that a reassignment is adding.
+func underReplicated(p *metadata.PartitionAssignment, inSync []metadata.BrokerID) bool {
+	return len(inSync) < len(p.Replicas)-len(p.Adding)
 }
 
 // collectCluster adds what the metadata say. As one of Kafka's controllers is active, one broker counts what is the cluster's: that which clients are told
@@ -140,7 +156,7 @@ func (m *kafkaMetrics) collectCluster(s *jmx.Samples) {
 	for _, b := range img.Brokers {
 		ready[b.Broker] = b.Ready
 	}
-	var partitions, offline, strayed, ours, moving int
+	var partitions, offline, strayed, ours, moving, under int
 	for _, t := range img.Topics() {
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
@@ -156,8 +172,14 @@ func (m *kafkaMetrics) collectCluster(s *jmx.Samples) {
 					ours++
 				}
 			}
-			if p.Leader == m.broker && len(p.Adding)+len(p.Removing) > 0 {
+			if p.Leader != m.broker {
+				continue
+			}
+			if len(p.Adding)+len(p.Removing) > 0 {
 				moving++
+			}
+			if underReplicated(p, image.InSync(p, serves(img))) {
+				under++
 			}
 		}
 	}
@@ -170,7 +192,8 @@ func (m *kafkaMetrics) collectCluster(s *jmx.Samples) {
 	replica := func(name string, v int) { s.Add(replicaFamily+"_Value", float64(v), "name", name) }
 	replica("PartitionCount", ours)
 	replica("ReassigningPartitions", moving)
-	for _, never := range []string{"UnderReplicatedPartitions", "UnderMinIsrPartitionCount", "AtMinIsrPartitionCount", "OfflineReplicaCount"} {
+	replica("UnderReplicatedPartitions", under)
+	for _, never := range []string{"UnderMinIsrPartitionCount", "AtMinIsrPartitionCount", "OfflineReplicaCount"} {
 		replica(never, 0)
 	}
 	var never jmx.Meter

@@ -214,19 +214,14 @@ func (d *describer) replicas(p *metadata.PartitionAssignment) (all, offline []in
 	return all, offline
 }
 
-// inSync returns the replicas that Kafka would show in sync: those on brokers that serve, but for such as a reassignment is adding; if the leader is gone,
-// only the leader, for nobody else has the data.
+// inSync returns the replicas to show in sync.
 func (d *describer) inSync(p *metadata.PartitionAssignment) []int32 {
-	if _, alive := d.alive[p.Leader]; !alive {
-		return []int32{int32(p.Leader)}
+	isr := image.InSync(p, func(b metadata.BrokerID) bool { _, alive := d.alive[b]; return alive })
+	out := make([]int32, len(isr))
+	for i, r := range isr {
+		out[i] = int32(r)
 	}
-	isr := make([]int32, 0, len(p.Replicas))
-	for _, r := range p.Replicas {
-		if _, alive := d.alive[r]; alive && !slices.Contains(p.Adding, r) {
-			isr = append(isr, int32(r))
-		}
-	}
-	return isr
+	return out
 }
 
 func (d *describer) topic(out *kmsg.MetadataResponseTopic, t *image.Topic, req *kmsg.MetadataRequest) {
