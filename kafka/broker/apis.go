@@ -113,6 +113,7 @@ func table() []api {
 		{key: 91, min: 0, max: 0, handle: (*Broker).alterShareGroupOffsets},
 		{key: 92, min: 0, max: 0, handle: (*Broker).deleteShareGroupOffsets},
 		{key: 93, min: 0, max: 0, handle: (*Broker).streamsGroupTopologyDescriptionUpdate},
+		{key: 94, min: 0, max: 0, handle: (*Broker).unregisterController},
 	}
 }
 
