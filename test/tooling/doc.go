@@ -7,5 +7,4 @@
 // Non-obvious:
 //   - A JVM takes longer to start than most tools take to do their work, so Runner.java runs one tool after the other in one JVM for each
 //     system. The classes of the tools are loaded anew each time: some count in static fields.
-//   - [serves:KEY] in a script is true if the system advertises the key. A script that begins with a skip on it runs once Weir serves the API.
 package tooling

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,8 +16,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/test/cluster"
 )
@@ -36,13 +33,11 @@ func TestTools(t *testing.T) {
 	cluster.NewestFeatures(t, weir)
 	for _, c := range []cluster.Cluster{kafka, weir} {
 		t.Run(c.Name(), func(t *testing.T) {
-			s := &system{Cluster: c, t: t, runner: startRunner(t), serves: advertised(t, c.Bootstrap()), ran: map[string]int{}}
+			s := &system{Cluster: c, t: t, runner: startRunner(t), ran: map[string]int{}}
 			for _, file := range files {
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { s.script(t, file) })
 			}
-			if c.Name() == "kafka" { // on Weir, scripts are skipped for what it does not serve yet
-				s.checkAllRan(t)
-			}
+			s.checkAllRan(t)
 		})
 	}
 }
@@ -52,29 +47,9 @@ type system struct {
 	cluster.Cluster
 	t      *testing.T
 	runner *runner
-	serves map[int16]bool
 
 	mu  sync.Mutex
 	ran map[string]int // calls, by tool
-}
-
-// advertised are the keys that the system serves.
-func advertised(t *testing.T, bootstrap string) map[int16]bool {
-	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(t.Context(), cl)
-	if err != nil {
-		t.Fatalf("ApiVersions: %v", err)
-	}
-	serves := map[int16]bool{}
-	for _, k := range resp.ApiKeys {
-		serves[k.ApiKey] = true
-	}
-	return serves
 }
 
 // checkAllRan wants every tool of the distribution to have been called by a script, or to be excused.
@@ -121,12 +96,8 @@ func (p inPlace) Run(_ string, f func(testscript.T)) { f(p) }
 func (p inPlace) Verbose() bool                      { return testing.Verbose() }
 func (p inPlace) Parallel()                          {} // one JVM runs the tools
 
-// condition knows [kafka], [weir] and [serves:KEY].
+// condition knows [kafka] and [weir].
 func (s *system) condition(c string) (bool, error) {
-	if key, ok := strings.CutPrefix(c, "serves:"); ok {
-		n, err := strconv.ParseInt(key, 10, 16)
-		return s.serves[int16(n)], err
-	}
 	if c == "kafka" || c == "weir" {
 		return s.Name() == c, nil
 	}
