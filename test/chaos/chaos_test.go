@@ -49,7 +49,7 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed+i), func(t *testing.T) {
 			w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 			r := newRun(w, seed+i)
-			r.judge(t, r.play(t, w, time.Duration(setting(t, "CHAOS_SECONDS", 60))*time.Second, func(ctx context.Context) {
+			r.judge(t, r.play(t, w, time.Duration(setting(t, "CHAOS_SECONDS", 120))*time.Second, func(ctx context.Context) {
 				for _, line := range r.nemesis(ctx, t, w) {
 					t.Log(line)
 				}
