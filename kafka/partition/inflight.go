@@ -41,9 +41,11 @@ func (f *inflight) Committed(c *stream.Commit, e *wal.Entry) error {
 		f.answer(Appended{}, fmt.Errorf("partition %v: %w: %w", p.key, kerr.KafkaStorageError, err))
 		return err
 	}
-	p.first = f.next
-	if p.first == nil {
-		p.last = nil
+	if !f.cancelled { // or it is in the list no more: a full disk took it away with what came behind it, and then had room for it
+		p.first = f.next
+		if p.first == nil {
+			p.last = nil
+		}
 	}
 	f.next = nil
 	p.settleLocked(f.seq)
