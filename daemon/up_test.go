@@ -168,9 +168,19 @@ func TestUpServesKeepsAndRecovers(t *testing.T) {
 	if n := len(consume(t, bootstrap, "orders", 40)); n != 40 {
 		t.Errorf("%d records; want 40", n)
 	}
-	s, err := ReadStatus(ctx, cfg.Data)
-	if err != nil || len(s.Clusters) != 1 || s.Clusters[0].Brokers[0].Restarts != 1 || s.Clusters[0].Brokers[0].Address != killed.Address {
-		t.Errorf("status = %+v, %v; want broker 1 restarted at its address", s, err)
+	var s Status
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(20 * time.Millisecond) { // the node reports a moment after the fact
+		s, err = ReadStatus(ctx, cfg.Data)
+		if err == nil && len(s.Clusters) == 1 && s.Clusters[0].Brokers[0].Restarts == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("status = %+v, %v; want broker 1 restarted", s, err)
+		}
+	}
+	if s.Clusters[0].Brokers[0].Address != killed.Address {
+		t.Errorf("status = %+v; want broker 1 restarted at its address", s)
 	}
 	env, err := ReadEnv(ctx, cfg.Data)
 	if err != nil || len(env) != 6 || env[5].Value != bootstrap || env[0].Value != s.API {
