@@ -56,6 +56,7 @@ func TestRunTriesAgainAndEndsWithACheckpoint(t *testing.T) {
 		if err := l.parts[0].produce(-1, 1, 100, 0); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the committer answers first and moves the mark then
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
