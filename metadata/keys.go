@@ -26,6 +26,9 @@ const (
 //	weir/1/k/<cluster uuid>/acl/<hash>           ACL        named by what it says
 //	weir/1/k/<cluster uuid>/scram/<user>         ScramUser  SCRAM credentials; the name is escaped
 //	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
+//	weir/1/k/<cluster uuid>/settings             Settings   what the control plane wants of the brokers
+//	weir/1/k/<cluster uuid>/report/<broker>      BrokerReport
+//	weir/1/k/<cluster uuid>/balance              BalanceStatus
 
 // ClusterPrefix is the prefix of all data-plane keys of the cluster.
 func ClusterPrefix(cluster string) string { return Root + "k/" + cluster + "/" }

@@ -15,6 +15,24 @@ const (
 	OpCreate OperationType = "CREATE_CLUSTER"
 	OpDelete OperationType = "DELETE_CLUSTER"
 	OpReboot OperationType = "REBOOT_NODE"
+
+	OpIncreaseBrokers  OperationType = "INCREASE_BROKER_COUNT"
+	OpDecreaseBrokers  OperationType = "DECREASE_BROKER_COUNT"
+	OpBrokerType       OperationType = "UPDATE_BROKER_TYPE"
+	OpBrokerStorage    OperationType = "UPDATE_BROKER_STORAGE"
+	OpStorage          OperationType = "UPDATE_STORAGE"
+	OpConfiguration    OperationType = "UPDATE_CLUSTER_CONFIGURATION"
+	OpKafkaVersion     OperationType = "UPDATE_CLUSTER_KAFKA_VERSION"
+	OpMonitoring       OperationType = "UPDATE_MONITORING"
+	OpSecurity         OperationType = "UPDATE_SECURITY"
+	OpConnectivity     OperationType = "UPDATE_CONNECTIVITY"
+	OpRebalancing      OperationType = "UPDATE_REBALANCING"
+	OpCreateConnection OperationType = "CREATE_VPC_CONNECTION"
+	OpRejectConnection OperationType = "REJECT_VPC_CONNECTION"
+	OpDeleteConnection OperationType = "DELETE_VPC_CONNECTION"
+	// STOP_CLUSTER and START_CLUSTER are ours: MSK cannot.
+	OpStop  OperationType = "STOP_CLUSTER"
+	OpStart OperationType = "START_CLUSTER"
 )
 
 // Listed tells whether the AWS APIs show operations of this type.
@@ -103,6 +121,7 @@ type Operation struct {
 	Steps     []Step         `json:"steps"`
 	Error     *StateInfo     `json:"error,omitempty"`
 	Reboot    *Reboot        `json:"reboot,omitempty"`
+	Update    *Update        `json:"update,omitempty"`
 }
 
 // Reboot is what a REBOOT_NODE operation works on. The last two are recorded together with the request to the node, so that a resumed

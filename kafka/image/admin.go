@@ -9,6 +9,7 @@ import (
 // adminRecords are the small records that admins change. The maps are never modified: a change copies them.
 type adminRecords struct {
 	features *metadata.Features
+	settings *metadata.Settings
 	configs  map[string]map[string]map[string]string // kind, but for brokers -> name -> dynamic configs
 
 	acls  map[string]metadata.ACL       // by id
@@ -22,6 +23,9 @@ type adminRecords struct {
 
 // Features are the finalized levels of the cluster's features; nil if they are those that its version starts with. The record must not be modified.
 func (i *Image) Features() *metadata.Features { return i.admin.features }
+
+// Settings are what the control plane wants of the cluster; nil if it said nothing yet. The record must not be modified.
+func (i *Image) Settings() *metadata.Settings { return i.admin.settings }
 
 // GroupConfigs are the dynamic configs of a group (KIP-848, KIP-932), nil if it has none. The map must not be modified; what it does not set has the
 // broker's default.
@@ -40,6 +44,17 @@ func (r *adminRecords) feature(e metadata.Event) error {
 	}
 	f, err := metadata.Decode[metadata.Features](e.KV)
 	r.features = &f
+	return err
+}
+
+// setting takes a change of the control plane's settings.
+func (r *adminRecords) setting(e metadata.Event) error {
+	r.settings = nil
+	if e.Deleted {
+		return nil
+	}
+	s, err := metadata.Decode[metadata.Settings](e.KV)
+	r.settings = &s
 	return err
 }
 

@@ -80,6 +80,8 @@ func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image,
 			err = c.admin.acl(name, e)
 		case "scram":
 			err = c.admin.scramUser(name, e)
+		case "settings":
+			err = c.admin.setting(e)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("image: apply %s at revision %d: %w", e.Key, e.Modified, err)
