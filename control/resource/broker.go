@@ -34,6 +34,12 @@ type BrokerSpec struct {
 
 	// KafkaVersion is the cluster's. It decides the feature levels that the cluster starts with; a spec that has none is of the newest.
 	KafkaVersion string `json:"kafkaVersion,omitempty"`
+
+	// Stopped asks for no process: it is ended in order, and data and address are kept. The node answers with BrokerStopped.
+	Stopped bool `json:"stopped,omitempty"`
+	// Replace, a new number, asks for the broker to be started anew with the same data, and at another address if its own was why it could not serve
+	// or if it never got as far as serving. A broker that serves is restarted where it is.
+	Replace int64 `json:"replace,omitempty"`
 }
 
 // BrokerProcessState is what the node sees of the process.
@@ -45,10 +51,11 @@ const (
 	BrokerRunning  BrokerProcessState = "RUNNING"
 	BrokerBackOff  BrokerProcessState = "BACKOFF" // it exited and will be started again
 	BrokerStopping BrokerProcessState = "STOPPING"
+	BrokerStopped  BrokerProcessState = "STOPPED" // as BrokerSpec.Stopped asks for
 )
 
 // BrokerStatus is what a node reports of a broker process. Address is given by the node at first start and kept for the
-// broker's life, restarts included.
+// broker's life, restarts included; only BrokerSpec.Replace may change it.
 type BrokerStatus struct {
 	State    BrokerProcessState `json:"state"`
 	PID      int                `json:"pid,omitempty"`
@@ -58,6 +65,12 @@ type BrokerStatus struct {
 	Restarts int                `json:"restarts"`
 	LastExit string             `json:"lastExit,omitempty"` // why the last process ended, for people
 	Since    time.Time          `json:"since"`
+
+	// Refused is a BrokerSpec.Restart that came to nothing: its process ended before it could take over, LastExit says why, and the process of
+	// Restart serves on as if nothing had been asked. A newer number is tried again.
+	Refused int64 `json:"refused,omitempty"`
+	// Replaced is the BrokerSpec.Replace that was done last.
+	Replaced int64 `json:"replaced,omitempty"`
 }
 
 // Node is a machine's registration under NodePrefix + "node": which instances it can hold.
