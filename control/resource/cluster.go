@@ -20,6 +20,7 @@ type Cluster struct {
 
 	// What is desired.
 	KafkaVersion   string            `json:"kafkaVersion"`
+	Configuration  ConfigurationRef  `json:"configuration,omitzero"` // zero: the default configuration
 	InstanceType   string            `json:"instanceType"`
 	Brokers        int               `json:"brokers"`
 	Subnets        []ClientSubnet    `json:"subnets"` // in the order of the request; one per availability zone

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"fmt"
 	"strings"
 
 	"weir/metadata"
@@ -11,6 +12,10 @@ import (
 //	cluster/<uuid>                          Cluster
 //	cluster-name/<name>                     ClusterName   makes names unique; removed with the cluster, which frees the name
 //	operation/<cluster uuid>/<operation id> Operation
+//	configuration/<uuid>                    Configuration
+//	configuration-name/<name>               ConfigurationName
+//	configuration-revision/<uuid>/<number>  ConfigurationRevision, the number in 19 digits
+//	configuration-quota                     changes with every configuration that is created, so that two never take the last free place
 //	vpc/<id> subnet/<id> security-group/<id> network records, see network.go
 
 // Scope names whose resources are meant: an account's, in one region.
@@ -38,6 +43,30 @@ func (s Scope) OperationsPrefix(cluster string) string {
 
 // OperationKey holds an Operation record.
 func (s Scope) OperationKey(cluster, id string) string { return s.OperationsPrefix(cluster) + id }
+
+// ConfigurationsPrefix is the prefix of the scope's Configuration records.
+func (s Scope) ConfigurationsPrefix() string { return s.Prefix() + "configuration/" }
+
+// ConfigurationKey holds the Configuration record.
+func (s Scope) ConfigurationKey(uuid string) string { return s.ConfigurationsPrefix() + uuid }
+
+// ConfigurationNameKey holds the ConfigurationName record.
+func (s Scope) ConfigurationNameKey(name string) string {
+	return s.Prefix() + "configuration-name/" + name
+}
+
+// ConfigurationRevisionsPrefix is the prefix of all revisions of a configuration.
+func (s Scope) ConfigurationRevisionsPrefix(uuid string) string {
+	return s.Prefix() + "configuration-revision/" + uuid + "/"
+}
+
+// ConfigurationRevisionKey holds a ConfigurationRevision. Keys sort as the numbers do.
+func (s Scope) ConfigurationRevisionKey(uuid string, number int64) string {
+	return fmt.Sprintf("%s%019d", s.ConfigurationRevisionsPrefix(uuid), number)
+}
+
+// ConfigurationQuotaKey is written with every configuration that is created.
+func (s Scope) ConfigurationQuotaKey() string { return s.Prefix() + "configuration-quota" }
 
 // AccountsPrefix is the prefix of the resources of all accounts.
 const AccountsPrefix = metadata.Root + "a/"

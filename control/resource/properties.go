@@ -1,6 +1,41 @@
 package resource
 
-import "strconv"
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+
+	"weir/metadata"
+)
+
+// Properties is the server.properties of a cluster: the default configuration of clusters like it, and over it what its own configuration sets.
+func Properties(c *Cluster, custom map[string]string) map[string]string {
+	p := DefaultProperties(c)
+	maps.Copy(p, custom)
+	return p
+}
+
+// ReadProperties returns the server.properties of a cluster, with the revision of the configuration that its record names.
+func ReadProperties(ctx context.Context, store metadata.Store, c *Cluster) (map[string]string, error) {
+	ref := c.Configuration
+	if ref.ARN == "" {
+		return Properties(c, nil), nil
+	}
+	id, ok := ParseConfigurationARN(ref.ARN)
+	if !ok {
+		return nil, fmt.Errorf("cluster %s names the configuration %q, which is no ARN of one", c.UUID, ref.ARN)
+	}
+	k := Configuration{UUID: id.UUID, Account: id.Account, Region: id.Region}
+	r, ok, err := ReadRevision(ctx, store, &k, ref.Revision)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("cluster %s uses revision %d of configuration %s, which does not exist", c.UUID, ref.Revision, ref.ARN)
+	}
+	return Properties(c, r.Properties), nil
+}
 
 // DefaultProperties is the server.properties of a cluster without a configuration of its own: the service's default configuration for the
 // cluster's number of zones, and the replication of internal topics that fits it. What only concerns ZooKeeper is left out.

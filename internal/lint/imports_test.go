@@ -167,13 +167,14 @@ func matches(pattern, name string) bool {
 
 // TestPlanesMeetInData names the walls that no row of the table may open.
 func TestPlanesMeetInData(t *testing.T) {
-	walls := []struct{ from, to, why string }{
-		{"kafka/", "aws", "a broker knows nothing of the APIs that manage it"},
-		{"kafka/", "control", "brokers and control share metadata records only"},
-		{"storage/", "kafka/", "the log knows nothing of the protocol above it"},
-		{"control", "kafka/broker", "control reaches brokers through records and public protocols"},
-		{"control", "kafka/partition", "control reaches brokers through records and public protocols"},
-		{"node", "kafka/", "a node starts processes, whatever they speak"},
+	walls := []struct{ from, to, but, why string }{
+		{"kafka/", "aws", "", "a broker knows nothing of the APIs that manage it"},
+		{"kafka/", "control", "", "brokers and control share metadata records only"},
+		{"storage/", "kafka/", "", "the log knows nothing of the protocol above it"},
+		{"control", "kafka/broker", "", "control reaches brokers through records and public protocols"},
+		{"control", "kafka/partition", "", "control reaches brokers through records and public protocols"},
+		// What configs there are is data, which the records of control/resource are checked by.
+		{"node", "kafka/", "kafka/configdef", "a node starts processes, whatever they speak"},
 	}
 	ps := listPackages(t)
 	imports := map[string][]string{}
@@ -186,7 +187,7 @@ func TestPlanesMeetInData(t *testing.T) {
 				continue
 			}
 			for reached := range closure(imports, from) {
-				if strings.HasPrefix(reached, w.to) && reached != from {
+				if strings.HasPrefix(reached, w.to) && reached != from && reached != w.but {
 					t.Errorf("%s reaches %s: %s", from, reached, w.why)
 				}
 			}
