@@ -21,7 +21,18 @@ type Settings struct {
 	Broker BrokerLimits `json:"broker"`
 	// Balance says how partitions are spread over the brokers.
 	Balance Balance `json:"balance"`
+	// Limits says which of the limits of its kind hold for a cluster.
+	Limits LimitsProfile `json:"limits,omitempty"`
 }
+
+// LimitsProfile says which of the limits of a cluster's kind hold. The zero value is those that the real service has now.
+type LimitsProfile string
+
+// The other profiles.
+const (
+	LimitsOff  LimitsProfile = "off"  // none
+	Limits2022 LimitsProfile = "2022" // Serverless as it was when it was new
+)
 
 // ClusterKind is what kind of cluster MSK would call it.
 type ClusterKind string

@@ -22,7 +22,8 @@ var allowed = map[string][]string{
 	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/share":       {"internal/planted", "kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
 	"kafka/peer":        {"kafka/image", "metadata"},
-	"kafka/topic":       {"kafka/configdef", "kafka/image", "metadata"},
+	"kafka/topic":       {"kafka/configdef", "kafka/image", "kafka/kind", "metadata"},
+	"kafka/kind":        {"kafka/image", "metadata"},
 	"kafka/txn":         {"internal/planted", "kafka/configdef", "kafka/coordinator", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/feature":     {"metadata"},
 	"kafka/telemetry":   {"kafka/configdef", "storage/batch"},
@@ -69,10 +70,16 @@ var allowed = map[string][]string{
 	"aws/kafka":                 {"awsapi", "awsapi/gen/kafka", "control/resource", "kafka/configdef", "metadata"},
 	"aws/sts":                   {"authn", "awsapi", "awsapi/gen/sts"},
 	"aws/ec2":                   {"awsapi", "awsapi/gen/ec2", "metadata", "control/resource"},
+	"aws/kms":                   {"awsapi", "awsapi/gen/kms", "metadata", "control/resource"},
+	"aws/logs":                  {"awsapi", "awsapi/gen/logs", "metadata", "control/resource"},
+	"aws/secretsmanager":        {"awsapi", "awsapi/gen/secretsmanager", "metadata", "control/resource", "secret"},
+
+	// Values that are kept sealed.
+	"secret": {},
 
 	// The control plane and the node meet the brokers in metadata only.
 	"control":           {"control/...", "metadata"},
-	"control/resource":  {"awsapi", "kafka/configdef", "metadata"},
+	"control/resource":  {"awsapi", "kafka/configdef", "metadata", "secret"},
 	"control/reconcile": {},
 	"node":              {"control/resource", "metadata"},
 
