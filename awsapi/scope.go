@@ -19,7 +19,12 @@ type Scope struct {
 	Region    string // the one region served
 	Principal Principal
 	RequestID string // a UUID, on the answer and in the log
+	// Queue tells that an update which cannot begin now is to wait for its turn instead of being refused: the caller sent QueueHeader.
+	Queue bool
 }
+
+// QueueHeader is the request header that asks for Scope.Queue, with the value "true". It is ours: the real service refuses such updates.
+const QueueHeader = "X-Weir-Queue"
 
 // ARN names a resource of the scope's account and region.
 func (s Scope) ARN(service, resource string) ARN {

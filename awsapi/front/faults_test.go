@@ -369,6 +369,28 @@ func TestScopeReachesTheOperation(t *testing.T) {
 	}
 }
 
+func TestQueueHeaderReachesTheOperation(t *testing.T) {
+	tests := []struct {
+		value string
+		want  bool
+		code  int
+	}{{"", false, 200}, {"false", false, 200}, {"true", true, 200}, {"yes", false, 400}, {"TRUE", false, 400}}
+	for _, tt := range tests {
+		got := false
+		s := &sts.Service{GetCallerIdentity: func(ctx context.Context, _ *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
+			got = awsapi.ScopeFrom(ctx).Queue
+			return &sts.GetCallerIdentityOutput{}, nil
+		}}
+		m := dialects()[3].message
+		m.header[awsapi.QueueHeader] = tt.value
+		w := httptest.NewRecorder()
+		newFrontOf(t, signedAt, s).ServeHTTP(w, m.request(t))
+		if got != tt.want || w.Code != tt.code {
+			t.Errorf("%q: queue %v, status %d: %s", tt.value, got, w.Code, w.Body)
+		}
+	}
+}
+
 func TestWebPagesAreKeptOut(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -175,12 +175,30 @@ func (f *Front) handle(ctx context.Context, c *call) (reply protocol.Reply, err 
 	if vs := f.codec.Validate(in.Interface()); len(vs) > 0 {
 		return protocol.Reply{}, protocol.ValidationFault(c.service.model, vs)
 	}
-	ctx = awsapi.WithScope(ctx, awsapi.Scope{Account: c.principal.Account, Region: f.cfg.Region, Principal: c.principal, RequestID: c.id})
+	queue, err := queueWanted(c.r.Header)
+	if err != nil {
+		return protocol.Reply{}, err
+	}
+	ctx = awsapi.WithScope(ctx, awsapi.Scope{
+		Account: c.principal.Account, Region: f.cfg.Region, Principal: c.principal, RequestID: c.id, Queue: queue,
+	})
 	out, err := c.op.call(ctx, in)
 	if err != nil {
 		return protocol.Reply{}, err
 	}
 	return f.codec.Output(c.proto, c.service.model, &c.op.model, c.id, out), nil
+}
+
+// queueWanted reads awsapi.QueueHeader. A value that is neither true nor false is refused: to take it for false would surprise its sender.
+func queueWanted(h http.Header) (bool, error) {
+	switch v := h.Get(awsapi.QueueHeader); v {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, awsapi.NewFault(http.StatusBadRequest, "BadRequestException", "The header %s is true or false, not %q.", awsapi.QueueHeader, v)
+	}
 }
 
 // answerFault sends err in the form that the client expects. Only faults have words for the caller; the text of other errors is logged.

@@ -60,7 +60,7 @@ type CreateClusterInput struct {
 	OpenMonitoring       *OpenMonitoringInfo   `wire:"openMonitoring"`
 	KafkaVersion         *string               `wire:"kafkaVersion" is:"required min=1 max=128"`
 	LoggingInfo          *LoggingInfo          `wire:"loggingInfo"`
-	NumberOfBrokerNodes  *int32                `wire:"numberOfBrokerNodes" is:"required min=1 max=15"`
+	NumberOfBrokerNodes  *int32                `wire:"numberOfBrokerNodes" is:"required min=1"`
 	Tags                 map[string]string     `wire:"tags"`
 	StorageMode          StorageMode           `wire:"storageMode"`
 }
@@ -700,7 +700,7 @@ type UntagResourceOutput struct {
 type UpdateBrokerCountInput struct {
 	ClusterArn                *string `wire:"clusterArn" in:"uri" is:"required"`
 	CurrentVersion            *string `wire:"currentVersion" is:"required"`
-	TargetNumberOfBrokerNodes *int32  `wire:"targetNumberOfBrokerNodes" is:"required min=1 max=15"`
+	TargetNumberOfBrokerNodes *int32  `wire:"targetNumberOfBrokerNodes" is:"required min=1"`
 }
 
 // UpdateBrokerCountOutput is the answer of UpdateBrokerCount.

@@ -562,7 +562,7 @@ type Provisioned struct {
 	EnhancedMonitoring        EnhancedMonitoring    `wire:"enhancedMonitoring"`
 	OpenMonitoring            *OpenMonitoringInfo   `wire:"openMonitoring"`
 	LoggingInfo               *LoggingInfo          `wire:"loggingInfo"`
-	NumberOfBrokerNodes       *int32                `wire:"numberOfBrokerNodes" is:"required min=1 max=15"`
+	NumberOfBrokerNodes       *int32                `wire:"numberOfBrokerNodes" is:"required min=1"`
 	ZookeeperConnectString    *string               `wire:"zookeeperConnectString"`
 	ZookeeperConnectStringTls *string               `wire:"zookeeperConnectStringTls"`
 	StorageMode               StorageMode           `wire:"storageMode"`
@@ -580,7 +580,7 @@ type ProvisionedRequest struct {
 	OpenMonitoring       *OpenMonitoringInfo   `wire:"openMonitoring"`
 	KafkaVersion         *string               `wire:"kafkaVersion" is:"required min=1 max=128"`
 	LoggingInfo          *LoggingInfo          `wire:"loggingInfo"`
-	NumberOfBrokerNodes  *int32                `wire:"numberOfBrokerNodes" is:"required min=1 max=15"`
+	NumberOfBrokerNodes  *int32                `wire:"numberOfBrokerNodes" is:"required min=1"`
 	StorageMode          StorageMode           `wire:"storageMode"`
 }
 

@@ -16,19 +16,23 @@ import (
 type service struct {
 	name       string // folder of the model and of the output: the AWS CLI's name
 	validation string // constant of awsapi.Validation
+	// unbounded are shapes whose maximum is not a constraint: the model gives one that the service itself does not keep.
+	unbounded []string
 }
 
 func services() []service {
 	return []service{
-		{"cloudwatch", "MissingOrInvalid"},
-		{"ec2", "MissingOrInvalid"},
-		{"iam", "ValidationError"},
-		{"kafka", "BadRequestWithParameter"},
-		{"kafkaconnect", "BadRequest"},
-		{"kms", "ValidationException"},
-		{"logs", "InvalidParameterException"},
-		{"secretsmanager", "ValidationException"},
-		{"sts", "ValidationError"},
+		{name: "cloudwatch", validation: "MissingOrInvalid"},
+		{name: "ec2", validation: "MissingOrInvalid"},
+		{name: "iam", validation: "ValidationError"},
+		// MSK's clusters may have 30 and 60 brokers, whatever its model says.
+		{name: "kafka", validation: "BadRequestWithParameter", unbounded: []string{"__integerMin1Max15"}},
+		{name: "kafkaconnect", validation: "BadRequest"},
+		{name: "kms", validation: "ValidationException"},
+		{name: "logs", validation: "InvalidParameterException"},
+		{name: "secretsmanager", validation: "ValidationException"},
+		{name: "sts", validation: "ValidationError"},
+		{name: "weir", validation: "BadRequestWithParameter"}, // our own: what no service of AWS has a call for
 	}
 }
 

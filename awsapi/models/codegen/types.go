@@ -210,7 +210,7 @@ func (g *generator) constraints(tags []string, key string, words []string, r *re
 	if s.Min != nil {
 		words = append(words, "min="+s.Min.String())
 	}
-	if s.Max != nil {
+	if s.Max != nil && !slices.Contains(g.unbounded, r.Shape) {
 		words = append(words, "max="+s.Max.String())
 	}
 	if s.Type == "list" && s.Member.LocationName != "" {
