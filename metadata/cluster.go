@@ -97,7 +97,19 @@ type PartitionAssignment struct {
 	Removing []BrokerID `json:"d,omitempty"`
 	Target   BrokerID   `json:"t,omitempty"` // one of Replicas that shall lead: it copies the log and takes over; 0 is none
 	Former   []BrokerID `json:"f,omitempty"` // led it before, handed everything over, and may still have data to forget
+	Cause    MoveCause  `json:"c,omitempty"` // of Target, if the balancer set it; "" is a client
 }
+
+// MoveCause is why the balancer moves a partition.
+type MoveCause string
+
+// The causes.
+const (
+	MoveDrain     MoveCause = "drain"
+	MoveSpread    MoveCause = "spread"
+	MoveLoad      MoveCause = "load"
+	MovePreferred MoveCause = "preferred"
+)
 
 // StreamState is the fencing state of a stream (storage-engine design, section 8).
 type StreamState string

@@ -2,6 +2,7 @@ package image
 
 import (
 	"maps"
+	"slices"
 
 	"weir/metadata"
 )
@@ -10,6 +11,7 @@ import (
 type adminRecords struct {
 	features *metadata.Features
 	settings *metadata.Settings
+	settled  metadata.Revision                       // of settings
 	configs  map[string]map[string]map[string]string // kind, but for brokers -> name -> dynamic configs
 
 	acls  map[string]metadata.ACL       // by id
@@ -26,6 +28,14 @@ func (i *Image) Features() *metadata.Features { return i.admin.features }
 
 // Settings are what the control plane wants of the cluster; nil if it said nothing yet. The record must not be modified.
 func (i *Image) Settings() *metadata.Settings { return i.admin.settings }
+
+// SettingsRevision is the revision of Settings, zero if there are none. What places partitions is guarded by it.
+func (i *Image) SettingsRevision() metadata.Revision { return i.admin.settled }
+
+// Draining reports whether a broker is to hold nothing: partitions leave it, and none is placed on it.
+func (i *Image) Draining(b metadata.BrokerID) bool {
+	return i.admin.settings != nil && slices.Contains(i.admin.settings.Balance.Drain, b)
+}
 
 // GroupConfigs are the dynamic configs of a group (KIP-848, KIP-932), nil if it has none. The map must not be modified; what it does not set has the
 // broker's default.
@@ -49,12 +59,12 @@ func (r *adminRecords) feature(e metadata.Event) error {
 
 // setting takes a change of the control plane's settings.
 func (r *adminRecords) setting(e metadata.Event) error {
-	r.settings = nil
+	r.settings, r.settled = nil, 0
 	if e.Deleted {
 		return nil
 	}
 	s, err := metadata.Decode[metadata.Settings](e.KV)
-	r.settings = &s
+	r.settings, r.settled = &s, e.Modified
 	return err
 }
 

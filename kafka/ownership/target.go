@@ -254,7 +254,7 @@ func (o *Owner) becomeLeader(ctx context.Context, key partition.Key, from metada
 			return false
 		}
 		o.follow.expect(key, epoch+1)
-		as.Leader, as.Epoch, as.Target = me, epoch+1, 0
+		as.Leader, as.Epoch, as.Target, as.Cause = me, epoch+1, 0, ""
 		as.Former = slices.DeleteFunc(slices.Clone(as.Former), func(b metadata.BrokerID) bool { return b == me || b == from })
 		as.Former = append(as.Former, from)
 		as.Replicas = slices.DeleteFunc(slices.Clone(as.Replicas), func(b metadata.BrokerID) bool { return slices.Contains(as.Removing, b) })

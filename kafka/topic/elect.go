@@ -25,8 +25,7 @@ func (a *Admin) Elect(ctx context.Context, elections []Election) []error {
 	begun := make(map[int]metadata.BrokerID)
 	var newest metadata.Revision
 	for i, e := range elections {
-		rev, err := a.editPartition(ctx, e.Topic, e.Partition, func(as *metadata.PartitionAssignment) (bool, error) {
-			img := a.image.Current()
+		rev, err := a.editPartition(ctx, e.Topic, e.Partition, func(img *image.Image, as *metadata.PartitionAssignment) (bool, error) {
 			_, led := ready(img, as.Leader)
 			switch {
 			case e.Unclean && led, !e.Unclean && led && as.Leader == as.Replicas[0]:
@@ -34,14 +33,14 @@ func (a *Admin) Elect(ctx context.Context, elections []Election) []error {
 			case e.Unclean:
 				return false, fault(kerr.EligibleLeadersNotAvailable, "Only the leader has the partition's data, and it is not available.")
 			}
-			if _, ok := ready(img, as.Replicas[0]); !ok || !led {
+			if _, ok := ready(img, as.Replicas[0]); !ok || !led || img.Draining(as.Replicas[0]) {
 				return false, fault(kerr.PreferredLeaderNotAvailable, "The preferred leader was not available.")
 			}
 			begun[i] = as.Replicas[0]
 			if as.Target == as.Replicas[0] {
 				return false, nil
 			}
-			as.Target = as.Replicas[0]
+			as.Target, as.Cause = as.Replicas[0], ""
 			return true, nil
 		})
 		if out[i] = err; err != nil {

@@ -22,7 +22,8 @@ type Reassignment struct {
 
 // Reassign changes a partition's replicas. Replicas are virtual, so if the leader is among the new ones that is all. If not, one of them, the first that is
 // alive, becomes the target: it copies the log and takes over in its own time, and until then the partition has the old replicas as well. Refusals are
-// Faults: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS.
+// Faults: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS, and POLICY_VIOLATION while the
+// cluster balances itself.
 func (a *Admin) Reassign(ctx context.Context, r Reassignment) error {
 	img := a.image.Current()
 	if r.Replicas != nil {
@@ -31,9 +32,21 @@ func (a *Admin) Reassign(ctx context.Context, r Reassignment) error {
 			return err
 		}
 	}
-	rev, err := a.editPartition(ctx, r.Topic, r.Partition, func(as *metadata.PartitionAssignment) (bool, error) {
+	rev, err := a.editPartition(ctx, r.Topic, r.Partition, func(now *image.Image, as *metadata.PartitionAssignment) (bool, error) {
+		if s := now.Settings(); s != nil && s.Balance.Active {
+			return false, fault(kerr.PolicyViolation, "The cluster balances its partitions itself, so they cannot be reassigned. "+
+				"Pause its rebalancing first (UpdateRebalancing with status PAUSED).")
+		}
 		if r.Replicas == nil {
+			if as.Cause == metadata.MoveDrain {
+				return false, fault(kerr.PolicyViolation, "The partition leaves a broker that is removed from the cluster; this cannot be called off by a reassignment.")
+			}
 			return true, cancelReassignment(as)
+		}
+		for _, b := range r.Replicas {
+			if now.Draining(b) {
+				return false, checkManual(now, [][]metadata.BrokerID{r.Replicas})
+			}
 		}
 		if now := len(as.Replicas) - len(as.Adding); r.SameFactor && len(r.Replicas) != now {
 			return false, fault(kerr.InvalidReplicationFactor, "The replication factor is changed from %d to %d", now, len(r.Replicas))
@@ -68,7 +81,7 @@ func reassign(as *metadata.PartitionAssignment, want []metadata.BrokerID, img *i
 	if !Reassigning(as) && slices.Equal(before, want) {
 		return false
 	}
-	as.Adding, as.Removing, as.Target = nil, nil, 0
+	as.Adding, as.Removing, as.Target, as.Cause = nil, nil, 0, ""
 	if slices.Contains(want, as.Leader) {
 		as.Replicas = want
 		return true
@@ -90,7 +103,7 @@ func cancelReassignment(as *metadata.PartitionAssignment) error {
 		return fault(kerr.NoReassignmentInProgress, "No partition reassignment is in progress.")
 	}
 	as.Replicas = without(as.Replicas, as.Adding)
-	as.Adding, as.Removing, as.Target = nil, nil, 0
+	as.Adding, as.Removing, as.Target, as.Cause = nil, nil, 0, ""
 	return nil
 }
 
@@ -105,12 +118,13 @@ func without(list, other []metadata.BrokerID) (out []metadata.BrokerID) {
 }
 
 // editPartition changes what the metadata say of a partition by a guarded transaction, again and again if others change it meanwhile. An fn that returns false
-// changes nothing.
+// changes nothing. It is told by which image it decides.
 func (a *Admin) editPartition(
-	ctx context.Context, name string, index int32, fn func(*metadata.PartitionAssignment) (bool, error),
+	ctx context.Context, name string, index int32, fn func(*image.Image, *metadata.PartitionAssignment) (bool, error),
 ) (metadata.Revision, error) {
 	for range tries {
-		t, ok := a.image.Current().Topic(name)
+		img := a.image.Current()
+		t, ok := img.Topic(name)
 		if !ok {
 			return 0, fault(kerr.UnknownTopicOrPartition, "Unable to find a topic named %s.", name)
 		}
@@ -134,12 +148,12 @@ func (a *Admin) editPartition(
 		if at >= len(pack.Partitions) {
 			return 0, unknown
 		}
-		changed, err := fn(&pack.Partitions[at])
+		changed, err := fn(img, &pack.Partitions[at])
 		if err != nil || !changed {
 			return 0, err
 		}
 		rev, err := a.store.Commit(ctx, metadata.Txn{
-			If:   []metadata.Cond{{Key: key, Modified: kv.Modified}},
+			If:   []metadata.Cond{{Key: key, Modified: kv.Modified}, a.asPlaced(img)},
 			Then: []metadata.Op{metadata.Put(key, metadata.Encode(pack))},
 		})
 		if err == nil {
@@ -147,6 +161,9 @@ func (a *Admin) editPartition(
 		}
 		if !errors.Is(err, metadata.ErrConflict) {
 			return 0, unavailable(err)
+		}
+		if _, err := a.caughtUp(ctx); err != nil {
+			return 0, err
 		}
 	}
 	return 0, unavailable(metadata.ErrConflict)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/kafka/image"
 	"weir/metadata"
 )
 
@@ -98,7 +99,7 @@ func TestElections(t *testing.T) {
 	// The target takes over.
 	done := make(chan error, 1)
 	go func() { done <- elect(t.Context(), Election{Topic: "t"}) }()
-	if _, err := a.editPartition(t.Context(), "t", 0, func(p *metadata.PartitionAssignment) (bool, error) {
+	if _, err := a.editPartition(t.Context(), "t", 0, func(_ *image.Image, p *metadata.PartitionAssignment) (bool, error) {
 		p.Leader, p.Epoch, p.Target = 2, p.Epoch+1, 0
 		return true, nil
 	}); err != nil {
