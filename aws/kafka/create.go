@@ -59,20 +59,19 @@ func (r *createRequest) build(scope resource.Scope, network *resource.Network, n
 	if err != nil {
 		return resource.Cluster{}, nil, err
 	}
-	settings, err := r.settings()
+	logging, authentication, err := r.settings()
 	if err != nil {
 		return resource.Cluster{}, nil, err
 	}
-	settings.Throughput = throughput
 	id, kafkaID := resource.NewClusterUUID()
 	brokers := int(*r.NumberOfBrokerNodes)
 	c := resource.Cluster{
 		UUID: id, Name: r.name, Account: scope.Account, Region: scope.Region, Created: now, KafkaID: kafkaID,
 		KafkaVersion: version.Name, InstanceType: size.Name, Brokers: brokers,
-		Subnets: subnets, SecurityGroups: groups, VolumeGiB: volume,
-		Monitoring:   string(gen.EnhancedMonitoringDefault),
-		ClientBroker: string(gen.ClientBrokerPlaintext), InCluster: true,
-		Settings: settings, Tags: maps.Clone(r.tags),
+		Subnets: subnets, SecurityGroups: groups, VolumeGiB: volume, Throughput: throughput,
+		Monitoring: string(gen.EnhancedMonitoringDefault), Logging: logging,
+		Security:  resource.Security{ClientAuthentication: authentication, ClientBroker: string(gen.ClientBrokerPlaintext)},
+		InCluster: true, Tags: maps.Clone(r.tags),
 		CurrentVersion: resource.NewVersion(),
 		Nodes:          resource.NewNodes(brokers, subnets, now),
 	}
@@ -188,7 +187,7 @@ func securityGroups(scope resource.Scope, network *resource.Network, vpc string,
 }
 
 // storage checks the volumes.
-func (r *createRequest) storage(size resource.InstanceType) (gib int32, throughput *bool, err error) {
+func (r *createRequest) storage(size resource.InstanceType) (gib int32, throughput *resource.Throughput, err error) {
 	if r.StorageMode == gen.StorageModeTiered {
 		return 0, nil, notYet("storageMode", "tiered storage is")
 	}
@@ -212,52 +211,54 @@ func (r *createRequest) storage(size resource.InstanceType) (gib int32, throughp
 		if p.VolumeThroughput != nil {
 			return 0, nil, badRequest("volumeThroughput", "Specify volumeThroughput only together with enabled provisioned throughput.")
 		}
-		throughput = p.Enabled
+		if p.Enabled != nil {
+			throughput = &resource.Throughput{Enabled: *p.Enabled}
+		}
 	}
 	return cmp.Or(deref(ebs.VolumeSize), volumeDefaultGiB), throughput, nil
 }
 
 // settings checks everything that concerns features which are not built: it may be switched off, not on.
-func (r *createRequest) settings() (s resource.Settings, err error) {
+func (r *createRequest) settings() (logs resource.Logging, auth *resource.ClientAuthentication, err error) {
 	if r.ConfigurationInfo != nil { // there are no configurations yet, so none of them exists
-		return s, badRequest("configurationInfo", "%s", textConfiguration)
+		return logs, nil, badRequest("configurationInfo", "%s", textConfiguration)
 	}
 	if m := r.EnhancedMonitoring; m != "" && m != gen.EnhancedMonitoringDefault {
-		return s, notYet("enhancedMonitoring", fmt.Sprintf("the level %s is", m))
+		return logs, nil, notYet("enhancedMonitoring", fmt.Sprintf("the level %s is", m))
 	}
 	if r.Rebalancing != nil && r.Rebalancing.Status == gen.RebalancingStatusActive {
-		return s, notYet("rebalancing", "intelligent rebalancing is")
+		return logs, nil, notYet("rebalancing", "intelligent rebalancing is")
 	}
 	if p := r.OpenMonitoring; p != nil && p.Prometheus != nil {
 		if j := p.Prometheus.JmxExporter; j != nil && deref(j.EnabledInBroker) {
-			return s, notYet("openMonitoring.prometheus.jmxExporter", "the JMX exporter is")
+			return logs, nil, notYet("openMonitoring.prometheus.jmxExporter", "the JMX exporter is")
 		}
 		if n := p.Prometheus.NodeExporter; n != nil && deref(n.EnabledInBroker) {
-			return s, notYet("openMonitoring.prometheus.nodeExporter", "the node exporter is")
+			return logs, nil, notYet("openMonitoring.prometheus.nodeExporter", "the node exporter is")
 		}
 	}
 	if err := r.connectivity(); err != nil {
-		return s, err
+		return logs, nil, err
 	}
 	if err := r.encryption(); err != nil {
-		return s, err
+		return logs, nil, err
 	}
-	if s.ClientAuthentication, err = r.authentication(); err != nil {
-		return s, err
+	if auth, err = r.authentication(); err != nil {
+		return logs, nil, err
 	}
 	if l := r.LoggingInfo; l != nil {
 		if b := l.BrokerLogs; b != nil {
-			if s.BrokerLogs, err = logsOff("loggingInfo.brokerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
-				return s, err
+			if logs.Broker, err = logsOff("loggingInfo.brokerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
+				return logs, nil, err
 			}
 		}
 		if b := l.AuthorizerLogs; b != nil {
-			if s.AuthorizerLogs, err = logsOff("loggingInfo.authorizerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
-				return s, err
+			if logs.Authorizer, err = logsOff("loggingInfo.authorizerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
+				return logs, nil, err
 			}
 		}
 	}
-	return s, nil
+	return logs, auth, nil
 }
 
 func (r *createRequest) connectivity() error {

@@ -104,8 +104,8 @@ func brokerNodeGroup(c *resource.Cluster) *gen.BrokerNodeGroupInfo {
 	}
 	if c.VolumeGiB > 0 {
 		g.StorageInfo = &gen.StorageInfo{EbsStorageInfo: &gen.EBSStorageInfo{VolumeSize: new(c.VolumeGiB)}}
-		if on := c.Settings.Throughput; on != nil {
-			g.StorageInfo.EbsStorageInfo.ProvisionedThroughput = &gen.ProvisionedThroughput{Enabled: on}
+		if t := c.Throughput; t != nil {
+			g.StorageInfo.EbsStorageInfo.ProvisionedThroughput = &gen.ProvisionedThroughput{Enabled: &t.Enabled}
 		}
 	}
 	return g
@@ -136,7 +136,7 @@ func software(c *resource.Cluster) *gen.BrokerSoftwareInfo {
 }
 
 func clientAuthentication(c *resource.Cluster) *gen.ClientAuthentication {
-	w := c.Settings.ClientAuthentication
+	w := c.Security.ClientAuthentication
 	if w == nil {
 		return nil
 	}
@@ -161,19 +161,19 @@ func clientAuthentication(c *resource.Cluster) *gen.ClientAuthentication {
 
 func encryption(c *resource.Cluster) *gen.EncryptionInfo {
 	return &gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{
-		ClientBroker: gen.ClientBroker(c.ClientBroker), InCluster: new(c.InCluster),
+		ClientBroker: gen.ClientBroker(c.Security.ClientBroker), InCluster: new(c.InCluster),
 	}}
 }
 
 func logging(c *resource.Cluster) *gen.LoggingInfo {
-	if c.Settings.BrokerLogs == nil && c.Settings.AuthorizerLogs == nil {
+	if c.Logging.Broker == nil && c.Logging.Authorizer == nil {
 		return nil
 	}
 	out := &gen.LoggingInfo{BrokerLogs: &gen.BrokerLogs{}}
-	out.BrokerLogs.CloudWatchLogs, out.BrokerLogs.Firehose, out.BrokerLogs.S3 = logDestinations(c.Settings.BrokerLogs)
-	if c.Settings.AuthorizerLogs != nil {
+	out.BrokerLogs.CloudWatchLogs, out.BrokerLogs.Firehose, out.BrokerLogs.S3 = logDestinations(c.Logging.Broker)
+	if c.Logging.Authorizer != nil {
 		out.AuthorizerLogs = &gen.AuthorizerLogs{}
-		out.AuthorizerLogs.CloudWatchLogs, out.AuthorizerLogs.Firehose, out.AuthorizerLogs.S3 = logDestinations(c.Settings.AuthorizerLogs)
+		out.AuthorizerLogs.CloudWatchLogs, out.AuthorizerLogs.Firehose, out.AuthorizerLogs.S3 = logDestinations(c.Logging.Authorizer)
 	}
 	return out
 }

@@ -54,7 +54,7 @@ func refused(a resource.Action, s resource.ClusterState) error {
 		text = fmt.Sprintf("You can't reboot a broker of a cluster in %s state.", s)
 	case resource.ActionListNodes:
 		text = fmt.Sprintf("You can't list the nodes of a cluster in %s state.", s)
-	case resource.ActionUpdate:
+	default:
 		text = fmt.Sprintf("You can't update a cluster in %s state.", s)
 	}
 	return badRequest("clusterArn", "%s", text)

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"reflect"
 	"time"
 
 	"weir/metadata"
@@ -78,6 +79,74 @@ const (
 	RebalancingActive RebalancingStatus = "ACTIVE"
 	RebalancingPaused RebalancingStatus = "PAUSED"
 )
+
+// Apply returns the cluster with the change's fields as desired. Each field is replaced as a whole. Only what is desired changes: brokers and
+// state are the controller's business.
+func (c Cluster) Apply(ch Change) Cluster {
+	set(&c.Brokers, ch.Brokers)
+	set(&c.InstanceType, ch.InstanceType)
+	set(&c.VolumeGiB, ch.VolumeGiB)
+	set(&c.StorageMode, ch.StorageMode)
+	set(&c.KafkaVersion, ch.KafkaVersion)
+	set(&c.Configuration, ch.Configuration)
+	set(&c.Monitoring, ch.Monitoring)
+	set(&c.Logging, ch.Logging)
+	set(&c.Security, ch.Security)
+	set(&c.Connectivity, ch.Connectivity)
+	set(&c.Rebalancing, ch.Rebalancing)
+	set(&c.Stopped, ch.Stopped)
+	if ch.Throughput != nil {
+		c.Throughput = new(*ch.Throughput)
+	}
+	if ch.OpenMonitoring != nil {
+		c.OpenMonitoring = new(*ch.OpenMonitoring)
+	}
+	return c
+}
+
+// Current is the change that says what the cluster is like now in the fields that ch sets: the source of an operation whose target is ch.
+func (c *Cluster) Current(ch Change) Change {
+	var now Change
+	get(&now.Brokers, ch.Brokers, c.Brokers)
+	get(&now.InstanceType, ch.InstanceType, c.InstanceType)
+	get(&now.VolumeGiB, ch.VolumeGiB, c.VolumeGiB)
+	get(&now.Throughput, ch.Throughput, value(c.Throughput))
+	get(&now.StorageMode, ch.StorageMode, c.StorageMode)
+	get(&now.KafkaVersion, ch.KafkaVersion, c.KafkaVersion)
+	get(&now.Configuration, ch.Configuration, c.Configuration)
+	get(&now.Monitoring, ch.Monitoring, c.Monitoring)
+	get(&now.OpenMonitoring, ch.OpenMonitoring, value(c.OpenMonitoring))
+	get(&now.Logging, ch.Logging, c.Logging)
+	get(&now.Security, ch.Security, c.Security)
+	get(&now.Connectivity, ch.Connectivity, c.Connectivity)
+	get(&now.Rebalancing, ch.Rebalancing, c.Rebalancing)
+	get(&now.Stopped, ch.Stopped, c.Stopped)
+	return now
+}
+
+// Changes tells whether applying ch would change anything.
+func (c *Cluster) Changes(ch Change) bool { return !reflect.DeepEqual(c.Current(ch), ch) }
+
+// set puts v in place of field unless it is nil.
+func set[T any](field, v *T) {
+	if v != nil {
+		*field = *v
+	}
+}
+
+// get sets field to v if the change that is asked about has that field.
+func get[T any](field **T, asked *T, v T) {
+	if asked != nil {
+		*field = &v
+	}
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
 
 // Update is what an update operation works on. The controller records in it what it has done of a rolling change, so that a resumed one goes on
 // with the broker that it was at.

@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -18,19 +20,27 @@ type Cluster struct {
 	// KafkaID is the cluster id that Kafka clients see.
 	KafkaID string `json:"kafkaId"`
 
-	// What is desired.
-	KafkaVersion   string            `json:"kafkaVersion"`
-	Configuration  ConfigurationRef  `json:"configuration,omitzero"` // zero: the default configuration
-	InstanceType   string            `json:"instanceType"`
-	Brokers        int               `json:"brokers"`
-	Subnets        []ClientSubnet    `json:"subnets"` // in the order of the request; one per availability zone
-	SecurityGroups []string          `json:"securityGroups"`
-	VolumeGiB      int32             `json:"volumeGiB,omitempty"` // per broker; zero for Express, which has no volumes
-	Monitoring     string            `json:"monitoring"`          // enhancedMonitoring
-	ClientBroker   string            `json:"clientBroker"`        // encryption in transit that the listeners serve
-	InCluster      bool              `json:"inCluster"`           // as requested; see docs/adr/0006
-	Settings       Settings          `json:"settings"`
-	Tags           map[string]string `json:"tags,omitempty"`
+	// What is desired. The fields that an update changes are those of Change.
+	Type           metadata.ClusterKind `json:"type,omitempty"` // see Kind
+	KafkaVersion   string               `json:"kafkaVersion"`
+	Configuration  ConfigurationRef     `json:"configuration,omitzero"`
+	InstanceType   string               `json:"instanceType"`
+	Brokers        int                  `json:"brokers"`
+	Subnets        []ClientSubnet       `json:"subnets"` // in the order of the request; one per availability zone
+	SecurityGroups []string             `json:"securityGroups"`
+	VolumeGiB      int32                `json:"volumeGiB,omitempty"`   // per broker; zero for Express, which has no volumes
+	Throughput     *Throughput          `json:"throughput,omitempty"`  // nil: nothing was said
+	StorageMode    string               `json:"storageMode,omitempty"` // empty is LOCAL, and nothing was said
+	Monitoring     string               `json:"monitoring"`            // enhancedMonitoring
+	OpenMonitoring *OpenMonitoring      `json:"openMonitoring,omitempty"`
+	Logging        Logging              `json:"logging,omitzero"`
+	Security       Security             `json:"security,omitzero"`
+	InCluster      bool                 `json:"inCluster"`        // encryption between brokers, as requested; see docs/adr/0006
+	KMSKey         string               `json:"kmsKey,omitempty"` // of encryption at rest: an ARN, as requested; see docs/adr/0006
+	Connectivity   Connectivity         `json:"connectivity,omitzero"`
+	Rebalancing    RebalancingStatus    `json:"rebalancing,omitempty"` // empty is PAUSED, and nothing was said
+	Stopped        bool                 `json:"stopped,omitempty"`
+	Tags           map[string]string    `json:"tags,omitempty"`
 
 	// What is observed.
 	State     ClusterState `json:"state"`
@@ -38,17 +48,64 @@ type Cluster struct {
 	// CurrentVersion is opaque and changes with every update; see NewVersion.
 	CurrentVersion string `json:"currentVersion"`
 	// Operation is the id of the operation that is under way, or empty.
-	Operation string       `json:"operation,omitempty"`
-	Nodes     []BrokerNode `json:"nodes"`
+	Operation string `json:"operation,omitempty"`
+	// Queue are the ids of operations that are to begin one after the other when that one has ended, in order; at most QueueMax.
+	Queue []string     `json:"queue,omitempty"`
+	Nodes []BrokerNode `json:"nodes"`
+	// LastBroker is the largest broker id that the cluster ever gave out, once a broker was added or removed: ids are not used again.
+	LastBroker metadata.BrokerID `json:"lastBroker,omitempty"`
+	// Took are measured durations of steps, by type of operation and step (TookKey): what Progress estimates from.
+	Took map[string]time.Duration `json:"took,omitempty"`
 }
 
-// Settings are parts of the request that switch something off which is not built yet. They change nothing; they are kept because a
-// cluster is described with what was asked for, and Terraform takes "absent" for a difference from "off".
-type Settings struct {
-	BrokerLogs           []LogDestination      `json:"brokerLogs,omitempty"`
-	AuthorizerLogs       []LogDestination      `json:"authorizerLogs,omitempty"`
-	ClientAuthentication *ClientAuthentication `json:"clientAuthentication,omitempty"`
-	Throughput           *bool                 `json:"throughput,omitempty"` // storage's provisioned throughput
+// QueueMax bounds Cluster.Queue.
+const QueueMax = 16
+
+// UnmarshalJSON reads the record, also as it was written when there were no updates: then what is now in Security, Logging and Throughput
+// was elsewhere.
+func (c *Cluster) UnmarshalJSON(data []byte) error {
+	type plain Cluster
+	v := struct {
+		*plain
+		ClientBroker string `json:"clientBroker"`
+		Settings     struct {
+			BrokerLogs           []LogDestination      `json:"brokerLogs"`
+			AuthorizerLogs       []LogDestination      `json:"authorizerLogs"`
+			ClientAuthentication *ClientAuthentication `json:"clientAuthentication"`
+			Throughput           *bool                 `json:"throughput"`
+		} `json:"settings"`
+	}{plain: (*plain)(c)}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err //nolint:wrapcheck // encoding/json asks for its own errors
+	}
+	if v.ClientBroker != "" {
+		c.Security.ClientBroker = v.ClientBroker
+	}
+	old := v.Settings
+	if old.ClientAuthentication != nil {
+		c.Security.ClientAuthentication = old.ClientAuthentication
+	}
+	if old.BrokerLogs != nil {
+		c.Logging.Broker = old.BrokerLogs
+	}
+	if old.AuthorizerLogs != nil {
+		c.Logging.Authorizer = old.AuthorizerLogs
+	}
+	if old.Throughput != nil {
+		c.Throughput = &Throughput{Enabled: *old.Throughput}
+	}
+	return nil
+}
+
+// Kind is what kind of cluster it is. Records from before there were kinds do not say it, but their size does.
+func (c *Cluster) Kind() metadata.ClusterKind {
+	if c.Type != "" {
+		return c.Type
+	}
+	if t, ok := LookupInstanceType(c.InstanceType); ok && t.Express() {
+		return metadata.Express
+	}
+	return metadata.Standard
 }
 
 // LogDestination is one place that logs could be delivered to.
@@ -85,7 +142,7 @@ type ClientSubnet struct {
 	ZoneID string `json:"zoneId"` // use1-az1, which is also the brokers' rack
 }
 
-// StateInfo says why a cluster is in FAILED or HEALING.
+// StateInfo says why a cluster is in FAILED, HEALING or MAINTENANCE.
 type StateInfo struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -108,13 +165,69 @@ type BrokerNode struct {
 func NewNodes(n int, subnets []ClientSubnet, now time.Time) []BrokerNode {
 	nodes := make([]BrokerNode, n)
 	for i := range nodes {
-		s := subnets[i%len(subnets)]
-		nodes[i] = BrokerNode{
-			Broker: metadata.BrokerID(i + 1), UUID: NewUUID(), ENI: NewEC2ID("eni"),
-			Subnet: s.ID, ZoneID: s.ZoneID, Joined: now,
-		}
+		nodes[i] = newNode(metadata.BrokerID(i+1), subnets[i%len(subnets)], now)
 	}
 	return nodes
+}
+
+func newNode(id metadata.BrokerID, s ClientSubnet, now time.Time) BrokerNode {
+	return BrokerNode{Broker: id, UUID: NewUUID(), ENI: NewEC2ID("eni"), Subnet: s.ID, ZoneID: s.ZoneID, Joined: now}
+}
+
+// Grown returns the cluster with as many more unplaced nodes as it takes to have n, each in the zone that has the fewest, and the ids of those.
+// Their ids are larger than any that the cluster ever had.
+func (c Cluster) Grown(n int, now time.Time) (Cluster, []metadata.BrokerID) {
+	c.Nodes = slices.Clone(c.Nodes)
+	last := c.lastBroker()
+	var added []metadata.BrokerID
+	for len(c.Nodes) < n {
+		held := c.perZone()
+		fewest := slices.MinFunc(c.Subnets, func(a, b ClientSubnet) int { return held[a.ZoneID] - held[b.ZoneID] })
+		last++
+		c.Nodes = append(c.Nodes, newNode(last, fewest, now))
+		added = append(added, last)
+	}
+	c.LastBroker = last
+	return c, added
+}
+
+// Leaving returns which brokers go when the cluster shrinks to n: the latest of the zone that has the most, one by one.
+func (c *Cluster) Leaving(n int) []metadata.BrokerID {
+	rest := Cluster{Nodes: slices.Clone(c.Nodes)}
+	var ids []metadata.BrokerID
+	for len(rest.Nodes) > n {
+		held := rest.perZone()
+		last := slices.MaxFunc(rest.Nodes, func(a, b BrokerNode) int {
+			return cmp.Or(held[a.ZoneID]-held[b.ZoneID], int(a.Broker-b.Broker))
+		})
+		ids = append(ids, last.Broker)
+		rest = rest.Without(last.Broker)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Without returns the cluster without those nodes. Their ids are not given out again.
+func (c Cluster) Without(ids ...metadata.BrokerID) Cluster {
+	c.LastBroker = c.lastBroker()
+	c.Nodes = slices.DeleteFunc(slices.Clone(c.Nodes), func(n BrokerNode) bool { return slices.Contains(ids, n.Broker) })
+	return c
+}
+
+func (c *Cluster) lastBroker() metadata.BrokerID {
+	last := c.LastBroker
+	for _, n := range c.Nodes {
+		last = max(last, n.Broker)
+	}
+	return last
+}
+
+func (c *Cluster) perZone() map[string]int {
+	held := make(map[string]int)
+	for _, n := range c.Nodes {
+		held[n.ZoneID]++
+	}
+	return held
 }
 
 // ClusterName points from a name to the cluster that has it.

@@ -7,6 +7,11 @@ type InstanceType struct {
 	Name      string
 	VCPU      int
 	MemoryGiB int
+	// PartitionsMax is how many partition replicas a broker may hold. The service refuses more on Express, and some updates of a Standard
+	// cluster that has more.
+	PartitionsMax int
+	// IngressBytesMax and EgressBytesMax are bytes per second above which an Express broker's clients are throttled. Standard has no such quotas.
+	IngressBytesMax, EgressBytesMax int64
 }
 
 // Express tells whether the size belongs to an Express cluster.
@@ -21,29 +26,29 @@ func (t InstanceType) NoKRaft() bool { return t.Name == "kafka.t3.small" }
 // InstanceTypes returns all sizes, Standard then Express, small to large.
 func InstanceTypes() []InstanceType {
 	return []InstanceType{
-		{"kafka.t3.small", 2, 2},
-		{"kafka.m5.large", 2, 8},
-		{"kafka.m5.xlarge", 4, 16},
-		{"kafka.m5.2xlarge", 8, 32},
-		{"kafka.m5.4xlarge", 16, 64},
-		{"kafka.m5.8xlarge", 32, 128},
-		{"kafka.m5.12xlarge", 48, 192},
-		{"kafka.m5.16xlarge", 64, 256},
-		{"kafka.m5.24xlarge", 96, 384},
-		{"kafka.m7g.large", 2, 8},
-		{"kafka.m7g.xlarge", 4, 16},
-		{"kafka.m7g.2xlarge", 8, 32},
-		{"kafka.m7g.4xlarge", 16, 64},
-		{"kafka.m7g.8xlarge", 32, 128},
-		{"kafka.m7g.12xlarge", 48, 192},
-		{"kafka.m7g.16xlarge", 64, 256},
-		{"express.m7g.large", 2, 8},
-		{"express.m7g.xlarge", 4, 16},
-		{"express.m7g.2xlarge", 8, 32},
-		{"express.m7g.4xlarge", 16, 64},
-		{"express.m7g.8xlarge", 32, 128},
-		{"express.m7g.12xlarge", 48, 192},
-		{"express.m7g.16xlarge", 64, 256},
+		{"kafka.t3.small", 2, 2, 300, 0, 0},
+		{"kafka.m5.large", 2, 8, 1500, 0, 0},
+		{"kafka.m5.xlarge", 4, 16, 1500, 0, 0},
+		{"kafka.m5.2xlarge", 8, 32, 3000, 0, 0},
+		{"kafka.m5.4xlarge", 16, 64, 6000, 0, 0},
+		{"kafka.m5.8xlarge", 32, 128, 6000, 0, 0},
+		{"kafka.m5.12xlarge", 48, 192, 6000, 0, 0},
+		{"kafka.m5.16xlarge", 64, 256, 6000, 0, 0},
+		{"kafka.m5.24xlarge", 96, 384, 6000, 0, 0},
+		{"kafka.m7g.large", 2, 8, 1500, 0, 0},
+		{"kafka.m7g.xlarge", 4, 16, 1500, 0, 0},
+		{"kafka.m7g.2xlarge", 8, 32, 3000, 0, 0},
+		{"kafka.m7g.4xlarge", 16, 64, 6000, 0, 0},
+		{"kafka.m7g.8xlarge", 32, 128, 6000, 0, 0},
+		{"kafka.m7g.12xlarge", 48, 192, 6000, 0, 0},
+		{"kafka.m7g.16xlarge", 64, 256, 6000, 0, 0},
+		{"express.m7g.large", 2, 8, 1500, 23_400_000, 58_500_000},
+		{"express.m7g.xlarge", 4, 16, 2000, 46_800_000, 117_000_000},
+		{"express.m7g.2xlarge", 8, 32, 4000, 93_700_000, 234_200_000},
+		{"express.m7g.4xlarge", 16, 64, 8000, 187_500_000, 468_700_000},
+		{"express.m7g.8xlarge", 32, 128, 16000, 375_000_000, 937_500_000},
+		{"express.m7g.12xlarge", 48, 192, 24000, 562_500_000, 1_406_200_000},
+		{"express.m7g.16xlarge", 64, 256, 32000, 750_000_000, 1_875_000_000},
 	}
 }
 

@@ -81,14 +81,58 @@ type StepName string
 
 // The steps of the operations that exist.
 const (
-	StepPlaceBrokers  StepName = "PLACE_BROKERS"
-	StepStartBrokers  StepName = "START_BROKERS"
-	StepInitialize    StepName = "INITIALIZE_UPDATE"
-	StepRebootBroker  StepName = "REBOOT_BROKER"
-	StepFinalize      StepName = "FINALIZE_UPDATE"
-	StepStopBrokers   StepName = "STOP_BROKERS"
-	StepRemoveRecords StepName = "REMOVE_RECORDS"
+	StepPlaceBrokers   StepName = "PLACE_BROKERS"
+	StepStartBrokers   StepName = "START_BROKERS"
+	StepInitialize     StepName = "INITIALIZE_UPDATE"
+	StepRebootBroker   StepName = "REBOOT_BROKER"
+	StepApplySettings  StepName = "APPLY_SETTINGS"               // running brokers follow what needs no restart
+	StepRollingRestart StepName = "ROLLING_RESTART"              // one broker after the other starts again as it is to be
+	StepBinaries       StepName = "UPDATE_APACHE_KAFKA_BINARIES" // the rolling restart of a version's change
+	StepSpread         StepName = "SPREAD_PARTITIONS"            // onto new brokers
+	StepDrain          StepName = "DRAIN_BROKERS"                // partitions leave brokers that are to go
+	StepFinalize       StepName = "FINALIZE_UPDATE"
+	StepStopBrokers    StepName = "STOP_BROKERS"
+	StepRemoveRecords  StepName = "REMOVE_RECORDS"
 )
+
+// OperationTypes returns all types, as the documentation lists them.
+func OperationTypes() []OperationType {
+	return []OperationType{
+		OpCreate, OpDelete, OpReboot, OpIncreaseBrokers, OpDecreaseBrokers, OpBrokerType, OpBrokerStorage, OpStorage, OpConfiguration, OpKafkaVersion,
+		OpMonitoring, OpSecurity, OpConnectivity, OpRebalancing, OpStop, OpStart, OpCreateConnection, OpRejectConnection, OpDeleteConnection,
+	}
+}
+
+// Steps are the steps of an operation of this type, in order. A type that is not known has none.
+func (t OperationType) Steps() []StepName {
+	switch t {
+	case OpCreate:
+		return []StepName{StepPlaceBrokers, StepStartBrokers}
+	case OpDelete:
+		return []StepName{StepStopBrokers, StepRemoveRecords}
+	case OpReboot:
+		return []StepName{StepInitialize, StepRebootBroker, StepFinalize}
+	case OpIncreaseBrokers:
+		return []StepName{StepInitialize, StepPlaceBrokers, StepStartBrokers, StepSpread, StepFinalize}
+	case OpDecreaseBrokers:
+		return []StepName{StepInitialize, StepDrain, StepStopBrokers, StepFinalize}
+	case OpKafkaVersion:
+		return []StepName{StepInitialize, StepBinaries, StepFinalize}
+	case OpConfiguration, OpBrokerType:
+		return []StepName{StepInitialize, StepApplySettings, StepRollingRestart, StepFinalize}
+	case OpSecurity, OpConnectivity:
+		return []StepName{StepInitialize, StepRollingRestart, StepFinalize}
+	case OpBrokerStorage, OpStorage, OpMonitoring, OpRebalancing:
+		return []StepName{StepInitialize, StepApplySettings, StepFinalize}
+	case OpStop:
+		return []StepName{StepInitialize, StepStopBrokers, StepFinalize}
+	case OpStart:
+		return []StepName{StepInitialize, StepStartBrokers, StepFinalize}
+	case OpCreateConnection, OpRejectConnection, OpDeleteConnection:
+		return []StepName{StepInitialize, StepFinalize}
+	}
+	return nil
+}
 
 // StepStatus is how far a step got.
 type StepStatus string
@@ -107,6 +151,8 @@ type Step struct {
 	Status  StepStatus `json:"status"`
 	Started time.Time  `json:"started,omitzero"`
 	Ended   time.Time  `json:"ended,omitzero"`
+	// Expected is how long the step took the last times, of one broker if it goes from broker to broker; zero: nobody knows yet.
+	Expected time.Duration `json:"expected,omitempty"`
 }
 
 // Operation is a change of a cluster that takes time: the journal from which its controller resumes.
@@ -122,6 +168,8 @@ type Operation struct {
 	Error     *StateInfo     `json:"error,omitempty"`
 	Reboot    *Reboot        `json:"reboot,omitempty"`
 	Update    *Update        `json:"update,omitempty"`
+	// Queued tells that it waits in Cluster.Queue. Its state is PENDING.
+	Queued bool `json:"queued,omitempty"`
 }
 
 // Reboot is what a REBOOT_NODE operation works on. The last two are recorded together with the request to the node, so that a resumed
@@ -134,15 +182,7 @@ type Reboot struct {
 
 // NewOperation returns an operation at its first step, PENDING.
 func NewOperation(t OperationType, cluster, requestID string, now time.Time) Operation {
-	var names []StepName
-	switch t {
-	case OpCreate:
-		names = []StepName{StepPlaceBrokers, StepStartBrokers}
-	case OpDelete:
-		names = []StepName{StepStopBrokers, StepRemoveRecords}
-	case OpReboot:
-		names = []StepName{StepInitialize, StepRebootBroker, StepFinalize}
-	}
+	names := t.Steps()
 	steps := make([]Step, len(names))
 	for i, n := range names {
 		steps[i] = Step{Name: n, Status: StepPending}
@@ -151,6 +191,13 @@ func NewOperation(t OperationType, cluster, requestID string, now time.Time) Ope
 		ID: NewUUID(), Cluster: cluster, Type: t, State: OpPending,
 		Created: now, RequestID: requestID, Steps: steps,
 	}
+}
+
+// NewUpdate returns an operation that makes the cluster what target says.
+func NewUpdate(t OperationType, c *Cluster, target Change, requestID string, now time.Time) Operation {
+	op := NewOperation(t, c.UUID, requestID, now)
+	op.Update = &Update{Source: c.Current(target), Target: target, Version: c.CurrentVersion}
+	return op
 }
 
 // Done tells whether the step was recorded as completed.

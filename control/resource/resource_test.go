@@ -13,29 +13,45 @@ import (
 
 func TestStateTable(t *testing.T) {
 	tests := []struct {
-		state   ClusterState
-		allowed []Action
+		state ClusterState
+		// allowed are some that say something; not what must not be.
+		allowed, not []Action
 	}{
-		{Creating, nil},
-		{Active, []Action{ActionDelete, ActionReboot, ActionUpdate, ActionBootstrapBrokers, ActionListNodes}},
-		{Updating, []Action{ActionBootstrapBrokers, ActionListNodes}},
-		{RebootingBroker, []Action{ActionBootstrapBrokers, ActionListNodes}},
-		{Maintenance, []Action{ActionBootstrapBrokers, ActionListNodes}},
-		{Healing, []Action{ActionDelete, ActionBootstrapBrokers, ActionListNodes}},
-		{Failed, []Action{ActionDelete, ActionListNodes}},
-		{Deleting, []Action{ActionListNodes}},
-		{"OF_A_NEWER_VERSION", nil},
+		{Creating, []Action{ActionDescribe, ActionTag}, []Action{ActionDelete, ActionBootstrapBrokers, ActionListNodes, ActionUpdateCount, ActionReadTopics}},
+		{Active, []Action{ActionDelete, ActionReboot, ActionUpdateCount, ActionUpdateSecurity, ActionStop, ActionWriteTopics}, []Action{ActionStart}},
+		{Updating, []Action{ActionBootstrapBrokers, ActionListNodes, ActionReadTopics}, []Action{ActionDelete, ActionUpdateType, ActionReboot, ActionWriteTopics}},
+		{RebootingBroker, []Action{ActionBootstrapBrokers, ActionListNodes}, []Action{ActionDelete, ActionReboot, ActionStop}},
+		{Maintenance, []Action{ActionStart, ActionDelete, ActionBootstrapBrokers}, []Action{ActionStop, ActionUpdateStorage, ActionReadTopics}},
+		{Healing, []Action{ActionDelete, ActionBootstrapBrokers, ActionListNodes}, []Action{ActionReboot, ActionUpdateConfig}},
+		{Failed, []Action{ActionDelete, ActionListNodes}, []Action{ActionBootstrapBrokers, ActionUpdateCount}},
+		{Deleting, []Action{ActionListNodes, ActionDescribe}, []Action{ActionDelete, ActionBootstrapBrokers}},
+		{"OF_A_NEWER_VERSION", nil, []Action{ActionDescribe, ActionDelete}},
 	}
-	all := []Action{ActionDelete, ActionReboot, ActionUpdate, ActionBootstrapBrokers, ActionListNodes}
 	for _, tt := range tests {
-		var got []Action
-		for _, a := range all {
-			if tt.state.Allows(a) {
-				got = append(got, a)
+		for _, a := range tt.allowed {
+			if !tt.state.Allows(a) {
+				t.Errorf("%s does not allow %s", tt.state, a)
 			}
 		}
-		if diff := cmp.Diff(tt.allowed, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.state, diff)
+		for _, a := range tt.not {
+			if tt.state.Allows(a) {
+				t.Errorf("%s allows %s", tt.state, a)
+			}
+		}
+	}
+	seen := make(map[Action]bool)
+	for _, r := range Rules() {
+		if seen[r.Action] || len(r.Calls) == 0 || len(r.States) == 0 {
+			t.Errorf("rule %+v: twice, or without calls or states", r)
+		}
+		seen[r.Action] = true
+	}
+	for _, op := range OperationTypes() {
+		if a := op.Action(); !seen[a] && op != OpCreate {
+			t.Errorf("the table has no rule for %s", op)
+		}
+		if len(op.Steps()) == 0 {
+			t.Errorf("%s has no steps", op)
 		}
 	}
 }

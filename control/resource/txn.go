@@ -2,7 +2,9 @@ package resource
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"weir/metadata"
 )
@@ -24,11 +26,48 @@ func CreateTxn(c Cluster, op Operation, given ...metadata.Cond) metadata.Txn {
 	}
 }
 
-// StartTxn puts the cluster, read at revision at, into state because of the new operation op.
-func StartTxn(c Cluster, at metadata.Revision, state ClusterState, op Operation) metadata.Txn {
+// StartTxn puts the cluster, read at revision at, into state because of the new operation op. given are further conditions: the revisions of
+// the records that the request was checked against.
+func StartTxn(c Cluster, at metadata.Revision, state ClusterState, op Operation, given ...metadata.Cond) metadata.Txn {
 	c.State, c.Operation, c.StateInfo = state, op.ID, nil
+	return withOperation(c, at, op, given)
+}
+
+// StartUpdateTxn starts op as StartTxn does, in the state of an operation of its type: UPDATING, or REBOOTING_BROKER.
+func StartUpdateTxn(c Cluster, at metadata.Revision, op Operation, given ...metadata.Cond) metadata.Txn {
+	return StartTxn(c, at, op.Type.State(), op, given...)
+}
+
+// State is the state of a cluster while an operation of this type runs.
+func (t OperationType) State() ClusterState {
+	switch t {
+	case OpCreate:
+		return Creating
+	case OpDelete:
+		return Deleting
+	case OpReboot:
+		return RebootingBroker
+	default:
+		return Updating
+	}
+}
+
+// ErrQueueFull is the error of QueueTxn when the cluster has QueueMax operations waiting.
+var ErrQueueFull = errors.New("resource: the cluster has as many operations waiting as may wait")
+
+// QueueTxn lets op wait until the operations before it have ended. Whether it still makes sense then is decided then, by the controller.
+func QueueTxn(c Cluster, at metadata.Revision, op Operation, given ...metadata.Cond) (metadata.Txn, error) {
+	if len(c.Queue) >= QueueMax {
+		return metadata.Txn{}, ErrQueueFull
+	}
+	op.Queued = true
+	c.Queue = append(slices.Clone(c.Queue), op.ID)
+	return withOperation(c, at, op, given), nil
+}
+
+func withOperation(c Cluster, at metadata.Revision, op Operation, given []metadata.Cond) metadata.Txn {
 	return metadata.Txn{
-		If: []metadata.Cond{{Key: c.Key(), Modified: at}},
+		If: append([]metadata.Cond{{Key: c.Key(), Modified: at}}, given...),
 		Then: []metadata.Op{
 			metadata.Put(c.Key(), metadata.Encode(c)),
 			metadata.Put(op.Key(c.Scope()), metadata.Encode(op)),
