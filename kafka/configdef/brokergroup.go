@@ -3,6 +3,7 @@ package configdef
 // What the coordinators do with their configs so far. Whoever builds one changes its rows.
 const (
 	AssignmentInterval = "An upper bound of at most 100 ms: assignments of a group are that far apart, or this if it is less."
+	AtStart            = "What server.properties said when the broker started; a dynamic value is kept and shown."
 	StreamsDelay       = "An upper bound of at most 250 ms: the first tasks are given out when no more members came for 50 ms, or after this if it is less."
 	StreamsTags        = "Members that lack a tag are told so; the assignor sticky of Apache Kafka 4.4 does not look at tags, and neither does Weir's."
 	DeadLetters        = "No effect yet: records that were given up are not copied to another topic."
@@ -12,7 +13,7 @@ const (
 
 // groupBrokerConfigs are broker configs of the group coordinator: the defaults of groups, and what groups may set themselves.
 var groupBrokerConfigs = []Config{
-	{Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: AssignmentInterval, Doc: "Default of the group config consumer.assignment.interval.ms."},
+	{Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, AtStart: true, Effect: AssignmentInterval + " " + AtStart, Doc: "Default of the group config consumer.assignment.interval.ms."},
 	{Name: "group.consumer.assignors", Type: List, Default: "uniform,range", OneOf: []string{"uniform", "range"}, Doc: "The assignors that members may ask for; the first is the default."},
 	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: "An upper bound: with few members on a broker, and while a group rebalances, members are told to come sooner.", Doc: "Default of the group config consumer.heartbeat.interval.ms."},
 	{Name: "group.consumer.max.assignment.interval.ms", Type: Int, Default: "15000", Bounds: atLeast(0), Effect: AssignmentInterval, Doc: "The most that groups may set."},
@@ -42,7 +43,7 @@ var shareBrokerConfigs = []Config{
 
 // streamsBrokerConfigs are broker configs of streams groups.
 var streamsBrokerConfigs = []Config{
-	{Name: "group.streams.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, Effect: "What server.properties says; a dynamic value is kept and shown. What a group sets itself counts at once.", Doc: "Default of the group config streams.assignment.interval.ms."},
+	{Name: "group.streams.assignment.interval.ms", Type: Int, Default: "1000", Bounds: atLeast(0), Mode: ClusterWide, AtStart: true, Effect: AtStart + " What a group sets itself counts at once.", Doc: "Default of the group config streams.assignment.interval.ms."},
 	{Name: "group.streams.assignors", Type: List, Default: "sticky", Only: []string{"sticky"}, Why: Custom, Doc: "The assignors that streams groups may name; the first is the default."},
 	{Name: "group.streams.heartbeat.interval.ms", Type: Int, Default: "5000", Bounds: atLeast(1), Effect: "An upper bound: with few members on a broker, and while a group rebalances, members are told to come sooner.", Doc: "Default of the group config streams.heartbeat.interval.ms."},
 	{Name: "group.streams.initial.rebalance.delay.ms", Type: Int, Default: "3000", Bounds: atLeast(0), Effect: StreamsDelay, Doc: "Default of the group config streams.initial.rebalance.delay.ms."},

@@ -1,5 +1,7 @@
 package configdef
 
+import "strings"
+
 // Type is a config's type; the values are those of DescribeConfigs (KIP-226).
 type Type int8
 
@@ -68,6 +70,8 @@ type Effect string
 const (
 	Applied     Effect = ""
 	Leadership  Effect = "No effect: a broker that is down keeps its partitions, so nothing has to move back. Elections are asked for (kafka-leader-election.sh)."
+	NoZooKeeper Effect = "No effect: there is no ZooKeeper. The versions that have one on MSK are served as all others are."
+	NoListener  Effect = "No effect yet: brokers have no listener of that name."
 	Threads     Effect = "No effect: Weir has no such threads or queues. Work spreads over the processors there are."
 	Replication Effect = "No effect: partitions are copied to another broker only to move there."
 	Flushed     Effect = "Holds for any value: every acknowledged record is on stable storage."
@@ -96,12 +100,20 @@ type Config struct {
 	Limit Limit
 	Check func(c *Config, value string) error
 
-	Mode   Mode
-	Effect Effect
-	Doc    string
+	Mode Mode
+	// AtStart broker configs could change at run time in Kafka; in Weir what server.properties says of them holds from a broker's start.
+	AtStart bool
+	Effect  Effect
+	Doc     string
 	// Unlisted broker configs are described only where they are set, and without their default, as they are in Kafka, which has no definition of them.
 	Unlisted bool
 }
+
+// Live tells whether a running broker follows a change of the config in server.properties.
+func (c *Config) Live() bool { return c.Mode != ReadOnly && !c.AtStart }
+
+// HasEffect tells whether anything depends on the config's value.
+func (c *Config) HasEffect() bool { return !strings.HasPrefix(string(c.Effect), "No effect") }
 
 // Sensitive configs are never shown.
 func (c *Config) Sensitive() bool { return c.Type == Password }

@@ -10,7 +10,7 @@ import (
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Configs\n\nWritten from `kafka/configdef`; do not edit. Defaults are those of a broker without `server.properties`; a cluster's own\n" +
-		"configuration sets more.\n\nThe last column says what a config does in Weir. Empty: what it says. *Only ...*: other values are refused with INVALID_CONFIG when they\n" +
+		"configuration sets more: see the guide's [configurations](../guide/configurations.md).\n\nThe last column says what a config does in Weir. Empty: what it says. *Only ...*: other values are refused with INVALID_CONFIG when they\n" +
 		"are set, or, in a cluster's configuration, when the broker starts; the default is always taken. *Holds for any value*: Weir always does what\n" +
 		"the strictest value asks for. *No effect*: it is taken and shown, and what it is about does not exist; no topic config is like that.\n")
 	b.WriteString("\n## Topic configs\n\nAll of them can change at any time (AlterConfigs, IncrementalAlterConfigs).\n\n")
@@ -26,7 +26,7 @@ func Markdown() string {
 	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n" +
 		"per-broker: only for one. DescribeConfigs of a broker lists what Apache Kafka 4.4 lists; a config that is marked *when set* it describes only\n" +
 		"where it is set, as Kafka does. Names that are not here are refused, which Kafka takes and ignores; so are configs of single listeners\n" +
-		"(`listener.name.*`). Other differences: of what is marked *when set* the value is shown, which Kafka hides where it does not know the type; Kafka\n" +
+		"(`listener.name.*`), but for the two that are here. Other differences: of what is marked *when set* the value is shown, which Kafka hides where it does not know the type; Kafka\n" +
 		"refuses `min.insync.replicas` of brokers while it has eligible leader replicas, and Weir takes it.\n\n")
 	b.WriteString("| name | type | default | values | change | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
 	for i := range brokerConfigs {

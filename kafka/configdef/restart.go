@@ -6,7 +6,7 @@ import (
 )
 
 // NeedsRestart returns the names of the properties that differ between old and new and that a running broker cannot take over: those that are read-only in
-// Kafka, and names that are not known. Sorted; none means that a running broker follows the change at once. A property that is set to what holds without it
+// Kafka or taken at the start only (AtStart), and names that are not known. Sorted; none means that a running broker follows the change at once. A property that is set to what holds without it
 // is no change.
 func NeedsRestart(old, new map[string]string) []string {
 	names := make(map[string]bool)
@@ -23,7 +23,7 @@ func NeedsRestart(old, new map[string]string) []string {
 			b, inNew := new[n]
 			return inOld == inNew && a == b
 		}
-		return c.Mode != ReadOnly || sameProperty(c, old, new)
+		return c.Live() || sameProperty(c, old, new)
 	})
 	return slices.Sorted(maps.Keys(names))
 }
@@ -45,25 +45,17 @@ func sameProperty(c *Config, old, new map[string]string) bool {
 	return c.same(c.canonical(b), c.Default)
 }
 
-// Dynamic is the part of the properties that a running broker follows: what Kafka can change at run time. Static is the rest, which holds from a broker's
-// start to its end.
-func Dynamic(properties map[string]string) map[string]string {
-	return choose(properties, func(m Mode) bool { return m != ReadOnly })
-}
-
-// Static is the part of the properties that holds as it was when the broker started.
-func Static(properties map[string]string) map[string]string {
-	return choose(properties, func(m Mode) bool { return m == ReadOnly })
-}
-
-func choose(properties map[string]string, want func(Mode) bool) map[string]string {
-	out := make(map[string]string, len(properties))
-	for n, v := range properties {
-		mode := ReadOnly
-		if c, ok := Broker(n); ok {
-			mode = c.Mode
+// StaticLayer is server.properties as it holds on a running broker: of what it was started with, what only a start can change, and of what the cluster's
+// properties are now, all that a running broker follows.
+func StaticLayer(started, now map[string]string) map[string]string {
+	out := make(map[string]string, len(now))
+	for n, v := range started {
+		if c, ok := Broker(n); !ok || !c.Live() {
+			out[n] = v
 		}
-		if want(mode) {
+	}
+	for n, v := range now {
+		if c, ok := Broker(n); ok && c.Live() {
 			out[n] = v
 		}
 	}

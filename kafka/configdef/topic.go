@@ -118,11 +118,11 @@ var topicConfigs = []Config{
 	},
 	{
 		Name: "message.timestamp.after.max.ms", Type: Long, Default: "3600000", Bounds: atLeast(0),
-		Synonyms: from("log.message.timestamp.after.max.ms"), Doc: "How far a record's timestamp may lie in the future (CreateTime only).",
+		Synonyms: from("log.message.timestamp.after.max.ms", "log.message.timestamp.difference.max.ms"), Doc: "How far a record's timestamp may lie in the future (CreateTime only).",
 	},
 	{
 		Name: "message.timestamp.before.max.ms", Type: Long, Default: maxLong, Bounds: atLeast(0),
-		Synonyms: from("log.message.timestamp.before.max.ms"), Doc: "How far a record's timestamp may lie in the past (CreateTime only).",
+		Synonyms: from("log.message.timestamp.before.max.ms", "log.message.timestamp.difference.max.ms"), Doc: "How far a record's timestamp may lie in the past (CreateTime only).",
 	},
 	{
 		Name: "message.timestamp.type", Type: String, Default: "CreateTime", OneOf: []string{"CreateTime", "LogAppendTime"},

@@ -191,6 +191,7 @@ type keys struct {
 	topics      map[metadata.TopicID]metadata.Topic
 	assignments []assignmentKey // with a partition of this broker
 	dynamic     map[string]map[string]string
+	properties  map[string]string // the cluster's, by its settings; nil if they do not say
 }
 
 type streamKey struct {
@@ -263,6 +264,12 @@ func (o *Owner) sort(k *keys, kv metadata.KV) error {
 		if a.leads(o.cfg.Broker) {
 			k.assignments = append(k.assignments, a)
 		}
+	case "settings":
+		s, err := metadata.Decode[metadata.Settings](kv)
+		if err != nil {
+			return err
+		}
+		k.properties = s.Properties
 	case "config":
 		if broker, ok := strings.CutPrefix(name, "broker/"); ok {
 			c, err := metadata.Decode[metadata.ConfigEntry](kv)

@@ -23,6 +23,8 @@ type follower struct {
 	seen    metadata.Revision // of the newest image handled; older ones are not looked at
 	last    *image.Image      // the newest handled; nil before the first
 	dynamic [2]map[string]string
+	props   *image.Static
+	static  map[string]string // what props said last
 	topics  map[metadata.TopicID]*followed
 	kept    map[wal.Partition]keeper // what we have and do not serve
 
@@ -49,6 +51,10 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 	f.mine, f.ends = make(map[partition.Key]metadata.LeaderEpoch), make(map[partition.Key]int64)
 	f.lent = make(map[partition.Key]bool)
 	f.dynamic = [2]map[string]string{k.dynamic[o.name()], k.dynamic[""]}
+	f.props, f.static = image.NewStatic(o.cfg.Properties), o.cfg.Properties
+	if k.properties != nil {
+		f.static = configdef.StaticLayer(o.cfg.Properties, k.properties)
+	}
 	var openings []partition.Opening
 	for _, a := range k.assignments {
 		t, ok := k.topics[a.topic]
@@ -101,7 +107,7 @@ func (o *Owner) name() string { return strconv.Itoa(int(o.cfg.Broker)) }
 
 // logConfig resolves what a partition's log needs to know. Called with follow.mu held, or before Run.
 func (o *Owner) logConfig(topic map[string]string) *partition.LogConfig {
-	l := configdef.Layers{Topic: topic, Broker: o.follow.dynamic[0], ClusterDefault: o.follow.dynamic[1], Static: o.cfg.Properties}
+	l := configdef.Layers{Topic: topic, Broker: o.follow.dynamic[0], ClusterDefault: o.follow.dynamic[1], Static: o.follow.static}
 	c := partition.ConfigFrom(l)
 	return &c
 }
@@ -116,8 +122,9 @@ func (o *Owner) changed(img *image.Image) {
 	}
 	f.seen = img.Revision
 	dynamic := [2]map[string]string{img.BrokerConfigs(o.name()), img.BrokerConfigs("")}
-	reconfigured := !maps.Equal(dynamic[0], f.dynamic[0]) || !maps.Equal(dynamic[1], f.dynamic[1])
-	f.dynamic = dynamic
+	static := f.props.At(img)
+	reconfigured := !maps.Equal(dynamic[0], f.dynamic[0]) || !maps.Equal(dynamic[1], f.dynamic[1]) || !maps.Equal(static, f.static)
+	f.dynamic, f.static = dynamic, static
 	// There may be very many topics, and images often show one that changed.
 	var topics, gone []*image.Topic
 	if f.last == nil {

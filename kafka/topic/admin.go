@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Cluster    string // uuid in metadata keys
 	Broker     metadata.BrokerID
-	Properties map[string]string // server.properties: defaults of new topics
+	Properties map[string]string // server.properties that the broker was started with
 }
 
 // Deps are what an Admin works with. The image must be kept running.
@@ -40,6 +40,7 @@ type Admin struct {
 	cfg   Config
 	store metadata.Store
 	image *image.Live
+	props *image.Static
 	log   *slog.Logger
 	next  *atomic.Uint32            // rotates the first replica of new partitions over the brokers
 	take  func(partitions int) bool // nil: without a limit
@@ -47,7 +48,7 @@ type Admin struct {
 
 // New returns an Admin.
 func New(cfg Config, deps Deps) *Admin {
-	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, log: deps.Log, next: new(atomic.Uint32)}
+	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, props: image.NewStatic(cfg.Properties), log: deps.Log, next: new(atomic.Uint32)}
 	a.next.Store(uint32(cfg.Broker)) // brokers do not all begin with the same one
 	return a
 }
@@ -95,7 +96,7 @@ func (a *Admin) layers(img *image.Image) configdef.Layers {
 	return configdef.Layers{
 		Broker:         img.BrokerConfigs(strconv.Itoa(int(a.cfg.Broker))),
 		ClusterDefault: img.BrokerConfigs(""),
-		Static:         a.cfg.Properties,
+		Static:         a.props.At(img),
 	}
 }
 
