@@ -30,6 +30,7 @@ import (
 	"weir/awsapi/gen/logs"
 	"weir/awsapi/gen/secretsmanager"
 	"weir/control"
+	"weir/control/dataplane"
 	"weir/control/resource"
 	"weir/metadata"
 	"weir/metadata/etcd"
@@ -227,7 +228,8 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 	if err != nil {
 		return err
 	}
-	f, err := u.newFront(log, store, gr.root)
+	brokers := dataplane.New(dataplane.Config{}, log)
+	f, err := u.newFront(log, store, gr.root, awskafka.Deps{Brokers: brokers})
 	if err != nil {
 		return err
 	}
@@ -251,6 +253,7 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		return ended(gctx, n.Run(gctx))
 	})
 	g.Go(func() error { return ended(gctx, controller.Run(gctx)) })
+	g.Go(func() error { return ended(gctx, brokers.Run(gctx)) })
 	g.Go(func() error { return serveHTTP(gctx, gr.api, front.NewServer(f)) })
 	g.Go(func() error { return serveHTTP(gctx, gr.sock, front.NewServer(reader)) })
 	g.Go(func() error {
@@ -302,20 +305,20 @@ func (u *Up) newNode(dir *dataDir, log *slog.Logger, gr *ground) (*node.Node, er
 	}, node.Deps{Store: gr.etcd.Store(), Log: log})
 }
 
-func (u *Up) newFront(log *slog.Logger, store metadata.Store, root authn.Root) (*front.Front, error) {
+func (u *Up) newFront(log *slog.Logger, store metadata.Store, root authn.Root, deps awskafka.Deps) (*front.Front, error) {
 	keys := authn.NewKeys(root)
 	return front.New(front.Config{Region: u.cfg.Region}, front.Deps{
 		Log:       log,
-		Services:  services(store),
+		Services:  services(store, deps),
 		AccessKey: keys.AccessKey,
 		Now:       time.Now,
 	})
 }
 
 // services are the AWS services that are served. The empty ones are known and answer that none of their operations is built yet.
-func services(store metadata.Store) []awsapi.Service {
+func services(store metadata.Store, deps awskafka.Deps) []awsapi.Service {
 	return []awsapi.Service{
-		awskafka.New(store),
+		awskafka.New(store, deps),
 		ec2.New(store),
 		sts.New(),
 		&cloudwatch.Service{},

@@ -39,7 +39,7 @@ func newAccount(t *testing.T) *account {
 		t.Fatal(err)
 	}
 	ctx := awsapi.WithScope(t.Context(), awsapi.Scope{Account: scope.Account, Region: scope.Region, RequestID: "req-1"})
-	return &account{New(store), ctx, t, store, scope, network}
+	return &account{New(store, Deps{}), ctx, t, store, scope, network}
 }
 
 // subnets returns the first n of the default subnets.
@@ -140,7 +140,7 @@ func TestStoreAwayIsServiceUnavailable(t *testing.T) {
 
 func TestOperationsThatAreNotBuiltAreNil(t *testing.T) {
 	a := newAccount(t)
-	if a.UpdateBrokerCount != nil || a.CreateTopic != nil || a.CreateConfiguration != nil {
+	if a.UpdateBrokerCount != nil || a.CreateReplicator != nil || a.CreateConfiguration != nil {
 		t.Error("an operation that is not built is not nil")
 	}
 }

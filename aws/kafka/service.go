@@ -7,19 +7,27 @@ import (
 	"time"
 
 	gen "weir/awsapi/gen/kafka"
+	"weir/control/dataplane"
 	"weir/metadata"
 )
 
 // api holds what the operations share.
 type api struct {
-	store metadata.Store
-	now   func() time.Time
+	store   metadata.Store
+	now     func() time.Time
+	brokers *dataplane.Clients
+}
+
+// Deps are what the operations work with beside the store.
+type Deps struct {
+	// Brokers reaches the brokers of clusters, for topic operations.
+	Brokers *dataplane.Clients
 }
 
 // New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
 // must carry an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
-func New(store metadata.Store) *gen.Service {
-	a := &api{store: store, now: time.Now}
+func New(store metadata.Store, deps Deps) *gen.Service {
+	a := &api{store: store, now: time.Now, brokers: deps.Brokers}
 	return &gen.Service{
 		CreateCluster:              a.createCluster,
 		CreateClusterV2:            a.createClusterV2,
@@ -37,6 +45,12 @@ func New(store metadata.Store) *gen.Service {
 		ListClusterOperationsV2:    a.listClusterOperationsV2,
 		ListKafkaVersions:          a.listKafkaVersions,
 		GetCompatibleKafkaVersions: a.getCompatibleKafkaVersions,
+		CreateTopic:                a.createTopic,
+		DescribeTopic:              a.describeTopic,
+		DescribeTopicPartitions:    a.describeTopicPartitions,
+		ListTopics:                 a.listTopics,
+		UpdateTopic:                a.updateTopic,
+		DeleteTopic:                a.deleteTopic,
 		TagResource:                a.tagResource,
 		UntagResource:              a.untagResource,
 		ListTagsForResource:        a.listTagsForResource,

@@ -68,6 +68,11 @@ func (v KafkaVersion) Compatible() []KafkaVersion {
 	return out
 }
 
+// AtLeast tells whether the version is min or newer, where min is as "3.6.0".
+func (v KafkaVersion) AtLeast(min string) bool {
+	return slices.Compare(v.numbers(), KafkaVersion{Name: min}.numbers()) >= 0
+}
+
 // numbers are the numeric parts of the version; x counts as none.
 func (v KafkaVersion) numbers() []int {
 	var out []int

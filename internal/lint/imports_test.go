@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"awsapi/gen/...":            {"awsapi"},
 	"awsapi/models/codegen":     {},
 	"authn":                     {"awsapi", "awsapi/sigv4", "metadata"},
-	"aws/kafka":                 {"awsapi", "awsapi/gen/kafka", "control/resource", "kafka/configdef", "metadata"},
+	"aws/kafka":                 {"awsapi", "awsapi/gen/kafka", "control/dataplane", "control/resource", "kafka/configdef", "metadata"},
 	"aws/sts":                   {"authn", "awsapi", "awsapi/gen/sts"},
 	"aws/ec2":                   {"awsapi", "awsapi/gen/ec2", "metadata", "control/resource"},
 	"aws/kms":                   {"awsapi", "awsapi/gen/kms", "metadata", "control/resource"},
@@ -81,6 +81,7 @@ var allowed = map[string][]string{
 	"control":           {"control/...", "metadata"},
 	"control/resource":  {"awsapi", "kafka/configdef", "metadata", "secret"},
 	"control/reconcile": {},
+	"control/dataplane": {"control/resource", "metadata"},
 	"node":              {"control/resource", "metadata"},
 
 	// Not shipped.
