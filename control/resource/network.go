@@ -2,38 +2,124 @@ package resource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"weir/metadata"
 )
 
-// Network records: what a cluster's request names and EC2's describe calls show. They place brokers in zones; no packet is routed by them.
+// Network records: what a cluster's request names and EC2's calls make and show. They place brokers in zones; no packet is routed or filtered by
+// them.
 
-// VPC is a virtual network.
+// VPC is a virtual network. Its default network ACL has no record of its own.
 type VPC struct {
-	ID      string `json:"id"`
-	CIDR    string `json:"cidr"`
-	Default bool   `json:"default"`
+	ID             string            `json:"id"`
+	CIDR           string            `json:"cidr"`
+	Default        bool              `json:"default"`
+	Tenancy        string            `json:"tenancy,omitempty"`
+	DNSSupport     bool              `json:"dnsSupport,omitempty"`
+	DNSHostnames   bool              `json:"dnsHostnames,omitempty"`
+	AddressMetrics bool              `json:"addressMetrics,omitempty"`
+	MainRouteTable string            `json:"mainRouteTable,omitempty"` // empty in records of the first release, until SeedNetwork completes them
+	ACL            string            `json:"acl,omitempty"`
+	ACLTags        map[string]string `json:"aclTags,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
 }
 
 // Subnet is a part of a VPC in one zone.
 type Subnet struct {
-	ID      string `json:"id"`
-	VPC     string `json:"vpc"`
-	CIDR    string `json:"cidr"`
-	Zone    string `json:"zone"`
-	ZoneID  string `json:"zoneId"`
-	Default bool   `json:"default"` // of its zone
+	ID          string            `json:"id"`
+	VPC         string            `json:"vpc"`
+	CIDR        string            `json:"cidr"`
+	Zone        string            `json:"zone"`
+	ZoneID      string            `json:"zoneId"`
+	Default     bool              `json:"default"` // of its zone
+	MapPublicIP bool              `json:"mapPublicIp,omitempty"`
+	Hostnames   string            `json:"hostnames,omitempty"` // kind of host names, when it is not by address
+	ARecord     bool              `json:"aRecord,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
-// SecurityGroup is a named set of rules of a VPC. Rules are not kept yet: nothing is filtered.
+// SecurityGroup is a named set of rules of a VPC.
 type SecurityGroup struct {
-	ID          string `json:"id"`
-	VPC         string `json:"vpc"`
-	Name        string `json:"name"`
-	Description string `json:"description"`
+	ID          string            `json:"id"`
+	VPC         string            `json:"vpc"`
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Rules       []SecurityRule    `json:"rules,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// SecurityRule allows traffic of one protocol from or to one range of addresses or one group. Of IPv4, IPv6 and Group exactly one is set.
+type SecurityRule struct {
+	ID          string            `json:"id"`
+	Egress      bool              `json:"egress,omitempty"`
+	Protocol    string            `json:"protocol"`       // "tcp", "udp", "icmp", "icmpv6", a number, or "-1" for all
+	From        *int32            `json:"from,omitempty"` // first port or ICMP type; nil where the protocol has none
+	To          *int32            `json:"to,omitempty"`
+	IPv4        string            `json:"ipv4,omitempty"`
+	IPv6        string            `json:"ipv6,omitempty"`
+	Group       string            `json:"group,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// AllProtocols is the protocol of a rule for all of them.
+const AllProtocols = "-1"
+
+// DefaultRules are the rules of a new VPC's default group: in from its own members, out to everywhere. Other groups start with the second.
+func DefaultRules(group string) []SecurityRule {
+	return []SecurityRule{{ID: NewEC2ID("sgr"), Protocol: AllProtocols, Group: group}, AllowOut()}
+}
+
+// AllowOut is the rule that every new security group starts with.
+func AllowOut() SecurityRule {
+	return SecurityRule{ID: NewEC2ID("sgr"), Egress: true, Protocol: AllProtocols, IPv4: "0.0.0.0/0"}
+}
+
+// InternetGateway is attached to at most one VPC.
+type InternetGateway struct {
+	ID   string            `json:"id"`
+	VPC  string            `json:"vpc,omitempty"`
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// RouteTable holds routes; the one to the VPC's own addresses is not kept.
+type RouteTable struct {
+	ID           string             `json:"id"`
+	VPC          string             `json:"vpc"`
+	Main         string             `json:"main,omitempty"` // id of the association with the VPC, if it is the VPC's main table
+	Associations []RouteAssociation `json:"associations,omitempty"`
+	Routes       []Route            `json:"routes,omitempty"`
+	Token        string             `json:"token,omitempty"` // of the request that made it
+	Tags         map[string]string  `json:"tags,omitempty"`
+}
+
+// RouteAssociation makes a table that of a subnet.
+type RouteAssociation struct {
+	ID     string `json:"id"`
+	Subnet string `json:"subnet"`
+}
+
+// Route leads addresses to a gateway or an interface.
+type Route struct {
+	To        string `json:"to"` // CIDR block, IPv4 or IPv6
+	Gateway   string `json:"gateway,omitempty"`
+	Interface string `json:"interface,omitempty"`
+}
+
+// NetworkInterface is one that was asked for. Brokers' interfaces have no records: they are those of the clusters' nodes.
+type NetworkInterface struct {
+	ID          string            `json:"id"`
+	Subnet      string            `json:"subnet"`
+	VPC         string            `json:"vpc"`
+	Description string            `json:"description,omitempty"`
+	Groups      []string          `json:"groups"`
+	Address     string            `json:"address"`
+	MAC         string            `json:"mac"`
+	Unchecked   bool              `json:"unchecked,omitempty"` // sourceDestCheck is off
+	Token       string            `json:"token,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 // DefaultGroupName is the name of each VPC's default security group.
@@ -48,8 +134,25 @@ func (s Scope) SubnetsPrefix() string { return s.Prefix() + "subnet/" }
 // SecurityGroupsPrefix is the prefix of the SecurityGroup records.
 func (s Scope) SecurityGroupsPrefix() string { return s.Prefix() + "security-group/" }
 
+// InternetGatewaysPrefix is the prefix of the InternetGateway records.
+func (s Scope) InternetGatewaysPrefix() string { return s.Prefix() + "internet-gateway/" }
+
+// RouteTablesPrefix is the prefix of the RouteTable records.
+func (s Scope) RouteTablesPrefix() string { return s.Prefix() + "route-table/" }
+
+// NetworkInterfacesPrefix is the prefix of the NetworkInterface records.
+func (s Scope) NetworkInterfacesPrefix() string { return s.Prefix() + "network-interface/" }
+
 // seededKey says that the scope got its default network; the default VPC may have been deleted since.
 func (s Scope) seededKey() string { return s.Prefix() + "default-network" }
+
+// NetworkKey is changed by every transaction that changes the network, which is also guarded by it, and by every one that begins to use a subnet
+// or a security group (UseNetwork). So nothing is deleted of which a use began meanwhile.
+func (s Scope) NetworkKey() string { return s.Prefix() + "network" }
+
+// UseNetwork belongs into each transaction that makes a record which names subnets or security groups. That transaction must also be guarded by
+// the revisions of the subnets and groups themselves (Network.Modified).
+func UseNetwork(s Scope) metadata.Op { return metadata.Put(s.NetworkKey(), metadata.Encode(NewUUID())) }
 
 // Zone is an availability zone of a region.
 type Zone struct {
@@ -97,57 +200,37 @@ func zoneIDPrefix(region string) string {
 	return b.String()
 }
 
-// defaultVPCCIDR and the subnets' below are those of every real account's default VPC.
-const defaultVPCCIDR = "172.31.0.0/16"
-
-// SeedNetwork gives the scope what a new account has: a default VPC, a default subnet in each zone, and a default security group.
-// It does so once in the scope's life, in one transaction; calling it again changes nothing.
-func SeedNetwork(ctx context.Context, store metadata.Store, s Scope) error {
-	if _, ok, err := store.Get(ctx, s.seededKey()); err != nil || ok {
-		return wrapf(err, "seed the default network of %s in %s", s.Account, s.Region)
-	}
-	vpc := VPC{ID: NewEC2ID("vpc"), CIDR: defaultVPCCIDR, Default: true}
-	group := SecurityGroup{ID: NewEC2ID("sg"), VPC: vpc.ID, Name: DefaultGroupName, Description: "default VPC security group"}
-	t := metadata.Txn{
-		If: []metadata.Cond{{Key: s.seededKey()}},
-		Then: []metadata.Op{
-			metadata.Put(s.seededKey(), metadata.Encode(vpc.ID)),
-			metadata.Put(s.VPCsPrefix()+vpc.ID, metadata.Encode(vpc)),
-			metadata.Put(s.SecurityGroupsPrefix()+group.ID, metadata.Encode(group)),
-		},
-	}
-	for i, z := range Zones(s.Region) {
-		sub := Subnet{
-			ID: NewEC2ID("subnet"), VPC: vpc.ID, CIDR: fmt.Sprintf("172.31.%d.0/20", 16*i),
-			Zone: z.Name, ZoneID: z.ID, Default: true,
-		}
-		t.Then = append(t.Then, metadata.Put(s.SubnetsPrefix()+sub.ID, metadata.Encode(sub)))
-	}
-	_, err := store.Commit(ctx, t)
-	if errors.Is(err, metadata.ErrConflict) {
-		return nil // somebody else was first
-	}
-	return wrapf(err, "seed the default network of %s in %s", s.Account, s.Region)
-}
-
 // Network is what is known of a scope's network, with the revision of each record by id to guard what is built on it.
 type Network struct {
 	VPCs           []VPC
 	Subnets        []Subnet
 	SecurityGroups []SecurityGroup
+	Gateways       []InternetGateway
+	RouteTables    []RouteTable
+	Interfaces     []NetworkInterface
 	Modified       map[string]metadata.Revision
 }
 
 // ReadNetwork reads all network records of the scope.
 func ReadNetwork(ctx context.Context, store metadata.Store, s Scope) (*Network, error) {
 	n := &Network{Modified: make(map[string]metadata.Revision)}
-	if err := readAll(ctx, store, s.VPCsPrefix(), n.Modified, &n.VPCs); err != nil {
-		return nil, err
+	err := readAll(ctx, store, s.VPCsPrefix(), n.Modified, &n.VPCs)
+	if err == nil {
+		err = readAll(ctx, store, s.SubnetsPrefix(), n.Modified, &n.Subnets)
 	}
-	if err := readAll(ctx, store, s.SubnetsPrefix(), n.Modified, &n.Subnets); err != nil {
-		return nil, err
+	if err == nil {
+		err = readAll(ctx, store, s.SecurityGroupsPrefix(), n.Modified, &n.SecurityGroups)
 	}
-	if err := readAll(ctx, store, s.SecurityGroupsPrefix(), n.Modified, &n.SecurityGroups); err != nil {
+	if err == nil {
+		err = readAll(ctx, store, s.InternetGatewaysPrefix(), n.Modified, &n.Gateways)
+	}
+	if err == nil {
+		err = readAll(ctx, store, s.RouteTablesPrefix(), n.Modified, &n.RouteTables)
+	}
+	if err == nil {
+		err = readAll(ctx, store, s.NetworkInterfacesPrefix(), n.Modified, &n.Interfaces)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return n, nil
