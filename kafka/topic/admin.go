@@ -18,6 +18,7 @@ import (
 
 	"weir/kafka/configdef"
 	"weir/kafka/image"
+	"weir/kafka/kind"
 	"weir/metadata"
 )
 
@@ -44,11 +45,12 @@ type Admin struct {
 	log   *slog.Logger
 	next  *atomic.Uint32            // rotates the first replica of new partitions over the brokers
 	take  func(partitions int) bool // nil: without a limit
+	churn *kind.Churn
 }
 
 // New returns an Admin.
 func New(cfg Config, deps Deps) *Admin {
-	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, props: image.NewStatic(cfg.Properties), log: deps.Log, next: new(atomic.Uint32)}
+	a := &Admin{cfg: cfg, store: deps.Store, image: deps.Image, props: image.NewStatic(cfg.Properties), log: deps.Log, next: new(atomic.Uint32), churn: kind.NewChurn(nil)}
 	a.next.Store(uint32(cfg.Broker)) // brokers do not all begin with the same one
 	return a
 }
@@ -105,6 +107,9 @@ func (a *Admin) layers(img *image.Image) configdef.Layers {
 func (a *Admin) settle(ctx context.Context, rev metadata.Revision) {
 	if _, err := a.image.Await(ctx, rev); err != nil {
 		a.log.Debug("committed change not seen yet", "revision", rev, "err", err)
+	}
+	if img := a.image.Current(); kind.Of(img.Settings()).Changes > 0 {
+		a.Observe(img)
 	}
 }
 

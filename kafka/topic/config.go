@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/configdef"
+	"weir/kafka/image"
 	"weir/metadata"
 )
 
@@ -43,9 +44,14 @@ func (a *Admin) AlterTopic(ctx context.Context, name string, ops []ConfigOp, rep
 			return metadata.Txn{}, err
 		}
 		l := a.Layers()
-		l.Topic = t.Configs
-		if t.Configs, err = apply(t.Configs, ops, replace, configdef.Topic, l.TopicString); err != nil {
+		before := t.Configs
+		l.Topic = before
+		rules := a.ruled(a.image.Current())
+		if t.Configs, err = apply(before, rules.ops(ops), replace, configdef.Topic, l.TopicString); err != nil {
 			return metadata.Txn{}, err
+		}
+		if err := rules.CheckTopic(before, t.Configs, false); err != nil && !image.IsInternal(name) {
+			return metadata.Txn{}, fault(kerr.InvalidConfig, "%s", err)
 		}
 		if err := configdef.ValidateTopic(t.Configs); err != nil {
 			return metadata.Txn{}, fault(kerr.InvalidConfig, "%s", err)
@@ -68,6 +74,7 @@ func (a *Admin) AlterBroker(ctx context.Context, name string, ops []ConfigOp, re
 		}
 		name = strings.TrimLeft(name[:len(name)-1], "0") + name[len(name)-1:] // "01" is broker 1
 	}
+	rules := a.Rules()
 	for _, op := range ops {
 		c, ok := configdef.Broker(op.Name)
 		if !ok {
@@ -76,6 +83,8 @@ func (a *Admin) AlterBroker(ctx context.Context, name string, ops []ConfigOp, re
 		switch {
 		case c.Mode == configdef.ReadOnly:
 			return fault(kerr.InvalidRequest, "Cannot update these configs dynamically: [%s]. They are part of the cluster's configuration.", op.Name)
+		case rules.CheckBroker(op.Name) != nil:
+			return fault(kerr.InvalidRequest, "%s", rules.CheckBroker(op.Name))
 		case c.Mode == configdef.PerBroker && name == "":
 			return fault(kerr.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: [%s]", op.Name)
 		}

@@ -50,9 +50,12 @@ func (a *Admin) Delete(ctx context.Context, refs []Ref) []Deleted {
 		}
 		return out
 	}
+	rules := a.ruled(img)
 	found = slices.DeleteFunc(found, func(d *Deleted) bool {
 		if t, ok := img.Topic(d.Name); ok {
-			d.Err = a.allow(len(t.Partitions))
+			if d.Err = rules.change(len(t.Partitions)); d.Err == nil {
+				d.Err = a.allow(len(t.Partitions))
+			}
 		}
 		return d.Err != nil
 	})
