@@ -141,6 +141,9 @@ func readOffset(key, value []byte) (group string, tp topicPartition, o *offset, 
 	if value == nil {
 		return k.Group, tp, nil, nil
 	}
+	if err := walkOffset(value); err != nil {
+		return "", tp, nil, fmt.Errorf("offset commit value: %w", err)
+	}
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(value); err != nil || v.Version < 0 || v.Version > offsetValueVersion {
 		return "", tp, nil, fmt.Errorf("offset commit value of version %d: %w", v.Version, orIncomplete(err))
@@ -150,6 +153,51 @@ func readOffset(key, value []byte) (group string, tp topicPartition, o *offset, 
 		o.leaderEpoch = v.LeaderEpoch
 	}
 	return k.Group, tp, o, nil
+}
+
+// flexibleVersion is the version from which on offset and group values have tagged fields.
+const flexibleVersion = 4
+
+func flexible(value []byte) bool {
+	return len(value) >= 2 && int16(binary.BigEndian.Uint16(value)) >= flexibleVersion
+}
+
+// walkOffset checks the lengths of an offset's value.
+func walkOffset(value []byte) error {
+	if !flexible(value) {
+		return nil
+	}
+	w := coordinator.NewWalk(value)
+	w.Skip(2 + 8 + 4) // version, offset, leader epoch
+	w.Compact()       // metadata
+	w.Skip(8)         // when it was committed
+	w.Tags()
+	return w.End()
+}
+
+// walkGroup checks the lengths of a group's value.
+func walkGroup(value []byte) error {
+	if !flexible(value) {
+		return nil
+	}
+	w := coordinator.NewWalk(value)
+	w.Skip(2)
+	w.Compact() // protocol type
+	w.Skip(4)   // generation
+	w.Compact() // protocol
+	w.Compact() // leader
+	w.Skip(8)   // since when
+	for range w.Array(4) {
+		for range 4 { // member, instance and client id, host
+			w.Compact()
+		}
+		w.Skip(4 + 4) // timeouts
+		w.Compact()   // subscription
+		w.Compact()   // assignment
+		w.Tags()
+	}
+	w.Tags()
+	return w.End()
 }
 
 func (s *state) replayGroup(key, value []byte) error {
@@ -165,6 +213,9 @@ func (s *state) replayGroup(key, value []byte) error {
 			}
 		}
 		return nil
+	}
+	if err := walkGroup(value); err != nil {
+		return fmt.Errorf("group metadata value: %w", err)
 	}
 	v := kmsg.NewGroupMetadataValue()
 	if err := v.ReadFrom(value); err != nil || v.Version < 0 || v.Version > 4 {

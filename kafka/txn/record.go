@@ -67,6 +67,9 @@ func readValue(b []byte) (facts, error) {
 	if v := int16(binary.BigEndian.Uint16(b)); v < 0 || v > valueVersion {
 		return facts{}, fmt.Errorf("%w: value of version %d", errRecord, v)
 	}
+	if err := walkValue(b); err != nil {
+		return facts{}, fmt.Errorf("%w: value: %w", errRecord, err)
+	}
 	v := kmsg.NewTxnMetadataValue()
 	if err := v.ReadFrom(b); err != nil {
 		return facts{}, fmt.Errorf("%w: value: %w", errRecord, err)
@@ -85,6 +88,23 @@ func readValue(b []byte) (facts, error) {
 	}
 	f.partitions = f.with(nil)
 	return f, nil
+}
+
+// walkValue checks the lengths of a value whose version has tagged fields.
+func walkValue(b []byte) error {
+	if binary.BigEndian.Uint16(b) < 1 {
+		return nil
+	}
+	w := coordinator.NewWalk(b)
+	w.Skip(2 + 8 + 2 + 4 + 1) // version, producer id and epoch, timeout, state
+	for range w.Array(3) {
+		w.Compact() // topic
+		w.Skip(4 * w.Array(4))
+		w.Tags()
+	}
+	w.Skip(8 + 8) // when it was updated and begun
+	w.Tags()
+	return w.End()
 }
 
 func recordsOf(t *transaction) []coordinator.Record {
