@@ -99,8 +99,14 @@ func (r *run) member(group string, opts ...kgo.Opt) func(context.Context, string
 		first := map[int32]int64{}
 		defer func() {
 			id, generation := cl.GroupMetadata()
+			cl.AllowRebalance()
+			wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTimeout)
+			defer cancel()
+			left := cl.LeaveGroupContext(wait)
 			cl.CloseAllowingRebalance()
-			r.haunt(name, group, id, generation, first)
+			if left == nil { // else it may be a member still, with every right to commit
+				r.haunt(name, group, id, generation, first)
+			}
 		}()
 		for ctx.Err() == nil {
 			op := r.rec.Invoke(name, checker.Poll)
