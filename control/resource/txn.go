@@ -20,6 +20,7 @@ func CreateTxn(c Cluster, op Operation, given ...metadata.Cond) metadata.Txn {
 		If: append([]metadata.Cond{{Key: s.ClusterNameKey(c.Name)}, {Key: c.Key()}}, given...),
 		Then: []metadata.Op{
 			metadata.Put(s.ClusterNameKey(c.Name), metadata.Encode(ClusterName{UUID: c.UUID})),
+			UseNetwork(s),
 			metadata.Put(c.Key(), metadata.Encode(c)),
 			metadata.Put(op.Key(s), metadata.Encode(op)),
 		},
