@@ -82,7 +82,9 @@ var allowed = map[string][]string{
 	"control/resource":  {"awsapi", "kafka/configdef", "metadata", "secret"},
 	"control/reconcile": {},
 	"control/dataplane": {"control/resource", "metadata"},
-	"node":              {"control/resource", "metadata"},
+
+	"control/dataplane/brokertest": {}, // a broker for tests
+	"node":                         {"control/resource", "metadata"},
 
 	// Not shipped.
 	"internal/checker": {},
@@ -103,7 +105,10 @@ var allowedInTests = map[string][]string{
 	"...":            {"metadata", "metadata/etcd", "metadata/storetest", "sim", "storage/batch", "storage/disk", "storage/stream", "storage/wal"},
 	"storage/doctor": {"storage/tier"}, // makes what is examined
 	"awsapi/front":   {"awsapi/front/internal/echo", "awsapi/gen/..."},
-	"storage/blob":   {"storage/blob/blobtest"},
+
+	"control/dataplane": {"control/dataplane/brokertest"},
+	"aws/kafka":         {"control/dataplane/brokertest"},
+	"storage/blob":      {"storage/blob/blobtest"},
 	// Reads are tested on containers.
 	"kafka/broker":    {"storage/blob", "storage/cache", "storage/segment"},
 	"kafka/partition": {"storage/blob"},
