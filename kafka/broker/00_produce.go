@@ -26,7 +26,7 @@ const produceKey = 0
 // v5 answers the log start offset; v7 allows zstd (KIP-110); v8 has error messages and names the records that are refused (KIP-467); v9 is flexible; v10 names the current leader
 // (KIP-951); v13 names topics by id (KIP-516). acks=1 and acks=all both wait for stable storage. acks=0 is never answered, and its errors
 // close the connection. The timeout is not used: an append is refused at once or becomes durable as soon as the disk allows.
-// Errors: INVALID_REQUIRED_ACKS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, INVALID_TOPIC_EXCEPTION for internal
+// Errors: INVALID_REQUEST (a batch larger than a serverless cluster takes), INVALID_REQUIRED_ACKS, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, INVALID_TOPIC_EXCEPTION for internal
 // topics, CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE, OUT_OF_ORDER_SEQUENCE_NUMBER,
 // INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED (records of a transaction without its id), and what the transaction's
 // coordinator says when it is asked before the first records of a transaction in a partition: INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE,
@@ -279,6 +279,9 @@ func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.Produ
 		return
 	}
 	op := p.op
+	if p.err = op.b.kind.checkBatch(t, in.Partition, len(in.Records)); p.err != nil {
+		return
+	}
 	l, err := op.led(ctx, t, in.Partition)
 	if err == nil {
 		p.led = l

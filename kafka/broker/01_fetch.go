@@ -18,7 +18,7 @@ import (
 // v5 answers the log start offset (KIP-107); v7 has sessions (KIP-227); v9 checks the leader epoch (KIP-320); v11 has the client's rack
 // (KIP-392; the leader is always the one to read from); v12 is flexible and has the epoch of the last record that the client has (KIP-595); v13 names topics by id (KIP-516); v15 and v17 concern followers;
 // v16 names the current leader (KIP-951); v18 has the follower's high watermark (KIP-1166).
-// Errors: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR for the whole; UNKNOWN_TOPIC_OR_PARTITION,
+// Errors: INVALID_REQUEST (more bytes than a serverless cluster gives), FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR for the whole; UNKNOWN_TOPIC_OR_PARTITION,
 // UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR per partition;
 // NOT_LEADER_OR_FOLLOWER per partition for a request that claims to be a follower's: replicas are virtual, so that none fetches, and Kafka tells those that are
 // not a partition's the same. A partition that a request names twice is answered once, for what it says last.
@@ -73,7 +73,11 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 	if op.req.ReplicaID >= 0 || op.req.ReplicaState.ID >= 0 {
 		return op.refuseFollower().AppendFrame(bufs, op.r.CorrelationID), nil
 	}
-	if code := op.resolve(); code != nil {
+	code := op.b.kind.checkFetch(int64(op.req.MaxBytes))
+	if code == nil {
+		code = op.resolve()
+	}
+	if code != nil {
 		resp := &wire.FetchResponse{Version: op.req.Version, ErrorCode: code.Code}
 		return resp.AppendFrame(bufs, op.r.CorrelationID), nil
 	}
@@ -86,6 +90,10 @@ func (op *fetchOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, er
 	}
 	pause, alone := op.b.throttleFetch(op.r, op.look.bytes, time.Since(op.turn)-op.waited)
 	if pause == 0 || alone {
+		if d := op.b.kind.countOut(op.look.bytes, op.look.found); d > pause {
+			pause = d
+			op.b.throttle(op.r, "kind", d)
+		}
 		op.resp = op.respond()
 	} else {
 		op.look.release()

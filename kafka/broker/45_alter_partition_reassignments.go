@@ -12,7 +12,8 @@ import (
 // AlterPartitionReassignments (key 45), versions 0-1. Served by any broker; blocks on a metadata transaction for each partition. v1 can forbid another number
 // of replicas (KIP-860). Replicas that are null cancel. Copying begins when the answer is sent, and only if the leader is not to stay.
 // Brokers use it among themselves with a tagged field, about a partition that moves (kafka/ownership, question.go): blocks on the journal.
-// Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS, REQUEST_TIMED_OUT.
+// Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS, REQUEST_TIMED_OUT,
+// INVALID_REQUEST (a serverless cluster).
 func (b *Broker) alterPartitionReassignments(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.AlterPartitionAssignmentsRequest](r), kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
@@ -33,7 +34,11 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, r *Request) km
 			}
 			done := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			done.Partition = p.Partition
-			if err := b.topics.Reassign(ctx, re); err != nil {
+			err := b.topics.CheckReassign(re.Replicas)
+			if err == nil {
+				err = b.topics.Reassign(ctx, re)
+			}
+			if err != nil {
 				done.ErrorCode, done.ErrorMessage = b.code(r, err, "topic", in.Topic, "partition", p.Partition), faultMessage(err)
 			}
 			out.Partitions = append(out.Partitions, done)

@@ -38,6 +38,12 @@ func (b *Broker) consumerGroupHeartbeat(ctx context.Context, r *Request) kmsg.Re
 			beat.Owned[t.TopicID] = append(beat.Owned[t.TopicID], t.Partitions...)
 		}
 	}
+	if beat.Epoch == 0 {
+		if err := b.admitGroup(ctx, req.Group); err != nil {
+			resp.ErrorCode, resp.ErrorMessage = b.code(r, err, "group", req.Group), plainMessage(err)
+			return resp
+		}
+	}
 	res := b.groups.ConsumerBeat(ctx, beat)
 	if res.Err != nil {
 		resp.ErrorCode, resp.ErrorMessage = b.code(r, res.Err, "group", req.Group), plainMessage(res.Err)

@@ -20,6 +20,12 @@ func (b *Broker) shareGroupHeartbeat(ctx context.Context, r *Request) kmsg.Respo
 		resp.ErrorCode, resp.ErrorMessage = b.code(r, err, "group", req.GroupID), plainMessage(err)
 		return resp
 	}
+	if req.MemberEpoch == 0 {
+		if err := b.admitGroup(ctx, req.GroupID); err != nil {
+			resp.ErrorCode, resp.ErrorMessage = b.code(r, err, "group", req.GroupID), plainMessage(err)
+			return resp
+		}
+	}
 	res := b.groups.ShareBeat(ctx, group.ShareBeat{
 		Group: req.GroupID, Member: req.MemberID, Epoch: req.MemberEpoch, Rack: req.RackID, Topics: req.SubscribedTopicNames,
 		ClientID: r.ClientID, ClientHost: "/" + r.ClientHost,

@@ -25,6 +25,9 @@ func (b *Broker) streamsGroupHeartbeat(ctx context.Context, r *Request) kmsg.Res
 	req := body[*kmsg.StreamsGroupHeartbeatRequest](r)
 	var resp *kmsg.StreamsGroupHeartbeatResponse
 	err := b.checkStreamsTopics(req.Topology)
+	if err == nil && req.MemberEpoch == 0 {
+		err = b.admitGroup(ctx, req.Group)
+	}
 	if err == nil {
 		resp, err = b.groups.StreamsBeat(ctx, group.StreamsBeat{StreamsGroupHeartbeatRequest: req, ClientID: r.ClientID, ClientHost: "/" + r.ClientHost})
 	}

@@ -111,6 +111,7 @@ type Broker struct {
 
 	pressure pressure      // of the journal, on producers
 	quotas   *quota.Quotas // of users, client ids and addresses
+	kind     *ruled        // by what the cluster's kind allows
 	held     atomic.Int64  // connections that wait for the end of their pause to be closed
 
 	quotaMu     sync.Mutex
@@ -160,6 +161,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 		fetchBudget:   m.budget("fetch", cfg.Limits.FetchBytesMax, m.fetchBytes),
 		bulk:          semaphore.NewWeighted(bulkReadsMax),
 		quotas:        quota.New(props.quota, nil),
+		kind:          newRuled(props.quota),
 		conns:         make(map[*conn]struct{}),
 	}
 	b.features = feature.Starting(cfg.KafkaVersion)

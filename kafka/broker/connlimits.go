@@ -18,6 +18,7 @@ type connCounts struct {
 	max        int64                // max.connections: those above it wait to be accepted
 	perAddress int64                // max.connections.per.ip: those above it are closed
 	overrides  map[netip.Addr]int64 // of addresses that may have another number
+	shared     int                  // this broker's part of what the cluster's kind allows: those above it are closed; 0: any number
 	room       chan struct{}        // closed when there may be room below max again
 }
 
@@ -86,6 +87,8 @@ func (b *Broker) tryAdmit(nc net.Conn, listener string) (c *conn, limit string, 
 		return nil, "broker", nil
 	case b.count.byListener[listener] >= l.ConnectionsPerListenerMax:
 		return nil, "listener", nil
+	case b.count.shared > 0 && len(b.conns) >= b.count.shared:
+		return nil, "kind", nil
 	case int64(len(b.conns)) >= b.count.max:
 		return nil, "", b.count.room
 	case !addr.IsLoopback() && b.count.byAddress[addr] >= l.ConnectionsPerAddressMax, int64(b.count.byAddress[addr]) >= b.count.limit(addr):

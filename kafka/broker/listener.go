@@ -26,6 +26,8 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 	b.configureTelemetry(nil)
 	defer b.image.OnChange(b.configureConnections)()
 	b.configureConnections(nil)
+	defer b.image.OnChange(b.configureKind)()
+	b.configureKind(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error { return b.accept(ctx, l) })
@@ -44,6 +46,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 	})
 	g.Go(func() error {
 		_ = b.txns.Run(ctx) // it ends with ctx only
+		return nil
+	})
+	g.Go(func() error {
+		b.watchCompacted(ctx)
 		return nil
 	})
 	g.Go(func() error {
@@ -86,6 +92,11 @@ func (b *Broker) accept(ctx context.Context, l Listener) error {
 			continue
 		}
 		pause = 5 * time.Millisecond
+		if !b.kind.bounded.Attempt() {
+			b.metrics.refused.WithLabelValues("kind").Inc()
+			_ = nc.Close() // refused anyway
+			continue
+		}
 		hold(ctx, b.quotas.Accept())
 		if !b.admitRate(ctx, nc, &conns) {
 			continue

@@ -31,6 +31,9 @@ func (b *Broker) throttleProduce(r *Request, acks int16, busy time.Duration) tim
 			pause, why = d, "request"
 		}
 	}
+	if d := b.kind.countIn(int64(len(r.input.Bytes())), r.produce); d > pause {
+		pause, why = d, "kind"
+	}
 	if pause == 0 {
 		pause, why = b.pressure.throttle(), "journal"
 	}
@@ -60,8 +63,13 @@ func (b *Broker) throttleFetch(r *Request, bytes int64, busy time.Duration) (pau
 func (b *Broker) throttleResponse(r *Request, resp kmsg.Response) {
 	var pause time.Duration
 	var why string
+	if r.conn != nil {
+		pause, why = b.kind.countRequest(r.Body.Key()), "kind"
+	}
 	if r.mutations != nil {
-		pause, why = r.mutations.Pause(), "mutation"
+		if d := r.mutations.Pause(); d > pause {
+			pause, why = d, "mutation"
+		}
 	}
 	if r.conn != nil && b.quotas.LimitsRequests() {
 		if d := b.quotas.Requested(anonymous, r.ClientID, r.busy); d > pause {
