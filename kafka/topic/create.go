@@ -10,6 +10,7 @@ import (
 
 	"weir/kafka/configdef"
 	"weir/kafka/image"
+	"weir/kafka/kind"
 	"weir/metadata"
 )
 
@@ -21,6 +22,8 @@ type NewTopic struct {
 	// Replicas names the brokers of each partition; Partitions and Replication are then -1.
 	Replicas [][]metadata.BrokerID
 	Configs  map[string]string
+
+	internal bool // one of the service's own: no rule of the cluster's kind holds for it
 }
 
 // Created is the outcome for one topic. If Err is nil, the topic exists (or would, with validateOnly).
@@ -38,11 +41,12 @@ func (a *Admin) Create(ctx context.Context, topics []NewTopic, validateOnly bool
 	var found collisions
 	var plans []*creation
 	total := 0
+	rules := a.ruled(img)
 	for i, nt := range topics {
 		if hasCollisionChars(nt.Name) && found == nil {
 			found = existingCollisions(img)
 		}
-		p, err := a.plan(img, nt, found)
+		p, err := a.plan(img, nt, found, rules)
 		if err == nil {
 			err = a.allow(len(p.replicas))
 		}
@@ -100,7 +104,7 @@ func (a *Admin) imageFor(ctx context.Context, topics []NewTopic) *image.Image {
 // withBrokers is the current image; if that has fewer than n brokers, it is first brought up to date with the sessions there are.
 func (a *Admin) withBrokers(ctx context.Context, n int) *image.Image {
 	img := a.image.Current()
-	if len(img.Brokers) >= n {
+	if len(open(img, img.Brokers)) >= n {
 		return img
 	}
 	sessions, _, err := a.store.List(ctx, metadata.ClusterPrefix(a.cfg.Cluster)+"sess/")
@@ -122,6 +126,8 @@ const opsMax = 1024
 // creation is a topic that passed validation.
 type creation struct {
 	topic    metadata.Topic
+	img      *image.Image // by which replicas were placed
+	place    func(*image.Image) ([][]metadata.BrokerID, error)
 	replicas [][]metadata.BrokerID
 	out      *Created
 }
@@ -141,7 +147,7 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 		return 0
 	}
 	for range tries {
-		var txn metadata.Txn
+		txn := metadata.Txn{If: []metadata.Cond{a.asPlaced(plans[0].img)}}
 		for _, p := range plans {
 			txn.If = append(txn.If, metadata.Cond{Key: metadata.TopicKey(a.cfg.Cluster, p.topic.Name)})
 			txn.Then = append(txn.Then, assignmentOps(a.cfg.Cluster, a.image.Current(), p.topic.ID, p.replicas)...)
@@ -154,6 +160,10 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 		if !errors.Is(err, metadata.ErrConflict) {
 			return fail(unavailable(err))
 		}
+		img, err := a.caughtUp(ctx)
+		if err != nil {
+			return fail(err)
+		}
 		var left []*creation
 		for _, p := range plans {
 			_, exists, err := a.store.Get(ctx, metadata.TopicKey(a.cfg.Cluster, p.topic.Name))
@@ -163,7 +173,9 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 			case exists:
 				p.out.Err = alreadyExists(p.topic.Name)
 			default:
-				left = append(left, p)
+				if p.out.Err = a.placeAgain(p, img); p.out.Err == nil {
+					left = append(left, p)
+				}
 			}
 		}
 		if plans = left; len(plans) == 0 {
@@ -171,6 +183,15 @@ func (a *Admin) commitCreations(ctx context.Context, plans []*creation) metadata
 		}
 	}
 	return fail(unavailable(metadata.ErrConflict))
+}
+
+// placeAgain places a topic's partitions by a newer image, if the settings have changed.
+func (a *Admin) placeAgain(p *creation, img *image.Image) (err error) {
+	if img.SettingsRevision() != p.img.SettingsRevision() {
+		p.replicas, err = p.place(img)
+	}
+	p.img = img
+	return err
 }
 
 func assignmentOps(cluster string, img *image.Image, id metadata.TopicID, replicas [][]metadata.BrokerID) []metadata.Op {
@@ -190,7 +211,7 @@ func alreadyExists(name string) error {
 }
 
 // plan validates one topic and decides its replicas.
-func (a *Admin) plan(img *image.Image, nt NewTopic, found collisions) (*creation, error) {
+func (a *Admin) plan(img *image.Image, nt NewTopic, found collisions, rules *ruled) (*creation, error) {
 	if err := ValidateName(nt.Name); err != nil {
 		return nil, err
 	}
@@ -202,17 +223,32 @@ func (a *Admin) plan(img *image.Image, nt NewTopic, found collisions) (*creation
 			return nil, fault(kerr.InvalidTopicException, "Topic '%s' collides with existing topic: %s", nt.Name, other)
 		}
 	}
+	if nt.internal {
+		rules = &ruled{Rules: new(kind.Rules)}
+	}
+	var err error
+	if nt.Configs, err = rules.configs(nt.Configs); err != nil {
+		return nil, err
+	}
 	if err := configdef.ValidateTopic(nt.Configs); err != nil {
 		return nil, fault(kerr.InvalidConfig, "%s", err)
 	}
-	replicas, err := a.replicas(img, nt)
+	if err := rules.checkPlaced(img, nt.Replicas); err != nil {
+		return nil, err
+	}
+	place := func(img *image.Image) ([][]metadata.BrokerID, error) { return a.replicas(img, nt, rules.Rules) }
+	replicas, err := place(img)
 	if err != nil {
+		return nil, err
+	}
+	if err := rules.grow(kind.Compacted(nt.Configs), replicas); err != nil {
 		return nil, err
 	}
 	if found != nil && hasCollisionChars(nt.Name) {
 		found[normalize(nt.Name)] = nt.Name
 	}
 	return &creation{
+		img: img, place: place,
 		topic: metadata.Topic{
 			Name: nt.Name, ID: metadata.NewTopicID(), Partitions: int32(len(replicas)), Configs: nt.Configs, Created: time.Now().UTC(),
 		},
@@ -220,7 +256,7 @@ func (a *Admin) plan(img *image.Image, nt NewTopic, found collisions) (*creation
 	}, nil
 }
 
-func (a *Admin) replicas(img *image.Image, nt NewTopic) ([][]metadata.BrokerID, error) {
+func (a *Admin) replicas(img *image.Image, nt NewTopic, rules *kind.Rules) ([][]metadata.BrokerID, error) {
 	if nt.Replicas != nil {
 		if nt.Replication != -1 {
 			return nil, fault(kerr.InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")
@@ -247,7 +283,7 @@ func (a *Admin) replicas(img *image.Image, nt NewTopic) ([][]metadata.BrokerID, 
 	if factor == -1 {
 		factor = int(l.BrokerInt("default.replication.factor"))
 	}
-	return a.spread(img, partitions, factor)
+	return a.spread(img, partitions, rules.CapReplication(factor, placeable(img)))
 }
 
 // spread places partitions on the registered brokers, going on where the last topic ended.
@@ -255,35 +291,38 @@ func (a *Admin) spread(img *image.Image, partitions, factor int) ([][]metadata.B
 	if partitions > PartitionsMax {
 		return nil, fault(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	}
-	brokers := img.Brokers
+	alive := open(img, img.Brokers)
+	brokers := alive
 	if factor > len(brokers) {
-		brokers = img.Registered() // those that do not serve now count, and will have replicas
+		brokers = open(img, img.Registered()) // those that do not serve now count, and will have replicas
 	}
 	if n := len(brokers); factor > n {
 		return nil, fault(kerr.InvalidReplicationFactor,
-			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
-			factor, factor, n)
+			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered%s.",
+			factor, factor, n, besidesDrained(img))
 	}
 	start := a.next.Add(uint32(partitions)) - uint32(partitions)
-	if len(img.Brokers) == 0 {
+	if len(alive) == 0 {
 		return nil, fault(kerr.InvalidReplicationFactor,
 			"Unable to replicate the partition %d time(s): All brokers are currently fenced.", factor)
 	}
 	placed := place(brokers, int(start%uint32(len(brokers)*len(brokers))), partitions, factor)
-	if len(brokers) > len(img.Brokers) {
+	if len(brokers) > len(alive) {
 		for p, replicas := range placed {
-			lead(img, replicas, p)
+			lead(alive, replicas, p)
 		}
 	}
 	return placed, nil
 }
 
 // lead puts a broker that serves first: one of the replicas, or, if none of them does, the n-th that does in the place of the last.
-func lead(img *image.Image, replicas []metadata.BrokerID, n int) {
-	at := slices.IndexFunc(replicas, func(b metadata.BrokerID) bool { _, alive := img.Broker(b); return alive })
+func lead(alive []metadata.Session, replicas []metadata.BrokerID, n int) {
+	at := slices.IndexFunc(replicas, func(b metadata.BrokerID) bool {
+		return slices.ContainsFunc(alive, func(s metadata.Session) bool { return s.Broker == b })
+	})
 	if at < 0 {
 		at = len(replicas) - 1
-		replicas[at] = img.Brokers[n%len(img.Brokers)].Broker
+		replicas[at] = alive[n%len(alive)].Broker
 	}
 	first := replicas[at]
 	copy(replicas[1:], replicas[:at])
@@ -329,6 +368,9 @@ func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
 			if !img.IsRegistered(b) {
 				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", b)
 			}
+			if img.Draining(b) {
+				return fault(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, which is being emptied to leave the cluster.", b)
+			}
 		}
 	}
 	return nil
@@ -339,7 +381,7 @@ func checkManual(img *image.Image, partitions [][]metadata.BrokerID) error {
 func (a *Admin) CreateInternal(name string) func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
 	return func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error {
 		img := a.withBrokers(ctx, int(replication))
-		nt := NewTopic{Name: name, Partitions: partitions, Replication: max(1, min(replication, int16(min(len(img.Brokers), 1<<15-1)))), Configs: configs}
+		nt := NewTopic{Name: name, Partitions: partitions, Replication: max(1, min(replication, int16(min(len(open(img, img.Brokers)), 1<<15-1)))), Configs: configs, internal: true}
 		err := a.Create(ctx, []NewTopic{nt}, false)[0].Err
 		if !errors.Is(err, kerr.TopicAlreadyExists) {
 			return err

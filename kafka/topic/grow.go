@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"weir/kafka/image"
+	"weir/kafka/kind"
 	"weir/metadata"
 )
 
@@ -36,6 +38,9 @@ func (a *Admin) Grow(ctx context.Context, g Growth, validateOnly bool) error {
 		if !errors.Is(err, metadata.ErrConflict) {
 			return unavailable(err)
 		}
+		if _, err := a.caughtUp(ctx); err != nil {
+			return err
+		}
 	}
 	return unavailable(metadata.ErrConflict)
 }
@@ -61,6 +66,13 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, mor
 		return txn, 0, err
 	}
 	img := a.image.Current()
+	rules := a.ruled(img)
+	if image.IsInternal(g.Name) {
+		rules = &ruled{Rules: new(kind.Rules)}
+	}
+	if err := rules.checkPlaced(img, g.Replicas); err != nil {
+		return txn, 0, err
+	}
 	first := &packs[0].Partitions[0]
 	factor := len(first.Replicas) - len(first.Adding)
 	replicas := g.Replicas
@@ -78,6 +90,9 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, mor
 	if err := checkLed(img, replicas); err != nil {
 		return txn, 0, err
 	}
+	if err := rules.grow(kind.Compacted(t.Configs), replicas); err != nil {
+		return txn, 0, err
+	}
 	changed := int(t.Partitions) / metadata.AssignmentsPerKey
 	for i, r := range replicas {
 		at := (int(t.Partitions) + i) / metadata.AssignmentsPerKey
@@ -87,7 +102,7 @@ func (a *Admin) planGrowth(ctx context.Context, g Growth) (txn metadata.Txn, mor
 		packs[at].Partitions = append(packs[at].Partitions, metadata.PartitionAssignment{Leader: firstLeader(img, r), Replicas: r})
 	}
 	t.Partitions = g.Total
-	txn.If = append(txn.If, metadata.Cond{Key: kv.Key, Modified: kv.Modified})
+	txn.If = append(txn.If, metadata.Cond{Key: kv.Key, Modified: kv.Modified}, a.asPlaced(img))
 	for i := changed; i < len(packs); i++ {
 		txn.If = append(txn.If, conds[i])
 		txn.Then = append(txn.Then, metadata.Put(conds[i].Key, metadata.Encode(packs[i])))
