@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // Filters, as EC2 has them: an item passes if every filter has a value that matches. In a value, * stands for any text and ? for any one
-// character, unless a backslash is before it. Nothing has tags yet, so that filters on tags are known and match nothing.
+// character, unless a backslash is before it. An item may have several values for one filter, of which one must match.
 
 func checkFilters(filters []gen.Filter, known []string) error {
 	for _, f := range filters {
@@ -29,15 +30,34 @@ func tagFilter(name string) bool {
 	return name == "tag-key" || name == "tag-value" || strings.HasPrefix(name, "tag:")
 }
 
-// passes tells whether an item with the given values passes all filters.
-func passes(values map[string]string, filters []gen.Filter) bool {
+// passes tells whether an item passes all filters.
+func passes[T any](it *item[T], filters []gen.Filter) bool {
 	for _, f := range filters {
-		v, ok := values[*f.Name]
-		if !ok || !slices.ContainsFunc(f.Values, func(pattern string) bool { return matches(pattern, v) }) {
+		if !slices.ContainsFunc(it.valuesOf(*f.Name), func(v string) bool {
+			return slices.ContainsFunc(f.Values, func(pattern string) bool { return matches(pattern, v) })
+		}) {
 			return false
 		}
 	}
 	return true
+}
+
+// valuesOf are the item's values for the filter of that name.
+func (it *item[T]) valuesOf(filter string) []string {
+	if vs, ok := it.values[filter]; ok {
+		return vs
+	}
+	switch key, ok := strings.CutPrefix(filter, "tag:"); {
+	case ok:
+		if v, ok := it.tags[key]; ok {
+			return []string{v}
+		}
+	case filter == "tag-key":
+		return slices.Collect(maps.Keys(it.tags))
+	case filter == "tag-value":
+		return slices.Collect(maps.Values(it.tags))
+	}
+	return nil
 }
 
 // matches tells whether text matches the pattern. On a mismatch after a * it only ever goes back to the last one, which is enough, so

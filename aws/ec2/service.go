@@ -1,10 +1,17 @@
-// Package ec2 is what `aws ec2` does: it shows the network that clusters are placed in. An account starts with a default VPC, a
-// default subnet in each of three zones and a default security group (resource.SeedNetwork); nothing of it can be changed yet, and
-// no packet is routed or filtered by it.
+// Package ec2 is what `aws ec2` does: the network that clusters are placed in, as far as configurations of MSK clusters make and read it. An account
+// starts with a default VPC, a default subnet in each of three zones, an internet gateway and a default security group (resource.SeedNetwork).
+// Everything is a record: no packet is routed or filtered by it.
+//
+// Non-obvious:
+//   - Every change of a scope's network goes through api.change, which excludes all others by one key; a new cluster writes that key too. So what
+//     is deleted is really unused, and blocks of subnets really do not overlap, whoever comes in between.
+//   - Brokers' interfaces are shown, not kept: they are the nodes of the clusters' records. Their addresses are those that the brokers serve at, not
+//     of their subnets; one address of the subnet counts as taken all the same.
 package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -21,10 +28,54 @@ type api struct{ store metadata.Store }
 func New(store metadata.Store) *gen.Service {
 	a := &api{store: store}
 	return &gen.Service{
-		DescribeVpcs:              a.describeVpcs,
-		DescribeSubnets:           a.describeSubnets,
-		DescribeSecurityGroups:    a.describeSecurityGroups,
-		DescribeAvailabilityZones: a.describeAvailabilityZones,
+		AssociateRouteTable:                        a.associateRouteTable,
+		AttachInternetGateway:                      a.attachInternetGateway,
+		AuthorizeSecurityGroupEgress:               a.authorizeSecurityGroupEgress,
+		AuthorizeSecurityGroupIngress:              a.authorizeSecurityGroupIngress,
+		CreateInternetGateway:                      a.createInternetGateway,
+		CreateNetworkInterface:                     a.createNetworkInterface,
+		CreateRoute:                                a.createRoute,
+		CreateRouteTable:                           a.createRouteTable,
+		CreateSecurityGroup:                        a.createSecurityGroup,
+		CreateSubnet:                               a.createSubnet,
+		CreateTags:                                 a.createTags,
+		CreateVpc:                                  a.createVpc,
+		DeleteInternetGateway:                      a.deleteInternetGateway,
+		DeleteNetworkInterface:                     a.deleteNetworkInterface,
+		DeleteRoute:                                a.deleteRoute,
+		DeleteRouteTable:                           a.deleteRouteTable,
+		DeleteSecurityGroup:                        a.deleteSecurityGroup,
+		DeleteSubnet:                               a.deleteSubnet,
+		DeleteTags:                                 a.deleteTags,
+		DeleteVpc:                                  a.deleteVpc,
+		DescribeAccountAttributes:                  a.describeAccountAttributes,
+		DescribeAvailabilityZones:                  a.describeAvailabilityZones,
+		DescribeInternetGateways:                   a.describeInternetGateways,
+		DescribeManagedPrefixLists:                 a.describeManagedPrefixLists,
+		DescribeNetworkAcls:                        a.describeNetworkAcls,
+		DescribeNetworkInterfaceAttribute:          a.describeNetworkInterfaceAttribute,
+		DescribeNetworkInterfaces:                  a.describeNetworkInterfaces,
+		DescribePrefixLists:                        a.describePrefixLists,
+		DescribeRegions:                            a.describeRegions,
+		DescribeRouteTables:                        a.describeRouteTables,
+		DescribeSecurityGroupRules:                 a.describeSecurityGroupRules,
+		DescribeSecurityGroups:                     a.describeSecurityGroups,
+		DescribeSubnets:                            a.describeSubnets,
+		DescribeTags:                               a.describeTags,
+		DescribeVpcAttribute:                       a.describeVpcAttribute,
+		DescribeVpcEndpoints:                       a.describeVpcEndpoints,
+		DescribeVpcs:                               a.describeVpcs,
+		DetachInternetGateway:                      a.detachInternetGateway,
+		DetachNetworkInterface:                     a.detachNetworkInterface,
+		DisassociateRouteTable:                     a.disassociateRouteTable,
+		ModifyNetworkInterfaceAttribute:            a.modifyNetworkInterfaceAttribute,
+		ModifySecurityGroupRules:                   a.modifySecurityGroupRules,
+		ModifySubnetAttribute:                      a.modifySubnetAttribute,
+		ModifyVpcAttribute:                         a.modifyVpcAttribute,
+		RevokeSecurityGroupEgress:                  a.revokeSecurityGroupEgress,
+		RevokeSecurityGroupIngress:                 a.revokeSecurityGroupIngress,
+		UpdateSecurityGroupRuleDescriptionsEgress:  a.updateSecurityGroupRuleDescriptionsEgress,
+		UpdateSecurityGroupRuleDescriptionsIngress: a.updateSecurityGroupRuleDescriptionsIngress,
 	}
 }
 
@@ -33,14 +84,16 @@ func scopeOf(ctx context.Context) resource.Scope {
 	return resource.Scope{Account: s.Account, Region: s.Region}
 }
 
-// network reads the caller's network.
-func (a *api) network(ctx context.Context) (*resource.Network, error) {
-	n, err := resource.ReadNetwork(ctx, a.store, scopeOf(ctx))
-	if err != nil {
-		return nil, awsapi.NewFault(http.StatusServiceUnavailable, "ServiceUnavailable",
-			"The control plane's metadata store can't be reached. Try again.").Wrap(err)
+// stateAvailable is the state of everything here.
+const stateAvailable = "available"
+
+// unavailable is what a caller is told of an error of the metadata store: to try again, when it was away.
+func unavailable(err error) error {
+	if !errors.Is(err, metadata.ErrUnavailable) {
+		return err
 	}
-	return n, nil
+	return awsapi.NewFault(http.StatusServiceUnavailable, "ServiceUnavailable",
+		"The control plane's metadata store can't be reached. Try again.").Wrap(err)
 }
 
 func fault(code, format string, args ...any) error {
@@ -64,7 +117,8 @@ func arn(s resource.Scope, rest string) *string {
 type item[T any] struct {
 	id     string
 	shown  T
-	values map[string]string
+	tags   map[string]string
+	values map[string][]string // by name of filter
 }
 
 // query is what all listings of EC2 take.
@@ -95,9 +149,9 @@ func answer[T any](q query, all []item[T]) ([]T, *string, error) {
 		return nil, nil, err
 	}
 	var passing []item[T]
-	for _, it := range named {
-		if passes(it.values, q.filters) {
-			passing = append(passing, it)
+	for i := range named {
+		if passes(&named[i], q.filters) {
+			passing = append(passing, named[i])
 		}
 	}
 	passing, next, err := page(passing, q.maxResults, q.token)
