@@ -40,6 +40,7 @@ type Cluster struct {
 	Connectivity   Connectivity         `json:"connectivity,omitzero"`
 	Rebalancing    RebalancingStatus    `json:"rebalancing,omitempty"` // empty is PAUSED, and nothing was said
 	Stopped        bool                 `json:"stopped,omitempty"`
+	Serverless     *Serverless          `json:"serverless,omitempty"` // of a serverless cluster only
 	Tags           map[string]string    `json:"tags,omitempty"`
 
 	// What is observed.

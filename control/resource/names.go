@@ -59,12 +59,12 @@ func arn(s Scope, resource string) string {
 
 // ARN is the cluster's ARN.
 func (c *Cluster) ARN() string {
-	return arn(c.Scope(), "cluster/"+c.Name+"/"+c.UUID+"-"+generation)
+	return arn(c.Scope(), "cluster/"+c.Name+"/"+c.UUID+"-"+c.generation())
 }
 
 // OperationARN is the ARN of an operation of the cluster.
 func (c *Cluster) OperationARN(id string) string {
-	return arn(c.Scope(), "cluster-operation/"+c.Name+"/"+c.UUID+"-"+generation+"/"+id)
+	return arn(c.Scope(), "cluster-operation/"+c.Name+"/"+c.UUID+"-"+c.generation()+"/"+id)
 }
 
 // NodeARN is the ARN of a broker of the cluster.
@@ -77,6 +77,8 @@ type ClusterRef struct {
 	Scope
 	Name string
 	UUID string
+	// Serverless is whether the ARN is that of a serverless cluster, by its form.
+	Serverless bool
 }
 
 // ParseClusterARN takes a cluster's ARN apart; ok is false for a text of any other form.
@@ -85,8 +87,8 @@ func ParseClusterARN(text string) (ref ClusterRef, ok bool) {
 	if !ok || len(parts) != 3 || parts[0] != "cluster" {
 		return ClusterRef{}, false
 	}
-	id, ok := bareUUID(parts[2])
-	return ClusterRef{Scope: scope, Name: parts[1], UUID: id}, ok
+	id, serverless, ok := clusterUUID(parts[2])
+	return ClusterRef{Scope: scope, Name: parts[1], UUID: id, Serverless: serverless}, ok
 }
 
 // ParseOperationARN takes an operation's ARN apart into its cluster and the operation's id.
@@ -95,8 +97,8 @@ func ParseOperationARN(text string) (ref ClusterRef, id string, ok bool) {
 	if !ok || len(parts) != 4 || parts[0] != "cluster-operation" || uuid.Validate(parts[3]) != nil {
 		return ClusterRef{}, "", false
 	}
-	cluster, ok := bareUUID(parts[2])
-	return ClusterRef{Scope: scope, Name: parts[1], UUID: cluster}, parts[3], ok
+	cluster, serverless, ok := clusterUUID(parts[2])
+	return ClusterRef{Scope: scope, Name: parts[1], UUID: cluster, Serverless: serverless}, parts[3], ok
 }
 
 // parseARN takes apart an ARN of the kafka service. No part may be empty or hold a slash: parts end up in keys.
@@ -114,11 +116,13 @@ func plainSegment(text string) bool { return text != "" && !strings.ContainsRune
 
 // bareUUID takes the generation off the uuid of an ARN.
 func bareUUID(text string) (string, bool) {
-	i := strings.LastIndexByte(text, '-')
-	if i < 0 || text[i+1:] != generation {
-		return "", false
-	}
-	id := text[:i]
+	id, serverless, ok := clusterUUID(text)
+	return id, ok && !serverless
+}
+
+// clusterUUID takes the generation off the uuid of a cluster's ARN.
+func clusterUUID(text string) (id string, serverless, ok bool) {
+	id, serverless, ok = cutGeneration(text)
 	// Only the form that we print: uuid.Validate also takes braces and URNs, which would name the same cluster by other keys.
-	return id, len(id) == 36 && uuid.Validate(id) == nil && id == strings.ToLower(id)
+	return id, serverless, ok && len(id) == 36 && uuid.Validate(id) == nil && id == strings.ToLower(id)
 }
