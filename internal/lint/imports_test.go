@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/share":       {"internal/planted", "kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
 	"kafka/peer":        {"kafka/image", "metadata"},
-	"kafka/balance":     {"kafka/image", "kafka/topic", "metadata"},
+	"kafka/balance":     {"kafka/image", "kafka/partition", "kafka/topic", "metadata"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "kafka/kind", "metadata"},
 	"kafka/kind":        {"kafka/image", "metadata"},
 	"kafka/txn":         {"internal/planted", "kafka/configdef", "kafka/coordinator", "kafka/image", "kafka/partition", "metadata"},

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/kafka/image"
+	"weir/kafka/partition"
 	"weir/kafka/topic"
 	"weir/metadata"
 )
@@ -46,7 +47,7 @@ type Deps struct {
 	Image  *image.Live // run by the caller
 	Topics *topic.Admin
 	// Traffic asks a broker what the partitions that it leads have carried.
-	Traffic    func(context.Context, metadata.BrokerID) ([]Traffic, error)
+	Traffic    func(context.Context, metadata.BrokerID) ([]partition.Traffic, error)
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 

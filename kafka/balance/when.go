@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/kafka/partition"
 	"weir/metadata"
 )
 
@@ -46,15 +47,6 @@ func (b *Balancer) whenToPrefer(in *Input, now time.Time) {
 	}
 	b.prefers = now.Add(b.preferEvery())
 	in.Prefer, in.Percentage = true, float64(l.BrokerInt("leader.imbalance.per.broker.percentage"))
-}
-
-// Traffic is what a partition carried since its leader opened it.
-type Traffic struct {
-	Topic     metadata.TopicID     `json:"t"`
-	Partition int32                `json:"p"`
-	Epoch     metadata.LeaderEpoch `json:"e"`
-	In        int64                `json:"i"` // bytes
-	Out       int64                `json:"o"`
 }
 
 // meter turns traffic into rates.
@@ -100,7 +92,7 @@ func (b *Balancer) measure(ctx context.Context, in *Input, now time.Time) {
 }
 
 // ask asks all brokers that serve for their traffic. Those that do not answer keep the rates that they had.
-func (b *Balancer) ask(ctx context.Context, in *Input) (all []Traffic) {
+func (b *Balancer) ask(ctx context.Context, in *Input) (all []partition.Traffic) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var mu sync.Mutex
@@ -125,13 +117,13 @@ func (b *Balancer) ask(ctx context.Context, in *Input) (all []Traffic) {
 }
 
 // take takes what brokers said into the rates, which follow over about two measurements.
-func (m *meter) take(now time.Time, ts []Traffic) {
+func (m *meter) take(now time.Time, ts []partition.Traffic) {
 	m.levels++
 	last := make(map[spotKey]sample, len(ts))
 	rates := make(map[spotKey]float64, len(ts))
 	for i := range ts {
 		t := &ts[i]
-		k := spotKey{t.Topic, t.Partition}
+		k := spotKey{t.Topic, t.Index}
 		s := sample{now, t.Epoch, t.In + t.Out}
 		before, ok := m.last[k]
 		rate, had := m.rates[k]

@@ -27,6 +27,8 @@ const (
 	askRead = "read" // batches from an offset on; with no bytes at all, only how the log is
 	askTake = "take" // the state, after which the leader takes nothing any more
 	askKeep = "keep" // nothing: the leader may go on
+
+	askTraffic = "traffic" // of no partition: what those that the broker leads have carried
 )
 
 // question is what the target of a move asks the leader.

@@ -41,6 +41,9 @@ func (o *Owner) Answer(ctx context.Context, asked []byte) []byte {
 }
 
 func (o *Owner) answer(ctx context.Context, q *question) (*answer, error) {
+	if q.What == askTraffic {
+		return o.traffic(), nil
+	}
 	key := partition.Key{Topic: q.Topic, Index: q.Partition}
 	if _, err := o.image.Await(ctx, q.Revision); err != nil {
 		return nil, err

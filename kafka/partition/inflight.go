@@ -50,6 +50,7 @@ func (f *inflight) Committed(c *stream.Commit, e *wal.Entry) error {
 	f.next = nil
 	p.settleLocked(f.seq)
 	if e.Type == wal.Data {
+		p.traffic.in.Add(int64(len(e.Payload)))
 		p.cacheLocked(c, f)
 		p.wakeLocked(c)
 	}

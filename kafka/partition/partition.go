@@ -31,6 +31,7 @@ type Partition struct {
 	epoch   metadata.LeaderEpoch
 	leaders *Leaders
 	config  atomic.Pointer[LogConfig]
+	traffic traffic
 
 	mu       sync.Mutex
 	closed   error                  // why it is not served any more

@@ -86,6 +86,7 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (Records, error) {
 	if r.Offset >= rd.limit || rd.tailLocked() {
 		rd.abortedLocked()
 		p.mu.Unlock()
+		p.traffic.out.Add(int64(rd.out.Bytes))
 		return rd.out, nil
 	}
 	p.mu.Unlock()
@@ -111,6 +112,7 @@ func (rd reading) deep(ctx context.Context) (Records, error) {
 		rd.abortedLocked()
 		p.mu.Unlock()
 	}
+	p.traffic.out.Add(int64(out.Bytes))
 	return *out, nil
 }
 
