@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 
 	"weir/metadata"
 )
@@ -12,9 +13,19 @@ import (
 // Properties is the server.properties of a cluster: the default configuration of clusters like it, and over it what its own configuration sets.
 func Properties(c *Cluster, custom map[string]string) map[string]string {
 	p := DefaultProperties(c)
+	if _, ok := custom[timestampDifference]; ok { // it stands in for both, and defaults of theirs would hide it
+		delete(p, timestampBefore)
+		delete(p, timestampAfter)
+	}
 	maps.Copy(p, custom)
 	return p
 }
+
+const (
+	timestampDifference = "log.message.timestamp.difference.max.ms"
+	timestampBefore     = "log.message.timestamp.before.max.ms"
+	timestampAfter      = "log.message.timestamp.after.max.ms"
+)
 
 // ReadProperties returns the server.properties of a cluster, with the revision of the configuration that its record names.
 func ReadProperties(ctx context.Context, store metadata.Store, c *Cluster) (map[string]string, error) {
@@ -38,7 +49,7 @@ func ReadProperties(ctx context.Context, store metadata.Store, c *Cluster) (map[
 }
 
 // DefaultProperties is the server.properties of a cluster without a configuration of its own: the service's default configuration for the
-// cluster's number of zones, and the replication of internal topics that fits it. What only concerns ZooKeeper is left out.
+// cluster's kind, size, number of zones, storage mode and Kafka version, and the replication of internal topics that fits it.
 func DefaultProperties(c *Cluster) map[string]string {
 	replication, minISR := 3, 2
 	switch len(c.Subnets) {
@@ -48,6 +59,7 @@ func DefaultProperties(c *Cluster) map[string]string {
 		replication, minISR = 2, 1
 	}
 	t, _ := LookupInstanceType(c.InstanceType)
+	v, known := LookupKafkaVersion(c.KafkaVersion)
 	p := map[string]string{
 		"allow.everyone.if.no.acl.found":           "true",
 		"auto.create.topics.enable":                "false",
@@ -68,13 +80,32 @@ func DefaultProperties(c *Cluster) map[string]string {
 		"transaction.state.log.replication.factor": strconv.Itoa(replication),
 		"transaction.state.log.min.isr":            strconv.Itoa(minISR),
 	}
-	if t.Express() {
-		const day = "86400000"
+	if known && !v.KRaft() {
+		p["zookeeper.session.timeout.ms"] = "18000"
+		p["zookeeper.set.acl"] = "false"
+	}
+	const day = "86400000"
+	switch {
+	case c.Kind() == metadata.Serverless:
+		serverlessProperties(p)
+	case c.Kind() == metadata.Express:
 		p["unclean.leader.election.enable"] = "false"
-		p["log.message.timestamp.before.max.ms"] = day
-		p["log.message.timestamp.after.max.ms"] = day
+		p[timestampBefore], p[timestampAfter] = day, day
 		p["num.io.threads"] = strconv.Itoa(max(8, 2*t.VCPU))
 		p["num.network.threads"] = strconv.Itoa(max(8, t.VCPU))
+	case c.StorageMode == StorageTiered:
+		p["unclean.leader.election.enable"] = "false"
+		p["log.segment.bytes"] = "134217728"
+		p["num.io.threads"] = strconv.Itoa(max(8, t.VCPU))
+		p["num.network.threads"] = strconv.Itoa(max(5, t.VCPU/2))
+		p["num.replica.fetchers"] = strconv.Itoa(max(2, t.VCPU/4))
+		p["remote.log.reader.threads"] = strconv.Itoa(max(10, t.VCPU*67/100))
+		switch {
+		case v.Tiered():
+			p[timestampDifference] = day
+		case strings.HasPrefix(v.Name, "3.7."): // what that property was split into
+			p[timestampBefore], p[timestampAfter] = day, day
+		}
 	}
 	return p
 }

@@ -57,13 +57,18 @@ func ParseProperties(text string) ([]Property, []Problem) {
 		if line == "" || line[0] == '#' || line[0] == '!' {
 			continue
 		}
-		for continues(line) {
-			line = line[:len(line)-1]
-			if i+1 == len(lines) {
-				break
+		if continues(line) {
+			var whole strings.Builder
+			for continues(line) && i+1 < len(lines) {
+				whole.WriteString(line[:len(line)-1])
+				i++
+				line = trimStart(lines[i])
 			}
-			i++
-			line += trimStart(lines[i])
+			if continues(line) { // nothing comes after it
+				line = line[:len(line)-1]
+			}
+			whole.WriteString(line)
+			line = whole.String()
 		}
 		if line != "" {
 			p.line(number, line)

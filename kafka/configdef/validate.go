@@ -21,14 +21,26 @@ func find(table []Config, name string) (*Config, bool) {
 
 // Validate checks one value. The messages are Kafka's where it has one.
 func (c *Config) Validate(value string) error {
-	v := strings.TrimSpace(value)
 	shown := value
 	if c.Sensitive() {
 		shown = "[hidden]"
 	}
-	invalid := func(format string, args ...any) error {
+	return c.validate(value, func(format string, args ...any) error {
 		return fmt.Errorf("Invalid value %s for configuration %s: %s", shown, c.Name, fmt.Sprintf(format, args...)) //nolint:staticcheck // sent to clients as Kafka writes it
+	})
+}
+
+// Reason is what is wrong with a value, without the value and the config's name; empty if nothing is.
+func (c *Config) Reason(value string) string {
+	err := c.validate(value, func(format string, args ...any) error { return fmt.Errorf(format, args...) })
+	if err == nil {
+		return ""
 	}
+	return err.Error()
+}
+
+func (c *Config) validate(value string, invalid func(format string, args ...any) error) error {
+	v := strings.TrimSpace(value)
 	switch c.Type {
 	case Boolean:
 		if !strings.EqualFold(v, "true") && !strings.EqualFold(v, "false") {
