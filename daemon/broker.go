@@ -169,6 +169,7 @@ func serveBroker(
 		_ = owner.Move(gctx, b.Peers()) // it ends with gctx only
 		return nil
 	})
+	g.Go(func() error { balancePartitions(gctx, h, log, store, live, topics, b.Peers(), registry); return nil })
 	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
 	g.Go(func() error { serveMetrics(gctx, h, log, registry); return nil })
 	g.Go(func() error {
