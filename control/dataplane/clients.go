@@ -139,7 +139,11 @@ func (c *Clients) Use(ctx context.Context, cluster *resource.Cluster, fn func(co
 	defer c.release(p)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	return fn(ctx, &Brokers{client: p.client, timeout: c.cfg.Timeout})
+	err = fn(ctx, &Brokers{client: p.client, timeout: c.cfg.Timeout})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err) // the client may have said something else last
+	}
+	return err
 }
 
 // Seeds are the addresses of the cluster's brokers on the listener.
@@ -212,9 +216,6 @@ func Unreachable(err error) bool {
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*kgo.ErrFirstReadEOF](err); ok {
-		return true
-	}
-	return errors.Is(err, ErrNoAddress) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, errNoController)
+	return errors.Is(err, ErrNoAddress) || errors.Is(err, errNoController) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || kgo.IsRetryableBrokerErr(err)
 }
