@@ -17,10 +17,16 @@ import (
 // controller when that was later: time in which nobody worked on the step is not held against it.
 type Config struct {
 	CreateTimeout time.Duration // until all brokers of a new cluster serve; default 2 minutes
-	RebootTimeout time.Duration // until a rebooted broker serves again; default 5 minutes, which is for recovering a long log
+	RebootTimeout time.Duration // until a restarted broker serves again; default 5 minutes, which is for recovering a long log
 	DeleteTimeout time.Duration // until the machines have removed a cluster's brokers; default 5 minutes
-	HealingAfter  time.Duration // how long a broker may be down before its cluster is in HEALING; default 2 seconds
-	Queue         reconcile.Config
+	HealingAfter  time.Duration // how long a broker may be down before its cluster is in HEALING and it is replaced; default 2 seconds
+	ReplaceAgain  time.Duration // between two replacements of a broker that does not start; default 1 minute
+	ApplyTimeout  time.Duration // until running brokers have taken over new settings; default 1 minute
+	StopTimeout   time.Duration // until the brokers of a cluster that is being stopped have ended; default 5 minutes
+	// MoveTimeout is how long no partition may move while a broker is emptied or filled; default 10 minutes. However many there are to move, it
+	// may take as long as it takes while they do.
+	MoveTimeout time.Duration
+	Queue       reconcile.Config
 }
 
 func (c Config) withDefaults() Config {
@@ -33,6 +39,10 @@ func (c Config) withDefaults() Config {
 	set(&c.RebootTimeout, 5*time.Minute)
 	set(&c.DeleteTimeout, 5*time.Minute)
 	set(&c.HealingAfter, 2*time.Second)
+	set(&c.ReplaceAgain, time.Minute)
+	set(&c.ApplyTimeout, time.Minute)
+	set(&c.StopTimeout, 5*time.Minute)
+	set(&c.MoveTimeout, 10*time.Minute)
 	return c
 }
 
@@ -42,14 +52,15 @@ type Controller struct {
 	store metadata.Store
 	log   *slog.Logger
 	queue *reconcile.Queue[string] // of keys of Cluster records
+	trace func(stepName)           // of steps that were committed; nil outside tests
 
 	mu       sync.Mutex
-	clusters map[string]string // uuid -> key of the Cluster record
+	clusters map[string]indexed // by uuid
 }
 
 // New returns a Controller that works once Run is called.
 func New(cfg Config, store metadata.Store, log *slog.Logger) *Controller {
-	return &Controller{cfg: cfg.withDefaults(), store: store, log: log, clusters: make(map[string]string)}
+	return &Controller{cfg: cfg.withDefaults(), store: store, log: log, clusters: make(map[string]indexed)}
 }
 
 // Run reconciles until ctx ends, and returns after everything it started has ended. It survives an unavailable store.
@@ -87,6 +98,9 @@ func (c *Controller) reconcile(ctx context.Context, key string, started time.Tim
 		}
 		if _, err := c.store.Commit(ctx, s.txn); err != nil {
 			return reconcile.Result{}, fmt.Errorf("cluster %s: %s: %w", o.cluster.Name, s.name, err)
+		}
+		if c.trace != nil {
+			c.trace(s.name)
 		}
 		c.log.Info("cluster step taken", "cluster", o.cluster.Name, "step", string(s.name), "state", string(s.state),
 			"operation", o.cluster.Operation, "dur", o.now.Sub(o.stepStart()))

@@ -25,8 +25,30 @@ type world struct {
 	store *metadata.Mem
 	fleet *fleet
 	caller
-	ctx context.Context
-	bg  sync.WaitGroup
+	ctx   context.Context
+	bg    sync.WaitGroup
+	trace *trace
+}
+
+// trace are the steps that control planes took, with how often each was taken in a row.
+type trace struct {
+	mu    sync.Mutex
+	steps []stepName
+}
+
+func (tr *trace) add(s stepName) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.steps = append(tr.steps, s)
+}
+
+// drain returns what was traced since the last time.
+func (tr *trace) drain() []stepName {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	out := tr.steps
+	tr.steps = nil
+	return out
 }
 
 // newWorld starts everything but the control plane. Must be called in a synctest bubble.
@@ -35,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	store := metadata.NewMem()
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &world{
-		store: store, fleet: newFleet("n1", store), ctx: ctx,
+		store: store, fleet: newFleet("n1", store), ctx: ctx, trace: &trace{},
 		caller: caller{store: store, scope: resource.Scope{Account: "000000000000", Region: "us-east-1"}},
 	}
 	t.Cleanup(func() {
@@ -56,7 +78,9 @@ func (w *world) startControl(t *testing.T, store metadata.Store) (stop func()) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
-		if err := New(Config{}, store, slog.New(slog.DiscardHandler)).Run(ctx); err != nil {
+		c := New(Config{}, store, slog.New(slog.DiscardHandler))
+		c.trace = w.trace.add
+		if err := c.Run(ctx); err != nil {
 			t.Errorf("control plane: %v", err)
 		}
 	})
@@ -113,7 +137,9 @@ func (w *world) keys(t *testing.T) []string {
 	}
 	var keys []string
 	for _, kv := range kvs {
-		keys = append(keys, kv.Key)
+		if kv.Key != w.scope.NetworkKey() { // it is the network's, and says only that something looked at it
+			keys = append(keys, kv.Key)
+		}
 	}
 	return keys
 }

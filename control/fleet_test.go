@@ -19,8 +19,14 @@ type fleet struct {
 	store metadata.Store
 	// broken brokers exit as soon as they are started, with this reason.
 	broken func(b metadata.BrokerID) string
+	// refuses tells why a broker of that spec cannot take over from the one that runs; "" if it can.
+	refuses func(s resource.BrokerSpec) string
 	// startsIn is the time from a start to Ready.
 	startsIn time.Duration
+	stuck    bool  // the balancer moves nothing
+	used     int64 // bytes on each volume
+	// deaf brokers do not report that they follow settings.
+	deaf bool
 
 	wg      sync.WaitGroup
 	mu      sync.Mutex
@@ -29,8 +35,9 @@ type fleet struct {
 }
 
 type fakeBroker struct {
-	spec  resource.BrokerSpec
-	lease metadata.LeaseID
+	spec             resource.BrokerSpec
+	running, refused int64 // BrokerSpec.Restart
+	lease            metadata.LeaseID
 }
 
 const (
@@ -42,7 +49,8 @@ func newFleet(node string, store metadata.Store) *fleet {
 	return &fleet{
 		node: node, store: store, startsIn: fakeStart,
 		brokers: make(map[string]*fakeBroker), starts: make(map[string]int),
-		broken: func(metadata.BrokerID) string { return "" },
+		broken:  func(metadata.BrokerID) string { return "" },
+		refuses: func(resource.BrokerSpec) string { return "" },
 	}
 }
 
@@ -79,15 +87,29 @@ func (f *fleet) apply(ctx context.Context, e metadata.Event) error {
 	if err != nil {
 		return err
 	}
-	if have != nil && have.spec.Restart == spec.Restart {
+	switch {
+	case have == nil:
+		have = &fakeBroker{spec: spec}
+		f.brokers[e.Key] = have
+	case spec.Stopped != have.spec.Stopped, spec.Replace != have.spec.Replace:
+		f.stop(ctx, have)
+	case spec.Restart != have.running:
+		if why := f.refuses(spec); why != "" {
+			have.spec, have.refused = spec, spec.Restart
+			f.report(ctx, have, resource.BrokerRunning, why)
+			return nil
+		}
+		f.stop(ctx, have)
+	default:
+		have.spec = spec
 		return nil
 	}
-	if have != nil {
-		f.stop(ctx, have)
+	have.spec, have.running = spec, spec.Restart
+	if spec.Stopped {
+		f.report(ctx, have, resource.BrokerStopped, "")
+		return nil
 	}
-	b := &fakeBroker{spec: spec}
-	f.brokers[e.Key] = b
-	return f.start(ctx, e.Key, b)
+	return f.start(ctx, e.Key, have)
 }
 
 func (f *fleet) start(ctx context.Context, key string, b *fakeBroker) error {
@@ -104,7 +126,8 @@ func (f *fleet) start(ctx context.Context, key string, b *fakeBroker) error {
 		return err
 	}
 	b.lease = id
-	f.wg.Go(func() { f.serve(ctx, b) })
+	now := *b
+	f.wg.Go(func() { f.serve(ctx, &now) })
 	return nil
 }
 
@@ -126,6 +149,7 @@ func (f *fleet) serve(ctx context.Context, b *fakeBroker) {
 	}
 	session.Ready = true
 	put()
+	f.commit(ctx, metadata.Put(metadata.RegistrationKey(b.spec.Cluster, b.spec.Broker), metadata.Encode(metadata.Registration{Broker: b.spec.Broker})))
 	f.report(ctx, b, resource.BrokerRunning, "")
 	for {
 		select {
@@ -142,13 +166,14 @@ func (f *fleet) serve(ctx context.Context, b *fakeBroker) {
 func (f *fleet) stop(ctx context.Context, b *fakeBroker) {
 	if b.lease != 0 {
 		_ = f.store.Revoke(ctx, b.lease) // gone already is as good
+		b.lease = 0
 	}
 }
 
 func (f *fleet) report(ctx context.Context, b *fakeBroker, s resource.BrokerProcessState, exit string) {
 	st := resource.BrokerStatus{
 		State: s, Address: fmt.Sprintf("127.0.1.%d", b.spec.Broker), Port: 9092,
-		Restart: b.spec.Restart, LastExit: exit, Since: time.Now(),
+		Restart: b.running, Refused: b.refused, Replaced: b.spec.Replace, LastExit: exit, Since: time.Now(),
 	}
 	id := fmt.Sprint(b.spec.Broker)
 	spec := resource.BrokerSpecKey(f.node, b.spec.Cluster, id)
@@ -164,6 +189,50 @@ func (f *fleet) report(ctx context.Context, b *fakeBroker, s resource.BrokerProc
 
 func (f *fleet) commit(ctx context.Context, op metadata.Op) {
 	_, _ = f.store.Commit(ctx, metadata.Txn{Then: []metadata.Op{op}}) // a lost lease or the test's end: nothing to do
+}
+
+// follow plays brokers that follow the cluster's settings, and its balancer, which moves two partitions off or onto each broker.
+func (f *fleet) follow(ctx context.Context, cluster string) error {
+	key := metadata.SettingsKey(cluster)
+	status := metadata.BalanceStatus{}
+	return metadata.Follow(ctx, f.store, key, func(u metadata.Update) error {
+		for _, e := range u.Events {
+			if e.Key != key || e.Deleted {
+				continue
+			}
+			v, err := metadata.Decode[metadata.Settings](e.KV)
+			if err != nil {
+				return err
+			}
+			put := func() {
+				f.commitIf(ctx, key, metadata.Put(metadata.BalanceStatusKey(cluster), metadata.Encode(status)))
+			}
+			status.Settings = v.Number
+			if todo := len(v.Balance.Drain) + int(v.Balance.Spread-status.Spread); todo > 0 && !f.stuck {
+				for status.Remaining = 2 * todo; status.Remaining > 0; status.Remaining-- {
+					put()
+					<-time.After(2 * time.Second)
+				}
+			}
+			if !f.stuck {
+				status.Drained, status.Spread = v.Balance.Drain, v.Balance.Spread
+			}
+			put()
+			for b := metadata.BrokerID(1); b <= 3 && !f.deaf; b++ {
+				f.commitIf(ctx, key, metadata.Put(metadata.BrokerReportKey(cluster, b), metadata.Encode(metadata.BrokerReport{Settings: v.Number, UsedBytes: f.used})))
+			}
+		}
+		return nil
+	})
+}
+
+// commitIf commits op if the key exists: what a removed cluster had must not come back.
+func (f *fleet) commitIf(ctx context.Context, key string, op metadata.Op) {
+	kv, ok, err := f.store.Get(ctx, key)
+	if err != nil || !ok {
+		return
+	}
+	_, _ = f.store.Commit(ctx, metadata.Txn{If: []metadata.Cond{{Key: key, Modified: kv.Modified}}, Then: []metadata.Op{op}})
 }
 
 // caller plays the AWS face.
@@ -215,6 +284,31 @@ func (c caller) reboot(ctx context.Context, key string, b metadata.BrokerID) (re
 		o.Reboot = &resource.Reboot{Broker: b}
 		return o
 	})
+}
+
+// update starts an update of the given type.
+func (c caller) update(ctx context.Context, key string, t resource.OperationType, target resource.Change) (resource.Operation, error) {
+	return c.begin(ctx, key, resource.Updating, func(cl resource.Cluster) resource.Operation {
+		return resource.NewUpdate(t, &cl, target, "req", time.Now())
+	})
+}
+
+// queue lets an operation wait.
+func (c caller) queue(ctx context.Context, key string, op func(resource.Cluster) resource.Operation) (resource.Operation, error) {
+	for {
+		cl, at, ok, err := resource.ReadCluster(ctx, c.store, key)
+		if err != nil || !ok {
+			return resource.Operation{}, errors.Join(err, errors.New("no cluster"))
+		}
+		o := op(cl)
+		txn, err := resource.QueueTxn(cl, at, o)
+		if err != nil {
+			return o, err
+		}
+		if _, err = c.store.Commit(ctx, txn); !errors.Is(err, metadata.ErrConflict) {
+			return o, err
+		}
+	}
 }
 
 func (c caller) delete(ctx context.Context, key string) error {

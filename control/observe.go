@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,7 +22,21 @@ type observation struct {
 	op        *resource.Operation // the cluster's operation, or nil
 	opAt      metadata.Revision
 
-	machines []machine // all that are registered; read only while the cluster is not placed
+	// queued are the operations that wait, by id; those of the cluster's queue that exist.
+	queued map[string]queued
+
+	// properties is the cluster's server.properties, target what the update under way makes of them. When problem is set, they could not be
+	// worked out, and it says why.
+	properties, target map[string]string
+	problem            error
+
+	settings   *metadata.Settings // nil until they are first written
+	settingsAt metadata.Revision
+	balance    metadata.BalanceStatus                      // read only during updates, as what follows
+	reports    map[metadata.BrokerID]metadata.BrokerReport // of brokers that report
+	registered map[metadata.BrokerID]bool                  // brokers that ever served
+
+	machines []machine // all that are registered; read only while there are brokers to place
 	specs    map[metadata.BrokerID]spec
 	statuses map[metadata.BrokerID]resource.BrokerStatus
 	sessions map[metadata.BrokerID]session
@@ -36,6 +51,11 @@ type spec struct {
 	key   string
 	at    metadata.Revision
 	value resource.BrokerSpec
+}
+
+type queued struct {
+	at metadata.Revision
+	op resource.Operation
 }
 
 type session struct {
@@ -57,14 +77,22 @@ func observe(ctx context.Context, store metadata.Store, key string) (o *observat
 	if err := o.readOperation(ctx, store); err != nil {
 		return nil, false, err
 	}
-	if o.cluster.State == resource.Failed {
+	switch o.cluster.State {
+	case resource.Failed:
 		return o, true, nil // nothing is done until somebody deletes it
+	case resource.Deleting:
+	default:
+		if err := o.readDesired(ctx, store); err != nil {
+			return nil, false, err
+		}
 	}
-	if o.cluster.State == resource.Creating && !o.cluster.Placed() {
+	if o.placing() {
 		if err := o.readMachines(ctx, store); err != nil {
 			return nil, false, err
 		}
-		return o, true, nil
+		if o.cluster.State == resource.Creating {
+			return o, true, nil
+		}
 	}
 	for _, node := range o.cluster.Machines() {
 		if err := o.readBrokers(ctx, store, node); err != nil {
@@ -74,7 +102,99 @@ func observe(ctx context.Context, store metadata.Store, key string) (o *observat
 	if err := o.readSessions(ctx, store); err != nil {
 		return nil, false, err
 	}
+	if o.cluster.State == resource.Updating {
+		if err := o.readReports(ctx, store); err != nil {
+			return nil, false, err
+		}
+	}
 	return o, true, nil
+}
+
+// placing tells whether the next step is to find machines for brokers.
+func (o *observation) placing() bool {
+	switch o.cluster.State {
+	case resource.Creating:
+		return !o.cluster.Placed()
+	case resource.Updating:
+		return o.op != nil && o.op.Type == resource.OpIncreaseBrokers && o.op.Done(resource.StepInitialize) && !o.op.Done(resource.StepPlaceBrokers)
+	default:
+		return false
+	}
+}
+
+// readDesired reads what the brokers are to be like, and what waits.
+func (o *observation) readDesired(ctx context.Context, store metadata.Store) (err error) {
+	c := &o.cluster
+	o.properties, o.problem = resource.ReadProperties(ctx, store, c)
+	if o.problem == nil && o.op != nil && o.op.Update != nil {
+		after := c.Apply(o.op.Update.Target)
+		o.target, o.problem = resource.ReadProperties(ctx, store, &after)
+	}
+	if errors.Is(o.problem, metadata.ErrUnavailable) {
+		return o.problem
+	}
+	kv, ok, err := store.Get(ctx, metadata.SettingsKey(c.UUID))
+	if err != nil {
+		return fmt.Errorf("read the cluster's settings: %w", err)
+	}
+	if ok {
+		v, err := metadata.Decode[metadata.Settings](kv)
+		if err != nil {
+			return err
+		}
+		o.settings, o.settingsAt = &v, kv.Modified
+	}
+	o.queued = make(map[string]queued)
+	for _, id := range c.Queue {
+		op, at, ok, err := resource.ReadOperation(ctx, store, c.Scope().OperationKey(c.UUID, id))
+		if err != nil {
+			return err
+		}
+		if ok {
+			o.queued[id] = queued{at, op}
+		}
+	}
+	return nil
+}
+
+// readReports reads what brokers and the balancer tell of themselves.
+func (o *observation) readReports(ctx context.Context, store metadata.Store) error {
+	c := o.cluster.UUID
+	kv, ok, err := store.Get(ctx, metadata.BalanceStatusKey(c))
+	if err != nil {
+		return fmt.Errorf("read the balancer's status: %w", err)
+	}
+	if ok {
+		if o.balance, err = metadata.Decode[metadata.BalanceStatus](kv); err != nil {
+			return err
+		}
+	}
+	kvs, _, err := store.List(ctx, metadata.BrokerReportPrefix(c))
+	if err != nil {
+		return fmt.Errorf("list broker reports: %w", err)
+	}
+	o.reports = make(map[metadata.BrokerID]metadata.BrokerReport)
+	for _, kv := range kvs {
+		id, err := brokerID(kv.Key)
+		if err != nil {
+			return err
+		}
+		if o.reports[id], err = metadata.Decode[metadata.BrokerReport](kv); err != nil {
+			return err
+		}
+	}
+	if kvs, _, err = store.List(ctx, metadata.ClusterPrefix(c)+"reg/"); err != nil {
+		return fmt.Errorf("list registered brokers: %w", err)
+	}
+	o.registered = make(map[metadata.BrokerID]bool)
+	for _, kv := range kvs {
+		id, err := brokerID(kv.Key)
+		if err != nil {
+			return err
+		}
+		o.registered[id] = true
+	}
+	return nil
 }
 
 func (o *observation) readOperation(ctx context.Context, store metadata.Store) error {
@@ -180,7 +300,11 @@ func (o *observation) stepStart() time.Time {
 
 // left is how much of timeout is left for the step that is under way.
 func (o *observation) left(timeout time.Duration) time.Duration {
-	from := o.stepStart()
+	return o.leftSince(o.stepStart(), timeout)
+}
+
+// leftSince is how much of timeout is left for what began then.
+func (o *observation) leftSince(from time.Time, timeout time.Duration) time.Duration {
 	if o.started.After(from) {
 		from = o.started
 	}

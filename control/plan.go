@@ -11,7 +11,7 @@ import (
 	"weir/metadata"
 )
 
-// stepName says what a step does, for logs and tests.
+// stepName says what a step does, for logs, tests and the table of crash points.
 type stepName string
 
 const (
@@ -25,9 +25,26 @@ const (
 	finishReboot    stepName = "finish reboot"
 	failReboot      stepName = "fail reboot"
 	startHealing    stepName = "start healing"
+	replaceAgain    stepName = "replace again"
 	endHealing      stepName = "end healing"
 	updateEndpoints stepName = "update endpoints"
+	writeSettings   stepName = "write settings"
+	beginQueued     stepName = "begin queued"
 	abandon         stepName = "abandon operation"
+
+	initialize      stepName = "initialize"
+	settingsApplied stepName = "settings applied"
+	restartBroker   stepName = "restart broker"
+	restartsDone    stepName = "restarts done"
+	addBrokers      stepName = "add brokers"
+	brokersStarted  stepName = "brokers started"
+	noteMoves       stepName = "note moves"
+	partitionsMoved stepName = "partitions moved"
+	brokersStopped  stepName = "brokers stopped"
+	finalize        stepName = "finalize"
+	undo            stepName = "undo"
+	removeAdded     stepName = "remove added brokers"
+	failUpdate      stepName = "fail update"
 )
 
 // step is one change of the records: all of it in one transaction.
@@ -47,9 +64,13 @@ func plan(o *observation, cfg Config) (*step, time.Duration) {
 		return planDelete(o, cfg)
 	case resource.RebootingBroker:
 		return planReboot(o, cfg)
+	case resource.Updating:
+		return planUpdate(o, cfg)
 	case resource.Active, resource.Healing:
 		return planSteady(o, cfg)
-	case resource.Failed, resource.Updating, resource.Maintenance:
+	case resource.Maintenance:
+		return planStopped(o)
+	case resource.Failed:
 	}
 	return nil, 0
 }
@@ -57,6 +78,9 @@ func plan(o *observation, cfg Config) (*step, time.Duration) {
 func planCreate(o *observation, cfg Config) (*step, time.Duration) {
 	left := o.left(cfg.CreateTimeout)
 	if !o.cluster.Placed() {
+		if o.problem != nil {
+			return o.failCreate(o.unreadable()), 0
+		}
 		if len(o.machines) > 0 {
 			return o.placeBrokers(), 0
 		}
@@ -105,11 +129,10 @@ func planReboot(o *observation, cfg Config) (*step, time.Duration) {
 		return o.requestRestart(), 0
 	}
 	r := o.op.Reboot
-	s, ok := o.sessions[r.Broker]
-	if ok && s.Ready && s.incarnation > r.Incarnation && o.statuses[r.Broker].Restart == r.Restart {
+	if o.back(*r) {
 		return o.finishReboot(), 0
 	}
-	if left := o.left(cfg.RebootTimeout); left > 0 {
+	if left := o.left(cfg.RebootTimeout); left > 0 && !o.refused(*r) {
 		return nil, left
 	}
 	return o.failReboot(), 0
@@ -117,32 +140,79 @@ func planReboot(o *observation, cfg Config) (*step, time.Duration) {
 
 // planSteady watches over a cluster that nobody is changing.
 func planSteady(o *observation, cfg Config) (*step, time.Duration) {
-	down := o.notServing()
-	if o.cluster.State == resource.Healing {
-		running := func(id metadata.BrokerID) bool { return o.statuses[id].State == resource.BrokerRunning }
-		if len(down) == 0 && allBrokers(&o.cluster, running) {
-			return o.endHealing(), 0
+	if o.problem == nil {
+		if v := o.settingsFor(&o.cluster, o.properties, nil); v != nil {
+			return o.writeSettings(v), 0
 		}
-		return nil, 0
+	}
+	if o.cluster.State == resource.Healing {
+		return planHealing(o, cfg)
+	}
+	if len(o.cluster.Queue) > 0 {
+		return o.end(beginQueued, o.cluster, nil), 0
+	}
+	if id, wait := o.brokerDown(cfg.HealingAfter); id != 0 {
+		return o.replaceBroker(startHealing, id), 0
+	} else if nodes, changed := o.withEndpoints(); changed {
+		return o.updateEndpoints(nodes), 0
+	} else {
+		return nil, wait
+	}
+}
+
+// planHealing watches over a cluster with a broker that is being replaced.
+func planHealing(o *observation, cfg Config) (*step, time.Duration) {
+	running := func(id metadata.BrokerID) bool { return o.statuses[id].State == resource.BrokerRunning }
+	if len(o.notServing()) == 0 && allBrokers(&o.cluster, running) {
+		return o.endHealing(), 0
 	}
 	var wait time.Duration
 	for _, n := range o.cluster.Nodes {
 		st := o.statuses[n.Broker]
-		if st.State != resource.BrokerBackOff {
+		sp, ok := o.specs[n.Broker]
+		if !ok || st.State != resource.BrokerBackOff || st.Replaced != sp.value.Replace {
+			continue // it runs, or its node has not come to the last replacement yet
+		}
+		from, pause := n.Replaced, cfg.ReplaceAgain
+		if from.IsZero() {
+			from, pause = st.Since, cfg.HealingAfter
+		}
+		if left := from.Add(pause).Sub(o.now); left > 0 {
+			if wait == 0 || left < wait {
+				wait = left
+			}
 			continue
 		}
-		left := st.Since.Add(cfg.HealingAfter).Sub(o.now)
+		return o.replaceBroker(replaceAgain, n.Broker), 0
+	}
+	return nil, wait
+}
+
+// planStopped: nothing is done about a stopped cluster but to begin what waits.
+func planStopped(o *observation) (*step, time.Duration) {
+	if len(o.cluster.Queue) > 0 {
+		return o.end(beginQueued, o.cluster, nil), 0
+	}
+	return nil, 0
+}
+
+// brokerDown returns a broker that is down for long, or how long it takes until one is; zero and zero if none is down.
+func (o *observation) brokerDown(after time.Duration) (metadata.BrokerID, time.Duration) {
+	var wait time.Duration
+	for _, n := range o.cluster.Nodes {
+		st := o.statuses[n.Broker]
+		if _, ok := o.specs[n.Broker]; !ok || st.State != resource.BrokerBackOff {
+			continue
+		}
+		left := st.Since.Add(after).Sub(o.now)
 		if left <= 0 {
-			return o.startHealing(n.Broker), 0
+			return n.Broker, 0
 		}
 		if wait == 0 || left < wait {
 			wait = left
 		}
 	}
-	if nodes, changed := o.withEndpoints(); changed {
-		return o.updateEndpoints(nodes), 0
-	}
-	return nil, wait
+	return 0, wait
 }
 
 func allBrokers(c *resource.Cluster, ok func(metadata.BrokerID) bool) bool {
@@ -181,6 +251,11 @@ func (o *observation) reason(id metadata.BrokerID) string {
 		return st.LastExit
 	}
 	return fmt.Sprintf("its process is %s and has not reported ready", st.State)
+}
+
+// unreadable is why nothing can be done without the cluster's properties.
+func (o *observation) unreadable() resource.StateInfo {
+	return resource.StateInfo{Code: "ConfigurationUnusable", Message: "The configuration can't be used: " + o.problem.Error() + "."}
 }
 
 // withEndpoints returns the cluster's nodes with the endpoints that serving brokers advertise, and whether that changes any.

@@ -37,6 +37,8 @@ func situation(t *testing.T, state resource.ClusterState, op resource.OperationT
 		c.Operation, o.op = v.ID, &v
 	}
 	o.cluster = c
+	o.properties = resource.DefaultProperties(&c)
+	o.settings, o.settingsAt = new(c.DesiredSettings(o.properties)), 13
 	return o
 }
 
@@ -131,13 +133,27 @@ func TestPlan(t *testing.T) {
 		{"reboot: no operation", resource.RebootingBroker, "", func(*observation) {}, abandon, 0, `"state":"ACTIVE"`},
 		{"active: well", resource.Active, "", func(*observation) {}, "", 0, ""},
 		{"active: just down", resource.Active, "", func(o *observation) { down(o, time.Second) }, "", time.Second, ""},
-		{"active: down", resource.Active, "", func(o *observation) { down(o, 3*time.Second) }, startHealing, 0, "Broker 2 is down and will be started again: signal: killed."},
+		{"active: down", resource.Active, "", func(o *observation) { down(o, 3*time.Second) }, startHealing, 0, "Broker 2 is down and is being replaced on its data (attempt 1): signal: killed."},
 		{"active: moved", resource.Active, "", func(o *observation) {
 			s := o.sessions[1]
 			s.Endpoints = []metadata.Endpoint{{Name: "CLIENT", Host: "127.0.9.9", Port: 9092}}
 			o.sessions[1] = s
 		}, updateEndpoints, 0, "127.0.9.9"},
-		{"healing: still down", resource.Healing, "", func(o *observation) { down(o, time.Minute) }, "", 0, ""},
+		{"healing: still down", resource.Healing, "", func(o *observation) {
+			down(o, time.Minute)
+			o.cluster.Nodes[1].Replaced = o.now.Add(-40 * time.Second)
+		}, "", 20 * time.Second, ""},
+		{"healing: still down long after", resource.Healing, "", func(o *observation) {
+			down(o, time.Minute)
+			o.cluster.Nodes[1].Replaced = o.now.Add(-time.Minute)
+		}, replaceAgain, 0, "Broker 2 is down and is being replaced on its data (attempt 1)"},
+		{"healing: node has not replaced it yet", resource.Healing, "", func(o *observation) {
+			down(o, time.Hour)
+			sp := o.specs[2]
+			sp.value.Replace = 1
+			o.specs[2] = sp
+		}, "", 0, ""},
+		{"healing: down after a failed update", resource.Healing, "", func(o *observation) { down(o, 3*time.Second) }, replaceAgain, 0, ""},
 		{"healing: running but not ready", resource.Healing, "", func(o *observation) { without(o, 2) }, "", 0, ""},
 		{"healing: well", resource.Healing, "", func(*observation) {}, endHealing, 0, `"state":"ACTIVE"`},
 		{"failed", resource.Failed, "", func(*observation) {}, "", 0, ""},

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +27,61 @@ func (o *observation) commit(name stepName, c resource.Cluster, op *resource.Ope
 	return &step{name: name, state: c.State, txn: t}
 }
 
+// withSpec adds to the step that a broker's spec is v.
+func (s *step) withSpec(sp spec, v resource.BrokerSpec) *step {
+	s.txn.If = append(s.txn.If, metadata.Cond{Key: sp.key, Modified: sp.at})
+	s.txn.Then = append(s.txn.Then, metadata.Put(sp.key, metadata.Encode(v)))
+	return s
+}
+
+// withSettings adds to the step that the cluster's settings are v, unless it is nil.
+func (s *step) withSettings(o *observation, v *metadata.Settings) *step {
+	if v != nil {
+		key := metadata.SettingsKey(o.cluster.UUID)
+		s.txn.If = append(s.txn.If, metadata.Cond{Key: key, Modified: o.settingsAt})
+		s.txn.Then = append(s.txn.Then, metadata.Put(key, metadata.Encode(*v)))
+	}
+	return s
+}
+
+// settingsFor returns the settings that brokers of cluster c with those properties are to follow, with balance applied to them; nil if they are
+// recorded already. Balance.Spread stays unless balance raises it; nothing is drained unless balance says so.
+func (o *observation) settingsFor(c *resource.Cluster, properties map[string]string, balance func(*metadata.Balance)) *metadata.Settings {
+	want := c.DesiredSettings(properties)
+	if o.settings != nil {
+		want.Number, want.Balance.Spread = o.settings.Number, o.settings.Balance.Spread
+	}
+	if balance != nil {
+		balance(&want.Balance)
+	}
+	if o.settings != nil && bytes.Equal(metadata.Encode(want), metadata.Encode(*o.settings)) {
+		return nil
+	}
+	want.Number++
+	return &want
+}
+
+// newSpec is what the node of a broker of cluster c is asked for.
+func newSpec(c *resource.Cluster, properties map[string]string, n resource.BrokerNode) resource.BrokerSpec {
+	size, _ := resource.LookupInstanceType(c.InstanceType)
+	return resource.BrokerSpec{
+		Cluster: c.UUID, ClusterID: c.KafkaID, ClusterName: c.Name,
+		Broker: n.Broker, Rack: n.ZoneID,
+		VCPU: size.VCPU, MemoryBytes: size.MemoryBytes(),
+		Properties: properties, KafkaVersion: c.KafkaVersion,
+	}
+}
+
+// withNewSpecs adds to the step that machines are asked to run those brokers, which they were not yet.
+func (s *step) withNewSpecs(c *resource.Cluster, properties map[string]string, nodes []resource.BrokerNode) *step {
+	for _, n := range nodes {
+		key := resource.BrokerSpecKey(n.Node, c.UUID, strconv.Itoa(int(n.Broker)))
+		s.txn.If = append(s.txn.If, metadata.Cond{Key: key})
+		s.txn.Then = append(s.txn.Then, metadata.Put(key, metadata.Encode(newSpec(c, properties, n))))
+	}
+	return s
+}
+
 // completed is the cluster's operation with the named steps done, or nil if it has none.
 func (o *observation) completed(names ...resource.StepName) *resource.Operation {
 	if o.op == nil {
@@ -47,31 +103,23 @@ func (o *observation) failed(why resource.StateInfo) *resource.Operation {
 func (o *observation) placeBrokers() *step {
 	c := o.cluster
 	c.Nodes = place(c.Nodes, o.machines)
-	size, _ := resource.LookupInstanceType(c.InstanceType)
-	properties := resource.DefaultProperties(&c)
-	var then []metadata.Op
-	var given []metadata.Cond
-	for _, n := range c.Nodes {
-		key := resource.BrokerSpecKey(n.Node, c.UUID, strconv.Itoa(int(n.Broker)))
-		given = append(given, metadata.Cond{Key: key})
-		then = append(then, metadata.Put(key, metadata.Encode(resource.BrokerSpec{
-			Cluster: c.UUID, ClusterID: c.KafkaID, ClusterName: c.Name,
-			Broker: n.Broker, Rack: n.ZoneID,
-			VCPU: size.VCPU, MemoryBytes: size.MemoryBytes(),
-			Properties: properties, KafkaVersion: c.KafkaVersion,
-		})))
-	}
-	s := o.commit(placeBrokers, c, o.completed(resource.StepPlaceBrokers), then...)
-	s.txn.If = append(s.txn.If, given...)
-	return s
+	return o.commit(placeBrokers, c, o.completed(resource.StepPlaceBrokers)).
+		withNewSpecs(&c, o.properties, c.Nodes).
+		withSettings(o, o.settingsFor(&c, o.properties, nil))
 }
 
-// place deals brokers out to machines: each to the machine with the fewest brokers of this cluster so far, among those to
+// place deals brokers that have no machine out to machines: each to the machine with the fewest brokers of this cluster so far, among those to
 // the one with the fewest brokers of all clusters, then by id.
 func place(nodes []resource.BrokerNode, machines []machine) []resource.BrokerNode {
 	nodes = slices.Clone(nodes)
 	ours := make(map[string]int)
+	for _, n := range nodes {
+		ours[n.Node]++
+	}
 	for i := range nodes {
+		if nodes[i].Node != "" {
+			continue
+		}
 		best := machines[0]
 		for _, m := range machines[1:] {
 			a, b := ours[m.node.ID], ours[best.node.ID]
@@ -87,16 +135,21 @@ func place(nodes []resource.BrokerNode, machines []machine) []resource.BrokerNod
 
 // activate opens the cluster for use: all brokers serve.
 func (o *observation) activate() *step {
+	return o.end(activate, o.activated(), o.completed(resource.StepStartBrokers))
+}
+
+// activated is the cluster in ACTIVE with the endpoints of now.
+func (o *observation) activated() resource.Cluster {
 	c := o.cluster
-	c.State, c.StateInfo, c.Operation = resource.Active, nil, ""
+	c.State, c.StateInfo = resource.Active, nil
 	c.Nodes, _ = o.withEndpoints()
-	return o.commit(activate, c, o.completed(resource.StepStartBrokers))
+	return c
 }
 
 // failCreate gives up on a new cluster and stops what was started of it.
 func (o *observation) failCreate(why resource.StateInfo) *step {
 	c := o.cluster
-	c.State, c.StateInfo, c.Operation = resource.Failed, &why, ""
+	c.State, c.StateInfo, c.Operation, c.Queue = resource.Failed, &why, "", nil
 	return o.commit(failCreate, c, o.failed(why), o.deleteSpecs()...)
 }
 
@@ -139,55 +192,85 @@ func (o *observation) removeRecords() *step {
 	}}
 }
 
+// nextRestart is a restart of the broker that its node was never asked for, with what is to be remembered to recognize its end.
+func (o *observation) nextRestart(id metadata.BrokerID) resource.Reboot {
+	return resource.Reboot{
+		Broker: id, Restart: max(o.specs[id].value.Restart, o.statuses[id].Restart, o.statuses[id].Refused) + 1, Incarnation: o.sessions[id].incarnation,
+	}
+}
+
+// back tells whether that restart is over: the broker serves, as a new incarnation.
+func (o *observation) back(r resource.Reboot) bool {
+	return o.serving(r.Broker) && o.sessions[r.Broker].incarnation > r.Incarnation && o.statuses[r.Broker].Restart == r.Restart
+}
+
+// refused tells whether the node gave the restart up, and serves with the process that it was to replace.
+func (o *observation) refused(r resource.Reboot) bool {
+	return r.Restart != 0 && o.statuses[r.Broker].Refused == r.Restart
+}
+
 // requestRestart asks the machine for one restart of the broker and remembers which, so that it is asked for only once.
 func (o *observation) requestRestart() *step {
-	op := o.op.Complete(o.now, resource.StepInitialize)
-	broker := o.specs[op.Reboot.Broker]
+	op := o.op.Complete(o.now, resource.StepInitialize).Expect(o.cluster.Took)
+	r := o.nextRestart(op.Reboot.Broker)
+	op.Reboot = &r
+	broker := o.specs[r.Broker]
 	wanted := broker.value
-	wanted.Restart++
-	op.Reboot = &resource.Reboot{
-		Broker: wanted.Broker, Restart: wanted.Restart, Incarnation: o.sessions[wanted.Broker].incarnation,
-	}
-	s := o.commit(requestRestart, o.cluster, &op, metadata.Put(broker.key, metadata.Encode(wanted)))
-	s.txn.If = append(s.txn.If, metadata.Cond{Key: broker.key, Modified: broker.at})
-	return s
+	wanted.Restart = r.Restart
+	return o.commit(requestRestart, o.cluster, &op).withSpec(broker, wanted)
 }
 
 // finishReboot ends a reboot: the broker serves again, as a new incarnation.
 func (o *observation) finishReboot() *step {
-	c := o.cluster
-	c.State, c.StateInfo, c.Operation = resource.Active, nil, ""
-	c.Nodes, _ = o.withEndpoints()
-	return o.commit(finishReboot, c, o.completed(resource.StepRebootBroker, resource.StepFinalize))
+	return o.end(finishReboot, o.activated(), o.completed(resource.StepRebootBroker, resource.StepFinalize))
 }
 
-// failReboot gives up waiting for the broker. The cluster goes into HEALING: the node keeps trying.
+// failReboot gives up waiting for the broker. Unless the old process serves on, the cluster goes into HEALING: the node keeps trying.
 func (o *observation) failReboot() *step {
-	c := o.cluster
+	r := *o.op.Reboot
 	why := resource.StateInfo{
 		Code:    "BrokerNotReady",
-		Message: fmt.Sprintf("Broker %d did not come back: %s.", o.op.Reboot.Broker, o.reason(o.op.Reboot.Broker)),
+		Message: fmt.Sprintf("Broker %d did not come back: %s.", r.Broker, o.reason(r.Broker)),
 	}
-	c.State, c.StateInfo, c.Operation = resource.Healing, &why, ""
-	return o.commit(failReboot, c, o.failed(why))
+	if !o.refused(r) {
+		c := o.cluster
+		c.State, c.StateInfo = resource.Healing, &why
+		return o.end(failReboot, c, o.failed(why))
+	}
+	why.Message = fmt.Sprintf("Broker %d could not be restarted and serves on as it was: %s.", r.Broker, o.reason(r.Broker))
+	broker := o.specs[r.Broker]
+	wanted := broker.value
+	wanted.Restart = o.statuses[r.Broker].Restart
+	return o.end(failReboot, o.activated(), o.failed(why)).withSpec(broker, wanted)
 }
 
-// startHealing shows that a broker is down and being started again.
-func (o *observation) startHealing(id metadata.BrokerID) *step {
+// startHealing shows that a broker is down, and asks its machine to set it up anew. In HEALING it does so again.
+func (o *observation) replaceBroker(name stepName, id metadata.BrokerID) *step {
 	c := o.cluster
 	c.State = resource.Healing
-	c.StateInfo = &resource.StateInfo{
-		Code: "BrokerDown", Message: fmt.Sprintf("Broker %d is down and will be started again: %s.", id, o.reason(id)),
+	broker := o.specs[id]
+	wanted := broker.value
+	wanted.Replace++
+	c.Nodes = slices.Clone(c.Nodes)
+	for i := range c.Nodes {
+		if c.Nodes[i].Broker == id {
+			c.Nodes[i].Replaced = o.now
+		}
 	}
-	return o.commit(startHealing, c, nil)
+	c.StateInfo = &resource.StateInfo{
+		Code:    "BrokerDown",
+		Message: fmt.Sprintf("Broker %d is down and is being replaced on its data (attempt %d): %s.", id, wanted.Replace, o.reason(id)),
+	}
+	return o.commit(name, c, nil).withSpec(broker, wanted)
 }
 
 // endHealing shows that all brokers run and serve again.
-func (o *observation) endHealing() *step {
-	c := o.cluster
-	c.State, c.StateInfo = resource.Active, nil
-	c.Nodes, _ = o.withEndpoints()
-	return o.commit(endHealing, c, nil)
+func (o *observation) endHealing() *step { return o.end(endHealing, o.activated(), nil) }
+
+// writeSettings brings the settings that brokers follow up to what the cluster's record says: the first of a cluster from before there were
+// any, and those that this release words differently.
+func (o *observation) writeSettings(v *metadata.Settings) *step {
+	return o.commit(writeSettings, o.cluster, nil).withSettings(o, v)
 }
 
 // updateEndpoints records that brokers advertise other endpoints than before.
@@ -201,6 +284,6 @@ func (o *observation) updateEndpoints(nodes []resource.BrokerNode) *step {
 func (o *observation) abandon() *step {
 	c := o.cluster
 	why := resource.StateInfo{Code: "OperationLost", Message: "The operation's record or its broker does not exist."}
-	c.State, c.Operation = resource.Active, ""
-	return o.commit(abandon, c, o.failed(why))
+	c.State = resource.Active
+	return o.end(abandon, c, o.failed(why))
 }

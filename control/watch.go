@@ -15,7 +15,9 @@ func (c *Controller) watchAccounts(ctx context.Context) error {
 	return metadata.Follow(ctx, c.store, resource.AccountsPrefix, func(u metadata.Update) error {
 		for _, e := range u.Events {
 			if _, uuid, ok := resource.ParseClusterKey(e.Key); ok {
-				c.index(uuid, e.Key, e.Deleted)
+				if err := c.index(uuid, e); err != nil {
+					return err
+				}
 				c.queue.Enqueue(e.Key)
 			}
 			if s, cluster, _, ok := resource.ParseOperationKey(e.Key); ok && !e.Deleted {
@@ -37,7 +39,7 @@ func (c *Controller) watchNodes(ctx context.Context) error {
 			case cluster == "":
 				c.enqueueAll()
 			default:
-				c.enqueue(cluster)
+				c.enqueue(cluster, false)
 			}
 		}
 		return nil
@@ -50,7 +52,7 @@ const (
 	rewatchMax = 2 * time.Second
 )
 
-// watchSessions enqueues the cluster of each changed broker session. It does not use metadata.Follow: that lists everything under
+// watchSessions enqueues the cluster of each changed broker session, and of each report while it is being updated. It does not use metadata.Follow: that lists everything under
 // the prefix, which is all topics of all clusters, to learn of a few sessions that reconciling reads anyway.
 func (c *Controller) watchSessions(ctx context.Context) error {
 	pause := rewatchMin
@@ -80,44 +82,57 @@ func (c *Controller) watchSessionsOnce(ctx context.Context) bool {
 			c.enqueueAll() // whatever happened before is seen by looking
 		}
 		for _, e := range b.Events {
-			if cluster, ok := sessionCluster(prefix, e.Key); ok {
-				c.enqueue(cluster)
+			cluster, kind, _ := strings.Cut(strings.TrimPrefix(e.Key, prefix), "/")
+			switch {
+			case strings.HasPrefix(kind, "sess/"):
+				c.enqueue(cluster, false)
+			case strings.HasPrefix(kind, "report/"), kind == "balance":
+				c.enqueue(cluster, true) // they change all the time, and matter to updates only
 			}
 		}
 	}
 	return watched
 }
 
-// sessionCluster returns the cluster's uuid if key is a broker's session.
-func sessionCluster(prefix, key string) (string, bool) {
-	cluster, rest, ok := strings.Cut(strings.TrimPrefix(key, prefix), "/")
-	return cluster, ok && strings.HasPrefix(rest, "sess/")
+// indexed is what the controller remembers of a cluster.
+type indexed struct {
+	key      string // of its record
+	updating bool
 }
 
-func (c *Controller) index(uuid, key string, gone bool) {
+func (c *Controller) index(uuid string, e metadata.Event) error {
+	var v indexed
+	if !e.Deleted {
+		record, err := metadata.Decode[resource.Cluster](e.KV)
+		if err != nil {
+			return err
+		}
+		v = indexed{e.Key, record.State == resource.Updating}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if gone {
+	if e.Deleted {
 		delete(c.clusters, uuid)
 	} else {
-		c.clusters[uuid] = key
+		c.clusters[uuid] = v
 	}
+	return nil
 }
 
-// enqueue asks for a cluster by uuid. One that is not in the index yet is enqueued when its record comes by.
-func (c *Controller) enqueue(uuid string) {
+// enqueue asks for a cluster by uuid, or only if it is being updated. One that is not in the index yet is enqueued when its record comes by.
+func (c *Controller) enqueue(uuid string, updating bool) {
 	c.mu.Lock()
-	key := c.clusters[uuid]
+	v := c.clusters[uuid]
 	c.mu.Unlock()
-	if key != "" {
-		c.queue.Enqueue(key)
+	if v.key != "" && (v.updating || !updating) {
+		c.queue.Enqueue(v.key)
 	}
 }
 
 func (c *Controller) enqueueAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, key := range c.clusters {
-		c.queue.Enqueue(key)
+	for _, v := range c.clusters {
+		c.queue.Enqueue(v.key)
 	}
 }

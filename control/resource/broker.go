@@ -3,6 +3,7 @@ package resource
 import (
 	"time"
 
+	"weir/kafka/configdef"
 	"weir/metadata"
 )
 
@@ -40,6 +41,13 @@ type BrokerSpec struct {
 	// Replace, a new number, asks for the broker to be started anew with the same data, and at another address if its own was why it could not serve
 	// or if it never got as far as serving. A broker that serves is restarted where it is.
 	Replace int64 `json:"replace,omitempty"`
+}
+
+// NeedsRestart tells whether a process that was started by s must be started again to be as want says. What a running broker follows by itself
+// (metadata.Settings) is no reason, and a spec keeps the properties of its process's start until there is one.
+func (s *BrokerSpec) NeedsRestart(want *BrokerSpec) bool {
+	return s.VCPU != want.VCPU || s.MemoryBytes != want.MemoryBytes || s.KafkaVersion != want.KafkaVersion || s.Rack != want.Rack ||
+		len(configdef.NeedsRestart(s.Properties, want.Properties)) > 0
 }
 
 // BrokerProcessState is what the node sees of the process.

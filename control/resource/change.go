@@ -159,6 +159,24 @@ type Update struct {
 	Created []metadata.BrokerID `json:"created,omitempty"` // by INCREASE_BROKER_COUNT
 	Deleted []metadata.BrokerID `json:"deleted,omitempty"` // by DECREASE_BROKER_COUNT
 	Brokers []BrokerProgress    `json:"brokers,omitempty"` // of a rolling change, in the order in which they take their turns
+	// Settings is the metadata.Settings.Number that running brokers must have seen; Spread the Balance.Spread that was asked for.
+	Settings int64 `json:"settings,omitempty"`
+	Spread   int64 `json:"spread,omitempty"`
+	// Moves is how far partitions have come that leave brokers or spread onto them.
+	Moves *Moves `json:"moves,omitempty"`
+
+	// Problem is why the update is being undone, or was; Undo are the brokers that are restarted as they were.
+	Problem  *StateInfo       `json:"problem,omitempty"`
+	Undo     []BrokerProgress `json:"undo,omitempty"`
+	UndoFrom time.Time        `json:"undoFrom,omitzero"` // when what is being waited for now began
+}
+
+// Moves is how many partitions have to move, as the balancer last said.
+type Moves struct {
+	Total     int       `json:"total"`     // the most that were ever left
+	Remaining int       `json:"remaining"` // now
+	At        time.Time `json:"at"`        // when that last changed
+	Problem   string    `json:"problem,omitempty"`
 }
 
 // BrokerProgress is how far a rolling change is with one broker.

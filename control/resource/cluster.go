@@ -159,7 +159,8 @@ type BrokerNode struct {
 	ZoneID    string              `json:"zoneId"`
 	Node      string              `json:"node,omitempty"` // id of the machine
 	Endpoints []metadata.Endpoint `json:"endpoints,omitempty"`
-	Joined    time.Time           `json:"joined,omitzero"` // when it was added to the cluster
+	Joined    time.Time           `json:"joined,omitzero"`   // when it was added to the cluster
+	Replaced  time.Time           `json:"replaced,omitzero"` // when its node was last asked to set it up anew (BrokerSpec.Replace)
 }
 
 // NewNodes returns n unplaced brokers, dealt out over the subnets in turn.
