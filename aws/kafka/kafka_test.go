@@ -140,7 +140,7 @@ func TestStoreAwayIsServiceUnavailable(t *testing.T) {
 
 func TestOperationsThatAreNotBuiltAreNil(t *testing.T) {
 	a := newAccount(t)
-	if a.UpdateBrokerCount != nil || a.CreateReplicator != nil || a.CreateConfiguration != nil {
+	if a.UpdateBrokerCount != nil || a.CreateReplicator != nil {
 		t.Error("an operation that is not built is not nil")
 	}
 }
