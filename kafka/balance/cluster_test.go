@@ -194,7 +194,7 @@ type client struct {
 	key      partition.Key
 	producer int64
 	sent     int32
-	stall    time.Duration // the longest that one append took
+	stalls   []time.Duration // of appends that had to be tried again
 }
 
 func (p *client) run(ctx context.Context) {
@@ -203,9 +203,11 @@ func (p *client) run(ctx context.Context) {
 		b.ProducerID, b.ProducerEpoch, b.BaseSequence = p.producer, 0, p.sent
 		b.Add(1_700_000_000_000, nil, fmt.Append(nil, p.sent))
 		data := b.Batch()
-		for began := time.Now(); ; {
+		for began, tries := time.Now(), 1; ; tries++ {
 			if p.once(data) {
-				p.stall = max(p.stall, time.Since(began))
+				if tries > 1 {
+					p.stalls = append(p.stalls, time.Since(began))
+				}
 				break
 			}
 			<-time.After(time.Millisecond)
