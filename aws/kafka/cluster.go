@@ -74,23 +74,27 @@ func (a *api) createClusterV2(ctx context.Context, in *gen.CreateClusterV2Input)
 	}, nil
 }
 
-// createAttempts bounds how often a create is built anew because the network that it was checked against has changed meanwhile.
+// createAttempts bounds how often a create is built anew because something that it was checked against has changed meanwhile.
 const createAttempts = 5
 
 // create checks the request and commits the new cluster with its operation.
 func (a *api) create(ctx context.Context, r createRequest) (resource.Cluster, error) {
+	return a.createFrom(ctx, func() (draft, error) { return a.build(ctx, &r, a.now().UTC()) })
+}
+
+// createFrom commits a new cluster with its operation. It is built anew when what it was checked against has changed.
+func (a *api) createFrom(ctx context.Context, build func() (draft, error)) (resource.Cluster, error) {
 	scope := scopeOf(ctx)
 	for range createAttempts {
-		network, err := resource.ReadNetwork(ctx, a.store, scope)
-		if err != nil {
-			return resource.Cluster{}, storeError(err)
-		}
-		c, given, err := r.build(scope, network, a.now().UTC())
+		d, err := build()
 		if err != nil {
 			return resource.Cluster{}, err
 		}
+		c := d.cluster
 		op := resource.NewOperation(resource.OpCreate, c.UUID, awsapi.ScopeFrom(ctx).RequestID, c.Created)
-		_, err = a.store.Commit(ctx, resource.CreateTxn(c, op, given...))
+		txn := resource.CreateTxn(c, op, d.given...)
+		txn.Then = append(txn.Then, d.then...)
+		_, err = a.store.Commit(ctx, txn)
 		if err == nil {
 			c.State = resource.Creating
 			return c, nil
@@ -116,11 +120,11 @@ func (a *api) describeCluster(ctx context.Context, in *gen.DescribeClusterInput)
 	if err != nil {
 		return nil, err
 	}
-	op, err := a.activeOperation(ctx, &c)
+	seen, err := a.observe(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
-	return &gen.DescribeClusterOutput{ClusterInfo: new(clusterInfo(&c, op))}, nil
+	return &gen.DescribeClusterOutput{ClusterInfo: new(clusterInfo(&c, seen))}, nil
 }
 
 func (a *api) describeClusterV2(ctx context.Context, in *gen.DescribeClusterV2Input) (*gen.DescribeClusterV2Output, error) {
@@ -128,11 +132,21 @@ func (a *api) describeClusterV2(ctx context.Context, in *gen.DescribeClusterV2In
 	if err != nil {
 		return nil, err
 	}
-	op, err := a.activeOperation(ctx, &c)
+	seen, err := a.observe(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
-	return &gen.DescribeClusterV2Output{ClusterInfo: new(clusterV2(&c, op))}, nil
+	return &gen.DescribeClusterV2Output{ClusterInfo: new(clusterV2(&c, seen))}, nil
+}
+
+// observe reads what is shown of a cluster beside its record.
+func (a *api) observe(ctx context.Context, c *resource.Cluster) (observed, error) {
+	op, err := a.activeOperation(ctx, c)
+	if err != nil {
+		return observed{}, err
+	}
+	action, err := a.customerAction(ctx, c)
+	return observed{op, action}, err
 }
 
 // activeOperation is the ARN of the operation that is under way, or nil: creating and deleting have none to show.
@@ -181,11 +195,11 @@ func (a *api) listClusters(ctx context.Context, in *gen.ListClustersInput) (*gen
 	}
 	out := &gen.ListClustersOutput{ClusterInfoList: []gen.ClusterInfo{}, NextToken: next}
 	for i := range clusters {
-		op, err := a.activeOperation(ctx, &clusters[i])
+		seen, err := a.observe(ctx, &clusters[i])
 		if err != nil {
 			return nil, err
 		}
-		out.ClusterInfoList = append(out.ClusterInfoList, clusterInfo(&clusters[i], op))
+		out.ClusterInfoList = append(out.ClusterInfoList, clusterInfo(&clusters[i], seen))
 	}
 	return out, nil
 }
@@ -209,17 +223,18 @@ func (a *api) listClustersV2(ctx context.Context, in *gen.ListClustersV2Input) (
 	}
 	out := &gen.ListClustersV2Output{ClusterInfoList: []gen.Cluster{}, NextToken: next}
 	for i := range clusters {
-		op, err := a.activeOperation(ctx, &clusters[i])
+		seen, err := a.observe(ctx, &clusters[i])
 		if err != nil {
 			return nil, err
 		}
-		out.ClusterInfoList = append(out.ClusterInfoList, clusterV2(&clusters[i], op))
+		out.ClusterInfoList = append(out.ClusterInfoList, clusterV2(&clusters[i], seen))
 	}
 	return out, nil
 }
 
+// deleteCluster is never queued: it ends whatever waits.
 func (a *api) deleteCluster(ctx context.Context, in *gen.DeleteClusterInput) (*gen.DeleteClusterOutput, error) {
-	c, _, err := a.start(ctx, in.ClusterArn, resource.ActionDelete, resource.Deleting, func(c *resource.Cluster) (resource.Operation, error) {
+	c, _, err := a.start(ctx, in.ClusterArn, resource.ActionDelete, func(c *resource.Cluster) (resource.Operation, error) {
 		if in.CurrentVersion != nil && *in.CurrentVersion != c.CurrentVersion {
 			return resource.Operation{}, badRequest("currentVersion", "%s", textStaleVersion)
 		}
@@ -231,25 +246,29 @@ func (a *api) deleteCluster(ctx context.Context, in *gen.DeleteClusterInput) (*g
 	return &gen.DeleteClusterOutput{ClusterArn: new(c.ARN()), State: gen.ClusterStateDeleting}, nil
 }
 
-// start begins the operation that makes returns on a cluster whose state allows the action, and puts the cluster into state. When
-// the cluster changes under it, it is checked again.
+// start begins the operation that makes returns on a cluster whose state allows the action, in the state that belongs to the operation, or queues it
+// (see turn). When the cluster changes under it, it is checked again.
 func (a *api) start(
-	ctx context.Context, arn *string, action resource.Action, state resource.ClusterState,
-	makes func(*resource.Cluster) (resource.Operation, error),
+	ctx context.Context, arn *string, action resource.Action, makes func(*resource.Cluster) (resource.Operation, error),
 ) (resource.Cluster, resource.Operation, error) {
 	for {
 		c, at, err := a.cluster(ctx, arn)
 		if err != nil {
 			return c, resource.Operation{}, err
 		}
-		if !c.State.Allows(action) {
-			return c, resource.Operation{}, refused(action, c.State)
-		}
-		op, err := makes(&c)
+		as, queue, err := a.turn(ctx, &c, action)
 		if err != nil {
 			return c, resource.Operation{}, err
 		}
-		_, err = a.store.Commit(ctx, resource.StartTxn(c, at, state, op))
+		op, err := makes(&as)
+		if err != nil {
+			return c, resource.Operation{}, err
+		}
+		txn, err := startOrQueue(c, at, op, queue)
+		if err != nil {
+			return c, resource.Operation{}, err
+		}
+		_, err = a.store.Commit(ctx, txn)
 		if !errors.Is(err, metadata.ErrConflict) {
 			return c, op, storeError(err)
 		}

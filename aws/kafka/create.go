@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"cmp"
-	"fmt"
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -23,91 +23,97 @@ type createRequest struct {
 	oneZone bool
 }
 
-const (
-	publicAccessDisabled = "DISABLED"
-	// volumeDefaultGiB is the size of a Standard broker's volume when the request has none.
-	volumeDefaultGiB = 100
-	// clusterSubnetsMin and Max are how many zones a cluster spans.
-	clusterSubnetsMin, clusterSubnetsMax = 2, 3
-)
+// clusterSubnetsMin and Max are how many zones a cluster spans.
+const clusterSubnetsMin, clusterSubnetsMax = 2, 3
 
 // nameForm is what a cluster's name may be; the model limits its length.
 var nameForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z-]*$`)
 
-// build checks the request and makes the cluster's record of it, with the conditions on the network records that were relied on.
-func (r *createRequest) build(scope resource.Scope, network *resource.Network, now time.Time) (
-	resource.Cluster, []metadata.Cond, error,
-) {
+// draft is a new cluster with what its transaction must hold beside it: conditions on the records that it was checked against, and writes that
+// make what would remove one of those fail.
+type draft struct {
+	cluster resource.Cluster
+	given   []metadata.Cond
+	then    []metadata.Op
+}
+
+// build checks the request and makes the cluster's record of it.
+func (a *api) build(ctx context.Context, r *createRequest, now time.Time) (draft, error) {
+	scope := scopeOf(ctx)
 	if !nameForm.MatchString(r.name) {
-		return resource.Cluster{}, nil, badRequest("clusterName", "%s", textBadCharacters)
+		return draft{}, badRequest("clusterName", "%s", textBadCharacters)
 	}
 	if err := checkTags(r.tags); err != nil {
-		return resource.Cluster{}, nil, err
+		return draft{}, err
 	}
 	size, version, err := r.kind()
 	if err != nil {
-		return resource.Cluster{}, nil, err
+		return draft{}, err
+	}
+	network, err := resource.ReadNetwork(ctx, a.store, scope)
+	if err != nil {
+		return draft{}, storeError(err)
 	}
 	subnets, groups, given, err := r.place(scope, network)
 	if err != nil {
-		return resource.Cluster{}, nil, err
+		return draft{}, err
 	}
 	if size.Express() && len(subnets) != clusterSubnetsMax {
-		return resource.Cluster{}, nil, badRequest("clientSubnets", "Express brokers need subnets in three Availability Zones.")
+		return draft{}, badRequest("clientSubnets", "Express brokers need subnets in three Availability Zones.")
 	}
-	volume, throughput, err := r.storage(size)
-	if err != nil {
-		return resource.Cluster{}, nil, err
-	}
-	logging, authentication, err := r.settings()
-	if err != nil {
-		return resource.Cluster{}, nil, err
+	brokers := int(*r.NumberOfBrokerNodes)
+	if err := a.checkBrokerQuota(ctx, "numberOfBrokerNodes", version, brokers, brokers); err != nil {
+		return draft{}, err
 	}
 	id, kafkaID := resource.NewClusterUUID()
-	brokers := int(*r.NumberOfBrokerNodes)
-	c := resource.Cluster{
+	d := draft{given: given, cluster: resource.Cluster{
 		UUID: id, Name: r.name, Account: scope.Account, Region: scope.Region, Created: now, KafkaID: kafkaID,
-		KafkaVersion: version.Name, InstanceType: size.Name, Brokers: brokers,
-		Subnets: subnets, SecurityGroups: groups, VolumeGiB: volume, Throughput: throughput,
-		Monitoring: string(gen.EnhancedMonitoringDefault), Logging: logging,
-		Security:  resource.Security{ClientAuthentication: authentication, ClientBroker: string(gen.ClientBrokerPlaintext)},
-		InCluster: true, Tags: maps.Clone(r.tags),
+		Type: metadata.Standard, KafkaVersion: version.Name, InstanceType: size.Name, Brokers: brokers,
+		Subnets: subnets, SecurityGroups: groups,
+		Monitoring: string(cmp.Or(r.EnhancedMonitoring, gen.EnhancedMonitoringDefault)), OpenMonitoring: withExporters(nil, r.OpenMonitoring),
+		Tags:           maps.Clone(r.tags),
 		CurrentVersion: resource.NewVersion(),
 		Nodes:          resource.NewNodes(brokers, subnets, now),
+	}}
+	c := &d.cluster
+	if size.Express() {
+		c.Type = metadata.Express
 	}
-	if e := r.EncryptionInfo; e != nil && e.EncryptionInTransit != nil && e.EncryptionInTransit.InCluster != nil {
-		c.InCluster = *e.EncryptionInTransit.InCluster
+	if err := r.storage(c, version); err != nil {
+		return draft{}, err
 	}
-	return c, given, nil
+	if c.Rebalancing = r.rebalancing(); c.Rebalancing == "" && size.Express() {
+		c.Rebalancing = resource.RebalancingActive
+	}
+	if c.Logging, err = a.withLogs(ctx, resource.Logging{}, r.LoggingInfo); err != nil {
+		return draft{}, err
+	}
+	if c.Connectivity, err = r.connectivity(); err != nil {
+		return draft{}, err
+	}
+	if err := a.secure(ctx, r, c); err != nil {
+		return draft{}, err
+	}
+	if r.ConfigurationInfo != nil {
+		use, err := a.useConfiguration(ctx, c, r.ConfigurationInfo)
+		if err != nil {
+			return draft{}, err
+		}
+		c.Configuration = use.ref
+		d.given, d.then = append(d.given, use.given), append(d.then, use.then)
+	}
+	return d, nil
 }
 
 // kind checks the size and the version, and that they go together.
-func (r *createRequest) kind() (resource.InstanceType, resource.KafkaVersion, error) {
-	version, ok := resource.LookupKafkaVersion(*r.KafkaVersion)
-	if !ok {
-		return resource.InstanceType{}, version, badRequest("kafkaVersion", "Unsupported KafkaVersion [%s]. Valid values: [%s]",
-			*r.KafkaVersion, list(resource.KafkaVersions(), func(v resource.KafkaVersion) string { return v.Name }))
+func (r *createRequest) kind() (size resource.InstanceType, version resource.KafkaVersion, err error) {
+	if version, err = knownVersion("kafkaVersion", *r.KafkaVersion); err != nil {
+		return size, version, err
 	}
-	size, ok := resource.LookupInstanceType(*r.BrokerNodeGroupInfo.InstanceType)
-	if !ok {
-		return size, version, badRequest("instanceType", "Unsupported InstanceType [%s]. Valid values: [%s]",
-			*r.BrokerNodeGroupInfo.InstanceType, list(resource.InstanceTypes(), func(t resource.InstanceType) string { return t.Name }))
+	if size, err = knownSize("instanceType", *r.BrokerNodeGroupInfo.InstanceType); err != nil {
+		return size, version, err
 	}
-	switch {
-	case size.Express() && !version.Express:
-		return size, version, badRequest("kafkaVersion", "Express brokers don't support KafkaVersion [%s].", version.Name)
-	case size.NoKRaft() && version.KRaft():
-		return size, version, badRequest("instanceType", "%s doesn't support KRaft mode, which KafkaVersion [%s] uses.", size.Name, version.Name)
-	}
-	return size, version, nil
-}
-
-func list[T any](all []T, name func(T) string) string {
-	names := make([]string, len(all))
-	for i, v := range all {
-		names[i] = name(v)
-	}
-	return strings.Join(names, ", ")
+	return size, version, checkPair(size, version, "instanceType", "kafkaVersion")
 }
 
 // place checks where the brokers are to live.
@@ -187,178 +193,135 @@ func securityGroups(scope resource.Scope, network *resource.Network, vpc string,
 }
 
 // storage checks the volumes.
-func (r *createRequest) storage(size resource.InstanceType) (gib int32, throughput *resource.Throughput, err error) {
-	if r.StorageMode == gen.StorageModeTiered {
-		return 0, nil, notYet("storageMode", "tiered storage is")
-	}
+func (r *createRequest) storage(c *resource.Cluster, version resource.KafkaVersion) error {
 	var ebs *gen.EBSStorageInfo
 	if s := r.BrokerNodeGroupInfo.StorageInfo; s != nil {
 		ebs = s.EbsStorageInfo
 	}
-	if size.Express() {
+	if c.Type == metadata.Express {
 		if ebs != nil || r.StorageMode != "" {
-			return 0, nil, badRequest("storageInfo", "Express brokers manage their storage themselves: specify neither storageInfo nor storageMode.")
+			return badRequest("storageInfo", "%s", textExpressStorage)
 		}
-		return 0, nil, nil
-	}
-	if ebs == nil {
-		return volumeDefaultGiB, nil, nil
-	}
-	if p := ebs.ProvisionedThroughput; p != nil {
-		if deref(p.Enabled) {
-			return 0, nil, notYet("provisionedThroughput", "provisioned storage throughput is")
-		}
-		if p.VolumeThroughput != nil {
-			return 0, nil, badRequest("volumeThroughput", "Specify volumeThroughput only together with enabled provisioned throughput.")
-		}
-		if p.Enabled != nil {
-			throughput = &resource.Throughput{Enabled: *p.Enabled}
-		}
-	}
-	return cmp.Or(deref(ebs.VolumeSize), volumeDefaultGiB), throughput, nil
-}
-
-// settings checks everything that concerns features which are not built: it may be switched off, not on.
-func (r *createRequest) settings() (logs resource.Logging, auth *resource.ClientAuthentication, err error) {
-	if r.ConfigurationInfo != nil { // there are no configurations yet, so none of them exists
-		return logs, nil, badRequest("configurationInfo", "%s", textConfiguration)
-	}
-	if m := r.EnhancedMonitoring; m != "" && m != gen.EnhancedMonitoringDefault {
-		return logs, nil, notYet("enhancedMonitoring", fmt.Sprintf("the level %s is", m))
-	}
-	if r.Rebalancing != nil && r.Rebalancing.Status == gen.RebalancingStatusActive {
-		return logs, nil, notYet("rebalancing", "intelligent rebalancing is")
-	}
-	if p := r.OpenMonitoring; p != nil && p.Prometheus != nil {
-		if j := p.Prometheus.JmxExporter; j != nil && deref(j.EnabledInBroker) {
-			return logs, nil, notYet("openMonitoring.prometheus.jmxExporter", "the JMX exporter is")
-		}
-		if n := p.Prometheus.NodeExporter; n != nil && deref(n.EnabledInBroker) {
-			return logs, nil, notYet("openMonitoring.prometheus.nodeExporter", "the node exporter is")
-		}
-	}
-	if err := r.connectivity(); err != nil {
-		return logs, nil, err
-	}
-	if err := r.encryption(); err != nil {
-		return logs, nil, err
-	}
-	if auth, err = r.authentication(); err != nil {
-		return logs, nil, err
-	}
-	if l := r.LoggingInfo; l != nil {
-		if b := l.BrokerLogs; b != nil {
-			if logs.Broker, err = logsOff("loggingInfo.brokerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
-				return logs, nil, err
-			}
-		}
-		if b := l.AuthorizerLogs; b != nil {
-			if logs.Authorizer, err = logsOff("loggingInfo.authorizerLogs", b.CloudWatchLogs, b.Firehose, b.S3); err != nil {
-				return logs, nil, err
-			}
-		}
-	}
-	return logs, auth, nil
-}
-
-func (r *createRequest) connectivity() error {
-	c := r.BrokerNodeGroupInfo.ConnectivityInfo
-	if c == nil {
 		return nil
 	}
-	if p := c.PublicAccess; p != nil && p.Type != nil && *p.Type != publicAccessDisabled {
-		return badRequest("publicAccess", "Public access can't be enabled when a cluster is created. Set publicAccess.type to DISABLED.")
-	}
-	if v := c.VpcConnectivity; v != nil && v.ClientAuthentication != nil {
-		a := v.ClientAuthentication
-		on := a.Tls != nil && deref(a.Tls.Enabled)
-		if s := a.Sasl; s != nil {
-			on = on || s.Scram != nil && deref(s.Scram.Enabled) || s.Iam != nil && deref(s.Iam.Enabled)
-		}
-		if on {
-			return badRequest("vpcConnectivity", "%s", textMultiVPC)
+	c.StorageMode = string(r.StorageMode)
+	if tiered(c) {
+		if err := checkTiered(c.InstanceType, version); err != nil {
+			return err
 		}
 	}
-	if c.NetworkType == gen.NetworkTypeDual {
-		return notYet("networkType", "dual-stack (IPv6) networking is")
+	c.VolumeGiB = volumeDefaultGiB
+	if ebs != nil {
+		c.VolumeGiB = cmp.Or(deref(ebs.VolumeSize), volumeDefaultGiB)
+		var err error
+		if c.Throughput, err = throughputAsked(ebs.ProvisionedThroughput); err != nil {
+			return err
+		}
 	}
-	return nil
+	return checkVolume(c.InstanceType, c.VolumeGiB, c.Throughput)
 }
 
-// encryption: only plaintext listeners exist, and nothing is encrypted at rest (docs/adr/0006).
-func (r *createRequest) encryption() error {
-	e := r.EncryptionInfo
-	if e == nil {
-		return nil
+func (r *createRequest) rebalancing() resource.RebalancingStatus {
+	if r.Rebalancing == nil {
+		return ""
 	}
-	if e.EncryptionAtRest != nil {
-		return notYet("encryptionInfo.encryptionAtRest", "encryption at rest is")
-	}
-	if t := e.EncryptionInTransit; t != nil {
-		switch t.ClientBroker {
-		case "", gen.ClientBrokerPlaintext:
-		case gen.ClientBrokerTls, gen.ClientBrokerTlsPlaintext:
-			return notYet("encryptionInfo.encryptionInTransit.clientBroker", "TLS between clients and brokers (use PLAINTEXT) is")
-		}
-	}
-	return nil
+	return resource.RebalancingStatus(r.Rebalancing.Status)
 }
 
-func (r *createRequest) authentication() (*resource.ClientAuthentication, error) {
-	a := r.ClientAuthentication
-	if a == nil {
-		return nil, nil //nolint:nilnil // nothing was said
-	}
-	out := &resource.ClientAuthentication{}
-	if s := a.Sasl; s != nil {
-		if s.Scram != nil {
-			out.SCRAM = s.Scram.Enabled
-		}
-		if s.Iam != nil {
-			out.IAM = s.Iam.Enabled
-		}
-	}
-	if a.Tls != nil {
-		out.TLS = a.Tls.Enabled
-		if len(a.Tls.CertificateAuthorityArnList) > 0 {
-			return nil, notYet("clientAuthentication.tls", "mutual TLS authentication is")
-		}
-	}
-	if a.Unauthenticated != nil {
-		out.Unauthenticated = a.Unauthenticated.Enabled
-	}
+// connectivity: whatever opens a cluster to others is switched on later, as on MSK.
+func (r *createRequest) connectivity() (resource.Connectivity, error) {
+	k, err := withConnectivity(resource.Connectivity{}, r.BrokerNodeGroupInfo.ConnectivityInfo)
 	switch {
-	case deref(out.SCRAM):
-		return nil, notYet("clientAuthentication.sasl.scram", "SASL/SCRAM authentication is")
-	case deref(out.IAM):
-		return nil, notYet("clientAuthentication.sasl.iam", "IAM authentication is")
-	case deref(out.TLS):
-		return nil, notYet("clientAuthentication.tls", "mutual TLS authentication is")
-	case out.Unauthenticated != nil && !*out.Unauthenticated:
-		return nil, badRequest("clientAuthentication",
-			"Unauthenticated access is the only way of client authentication in this version of Weir: it can't be disabled.")
+	case err != nil:
+		return k, err
+	case publicAccess(&k) != publicAccessOff:
+		return k, badRequest("publicAccess", "Public access can't be enabled when a cluster is created. Set publicAccess.type to DISABLED.")
+	case vpcWays(&k).secured():
+		return k, badRequest("vpcConnectivity", "%s", textMultiVPC)
 	}
-	return out, nil
+	return k, nil
 }
 
-// logsOff keeps log destinations that are switched off, and refuses the others.
-func logsOff(parameter string, cw *gen.CloudWatchLogs, fh *gen.Firehose, s3 *gen.S3) ([]resource.LogDestination, error) {
-	var out []resource.LogDestination
-	if cw != nil {
-		out = append(out, resource.LogDestination{Kind: resource.LogToCloudWatch, Enabled: deref(cw.Enabled), Target: deref(cw.LogGroup)})
-	}
-	if fh != nil {
-		out = append(out, resource.LogDestination{Kind: resource.LogToFirehose, Enabled: deref(fh.Enabled), Target: deref(fh.DeliveryStream)})
-	}
-	if s3 != nil {
-		out = append(out, resource.LogDestination{
-			Kind: resource.LogToS3, Enabled: deref(s3.Enabled), Target: deref(s3.Bucket), Prefix: deref(s3.Prefix),
-		})
-	}
-	for _, d := range out {
-		if d.Enabled {
-			return nil, notYet(parameter+"."+string(d.Kind), "log delivery is")
+// secure sets what the request says about encryption and client authentication.
+func (a *api) secure(ctx context.Context, r *createRequest, c *resource.Cluster) (err error) {
+	c.InCluster = true
+	scope := c.Scope()
+	if e := r.EncryptionInfo; e != nil {
+		if t := e.EncryptionInTransit; t != nil {
+			c.Security.ClientBroker = string(t.ClientBroker)
+			if t.InCluster != nil {
+				c.InCluster = *t.InCluster
+			}
+		}
+		if e.EncryptionAtRest != nil {
+			c.KMSKey = deref(e.EncryptionAtRest.DataVolumeKMSKeyId)
+			ok, err := resource.KeyExists(ctx, a.store, scope, c.KMSKey)
+			if err != nil {
+				return storeError(err)
+			}
+			if !ok || !strings.HasPrefix(c.KMSKey, "arn:") {
+				return badRequest("dataVolumeKMSKeyId", "[%s] is not the ARN of an enabled KMS key of this account and Region.", c.KMSKey)
+			}
 		}
 	}
-	return out, nil
+	if c.KMSKey == "" {
+		if c.KMSKey, err = a.defaultKey(ctx, scope); err != nil {
+			return err
+		}
+	}
+	if c.Security, err = withAuthentication(c.Security, r.ClientAuthentication); err != nil {
+		return err
+	}
+	return checkSecurity(&c.Security, c.InCluster)
+}
+
+// defaultKey is the ARN of the account's AWS managed key for MSK, which is made when it is first needed.
+func (a *api) defaultKey(ctx context.Context, scope resource.Scope) (string, error) {
+	if err := resource.SeedKeys(ctx, a.store, scope); err != nil {
+		return "", storeError(err)
+	}
+	k, _, ok, err := resource.FindKey(ctx, a.store, scope, resource.KafkaAlias)
+	if err != nil {
+		return "", storeError(err)
+	}
+	if !ok {
+		return "", badRequest("dataVolumeKMSKeyId", "The account has no key %s. Specify a key.", resource.KafkaAlias)
+	}
+	return scope.KeyARN(k.ID), nil
+}
+
+// Quotas, as MSK's are until it is asked for more.
+const (
+	brokersPerAccount   = 90
+	brokersPerKRaft     = 60
+	brokersPerZooKeeper = 30
+)
+
+func brokersMax(version resource.KafkaVersion) int {
+	if version.KRaft() {
+		return brokersPerKRaft
+	}
+	return brokersPerZooKeeper
+}
+
+// checkBrokerQuota checks that a cluster of the version may have so many brokers, and the account so many more.
+func (a *api) checkBrokerQuota(ctx context.Context, parameter string, version resource.KafkaVersion, brokers, more int) error {
+	if most := brokersMax(version); brokers > most {
+		return badRequest(parameter, "A cluster with KafkaVersion [%s] can have at most %d brokers.", version.Name, most)
+	}
+	clusters, err := resource.ListClusters(ctx, a.store, scopeOf(ctx))
+	if err != nil {
+		return storeError(err)
+	}
+	have := 0
+	for i := range clusters {
+		if clusters[i].Kind() != metadata.Serverless {
+			have += clusters[i].Brokers
+		}
+	}
+	if have+more > brokersPerAccount {
+		return badRequest(parameter, "An account can have at most %d brokers in a Region. This one has %d and the request asks for %d more.",
+			brokersPerAccount, have, more)
+	}
+	return nil
 }

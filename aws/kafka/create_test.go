@@ -26,7 +26,17 @@ func TestCreateRefuses(t *testing.T) {
 	encrypt := func(e gen.EncryptionInfo) change {
 		return func(_ *account, in *gen.CreateClusterInput) { in.EncryptionInfo = &e }
 	}
-	const notYet = "not yet supported by this version of Weir"
+	volumes := func(gib int32, p *gen.ProvisionedThroughput) func(*account, *gen.BrokerNodeGroupInfo) {
+		return func(_ *account, g *gen.BrokerNodeGroupInfo) {
+			g.StorageInfo = &gen.StorageInfo{EbsStorageInfo: &gen.EBSStorageInfo{VolumeSize: &gib, ProvisionedThroughput: p}}
+		}
+	}
+	secured := func(c change, broker gen.ClientBroker) change {
+		return func(a *account, in *gen.CreateClusterInput) {
+			c(a, in)
+			in.EncryptionInfo = &gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{ClientBroker: broker}}
+		}
+	}
 	tests := []struct {
 		name      string
 		change    change
@@ -56,13 +66,46 @@ func TestCreateRefuses(t *testing.T) {
 		{"unknown group", group(func(_ *account, g *gen.BrokerNodeGroupInfo) { g.SecurityGroups = []string{"sg-0"} }), "securityGroups", "'sg-0' does not exist"},
 		{"zone ids", group(func(_ *account, g *gen.BrokerNodeGroupInfo) { g.ZoneIds = []string{"use1-az9"} }), "zoneIds", "use1-az9"},
 		{"tag", func(_ *account, in *gen.CreateClusterInput) { in.Tags = map[string]string{"aws:a": "b"} }, "tags", "reserved"},
-		{"configuration", func(_ *account, in *gen.CreateClusterInput) {
+		{"malformed configuration", func(_ *account, in *gen.CreateClusterInput) {
 			in.ConfigurationInfo = &gen.ConfigurationInfo{Arn: new("arn:aws:kafka:us-east-1:000000000000:configuration/c/u-1"), Revision: new(int64(1))}
+		}, "configurationInfo", textConfigurationARN},
+		{"unknown configuration", func(_ *account, in *gen.CreateClusterInput) {
+			in.ConfigurationInfo = &gen.ConfigurationInfo{Arn: new(noConfiguration), Revision: new(int64(1))}
 		}, "configurationInfo", textConfiguration},
-		{"tiered storage", func(_ *account, in *gen.CreateClusterInput) { in.StorageMode = gen.StorageModeTiered }, "storageMode", notYet},
-		{"throughput", group(func(_ *account, g *gen.BrokerNodeGroupInfo) {
-			g.StorageInfo = &gen.StorageInfo{EbsStorageInfo: &gen.EBSStorageInfo{ProvisionedThroughput: &gen.ProvisionedThroughput{Enabled: new(true)}}}
-		}), "provisionedThroughput", notYet},
+		{"another account's configuration", func(a *account, in *gen.CreateClusterInput) {
+			arn := strings.Replace(a.configuration("c", "num.partitions=3"), "000000000000", "000000000001", 1)
+			in.ConfigurationInfo = &gen.ConfigurationInfo{Arn: &arn, Revision: new(int64(1))}
+		}, "configurationInfo", textConfiguration},
+		{"unknown revision", func(a *account, in *gen.CreateClusterInput) {
+			in.ConfigurationInfo = &gen.ConfigurationInfo{Arn: new(a.configuration("c", "num.partitions=3")), Revision: new(int64(2))}
+		}, "configurationInfo", "no revision 2. Its latest is 1"},
+		{"configuration of another version", func(a *account, in *gen.CreateClusterInput) {
+			in.ConfigurationInfo = &gen.ConfigurationInfo{Arn: new(a.configuration("c", "num.partitions=3", "3.8.x", "4.0.x")), Revision: new(int64(1))}
+		}, "configurationInfo", "for the Kafka versions [3.8.x, 4.0.x], not for KafkaVersion [3.9.x]"},
+		{"tiered storage of an old version", func(_ *account, in *gen.CreateClusterInput) {
+			in.StorageMode, in.KafkaVersion = gen.StorageModeTiered, new("3.5.1")
+		}, "storageMode", "3.6.0 or newer"},
+		{"tiered storage of small brokers", func(_ *account, in *gen.CreateClusterInput) {
+			in.StorageMode, in.BrokerNodeGroupInfo.InstanceType = gen.StorageModeTiered, new("kafka.t3.small")
+		}, "storageMode", "kafka.t3.small"},
+		{"Graviton with an old version", func(_ *account, in *gen.CreateClusterInput) { in.KafkaVersion = new("3.2.0") }, "instanceType", "3.3.2 or newer"},
+		{"volume too large", group(volumes(16385, nil)), "volumeSize", "between 1 and 16384 GiB"},
+		{"throughput of a small broker", group(volumes(10, &gen.ProvisionedThroughput{Enabled: new(true)})), "provisionedThroughput", "kafka.m5.4xlarge"},
+		{"throughput of a small volume", func(a *account, in *gen.CreateClusterInput) {
+			in.BrokerNodeGroupInfo.InstanceType = new("kafka.m5.4xlarge")
+			volumes(9, &gen.ProvisionedThroughput{Enabled: new(true)})(a, in.BrokerNodeGroupInfo)
+		}, "provisionedThroughput", "at least 10 GiB"},
+		{"too much throughput", func(a *account, in *gen.CreateClusterInput) {
+			in.BrokerNodeGroupInfo.InstanceType = new("kafka.m5.4xlarge")
+			volumes(10, &gen.ProvisionedThroughput{Enabled: new(true), VolumeThroughput: new(int32(594))})(a, in.BrokerNodeGroupInfo)
+		}, "volumeThroughput", "between 250 and 593"},
+		{"throughput that is off", group(volumes(10, &gen.ProvisionedThroughput{Enabled: new(false), VolumeThroughput: new(int32(300))})), "volumeThroughput", "only together"},
+		{"more brokers than a cluster on ZooKeeper has", func(_ *account, in *gen.CreateClusterInput) {
+			in.NumberOfBrokerNodes = new(int32(33))
+		}, "numberOfBrokerNodes", "KafkaVersion [3.9.x] can have at most 30"},
+		{"more brokers than a KRaft cluster has", func(_ *account, in *gen.CreateClusterInput) {
+			in.KafkaVersion, in.NumberOfBrokerNodes = new("3.9.x.kraft"), new(int32(63))
+		}, "numberOfBrokerNodes", "at most 60"},
 		{"volumes of Express", func(_ *account, in *gen.CreateClusterInput) {
 			in.KafkaVersion, in.BrokerNodeGroupInfo.InstanceType = new("3.8.x"), new("express.m7g.large")
 			in.BrokerNodeGroupInfo.StorageInfo = &gen.StorageInfo{EbsStorageInfo: &gen.EBSStorageInfo{VolumeSize: new(int32(10))}}
@@ -75,13 +118,6 @@ func TestCreateRefuses(t *testing.T) {
 		{"old version of Express", func(_ *account, in *gen.CreateClusterInput) {
 			in.KafkaVersion, in.BrokerNodeGroupInfo.InstanceType = new("3.5.1"), new("express.m7g.large")
 		}, "kafkaVersion", "Express"},
-		{"monitoring", func(_ *account, in *gen.CreateClusterInput) { in.EnhancedMonitoring = gen.EnhancedMonitoringPerBroker }, "enhancedMonitoring", notYet},
-		{"rebalancing", func(_ *account, in *gen.CreateClusterInput) {
-			in.Rebalancing = &gen.Rebalancing{Status: gen.RebalancingStatusActive}
-		}, "rebalancing", notYet},
-		{"JMX exporter", func(_ *account, in *gen.CreateClusterInput) {
-			in.OpenMonitoring = &gen.OpenMonitoringInfo{Prometheus: &gen.PrometheusInfo{JmxExporter: &gen.JmxExporterInfo{EnabledInBroker: new(true)}}}
-		}, "openMonitoring.prometheus.jmxExporter", notYet},
 		{"public access", group(func(_ *account, g *gen.BrokerNodeGroupInfo) {
 			g.ConnectivityInfo = &gen.ConnectivityInfo{PublicAccess: &gen.PublicAccess{Type: new("SERVICE_PROVIDED_EIPS")}}
 		}), "publicAccess", "can't be enabled when a cluster is created"},
@@ -90,35 +126,47 @@ func TestCreateRefuses(t *testing.T) {
 				ClientAuthentication: &gen.VpcConnectivityClientAuthentication{Tls: &gen.VpcConnectivityTls{Enabled: new(true)}},
 			}}
 		}), "vpcConnectivity", textMultiVPC},
-		{"IPv6", group(func(_ *account, g *gen.BrokerNodeGroupInfo) {
-			g.ConnectivityInfo = &gen.ConnectivityInfo{NetworkType: gen.NetworkTypeDual}
-		}), "networkType", notYet},
 		{
-			"at rest", encrypt(gen.EncryptionInfo{EncryptionAtRest: &gen.EncryptionAtRest{DataVolumeKMSKeyId: new("k")}}),
-			"encryptionInfo.encryptionAtRest", notYet,
+			"a key's id", encrypt(gen.EncryptionInfo{EncryptionAtRest: &gen.EncryptionAtRest{DataVolumeKMSKeyId: new("k")}}),
+			"dataVolumeKMSKeyId", "[k] is not the ARN",
 		},
 		{
-			"TLS", encrypt(gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{ClientBroker: gen.ClientBrokerTls}}),
-			"encryptionInfo.encryptionInTransit.clientBroker", notYet,
+			"unknown key", encrypt(gen.EncryptionInfo{EncryptionAtRest: &gen.EncryptionAtRest{
+				DataVolumeKMSKeyId: new("arn:aws:kms:us-east-1:000000000000:key/0d8e8bb8-9f3c-4f0c-8a43-0a4f5b2d1f11"),
+			}}), "dataVolumeKMSKeyId", "is not the ARN of an enabled KMS key",
 		},
-		{"IAM", auth(gen.ClientAuthentication{Sasl: &gen.Sasl{Iam: &gen.Iam{Enabled: new(true)}}}), "clientAuthentication.sasl.iam", notYet},
-		{"SCRAM", auth(gen.ClientAuthentication{Sasl: &gen.Sasl{Scram: &gen.Scram{Enabled: new(true)}}}), "clientAuthentication.sasl.scram", notYet},
-		{"mutual TLS", auth(gen.ClientAuthentication{Tls: &gen.Tls{CertificateAuthorityArnList: []string{"a"}}}), "clientAuthentication.tls", notYet},
-		{"nobody may in", auth(gen.ClientAuthentication{Unauthenticated: &gen.Unauthenticated{Enabled: new(false)}}), "clientAuthentication", "can't be disabled"},
+		{"IAM in plaintext", secured(auth(iamOn()), gen.ClientBrokerPlaintext), "encryptionInfo.encryptionInTransit.clientBroker", "[SASL/IAM] can't be combined with clientBroker [PLAINTEXT]. Valid values: [TLS]"},
+		{"only IAM, half in plaintext", secured(auth(iamOn()), gen.ClientBrokerTlsPlaintext), "encryptionInfo.encryptionInTransit.clientBroker", "unless unauthenticated access is enabled"},
+		{"IAM between open brokers", func(a *account, in *gen.CreateClusterInput) {
+			auth(iamOn())(a, in)
+			in.EncryptionInfo = &gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{InCluster: new(false)}}
+		}, "encryptionInfo.encryptionInTransit.inCluster", "needs encryption between brokers"},
+		{"mutual TLS without authorities", auth(gen.ClientAuthentication{Tls: &gen.Tls{Enabled: new(true)}}), "certificateAuthorityArnList", "at least one"},
+		{"what is no authority", auth(gen.ClientAuthentication{Tls: &gen.Tls{CertificateAuthorityArnList: []string{"a"}}}), "certificateAuthorityArnList", "is not the ARN"},
+		{"the same authority twice", auth(gen.ClientAuthentication{Tls: &gen.Tls{CertificateAuthorityArnList: []string{authority, authority}}}), "certificateAuthorityArnList", "twice"},
+		{"nobody may in", auth(gen.ClientAuthentication{Unauthenticated: &gen.Unauthenticated{Enabled: new(false)}}), "clientAuthentication", "at least one way"},
 		{
-			"broker logs", logs(gen.LoggingInfo{BrokerLogs: &gen.BrokerLogs{S3: &gen.S3{Enabled: new(true), Bucket: new("b")}}}),
-			"loggingInfo.brokerLogs.s3", notYet,
+			"logs to no bucket", logs(gen.LoggingInfo{BrokerLogs: &gen.BrokerLogs{S3: &gen.S3{Enabled: new(true)}}}),
+			"loggingInfo.brokerLogs.s3.bucket", "Specify the bucket",
 		},
-		{"authorizer logs", logs(gen.LoggingInfo{
+		{
+			"logs to what is no bucket", logs(gen.LoggingInfo{BrokerLogs: &gen.BrokerLogs{S3: &gen.S3{Enabled: new(true), Bucket: new("A_b")}}}),
+			"loggingInfo.brokerLogs.s3.bucket", "[A_b] is not the name",
+		},
+		{
+			"logs to an unknown group", logs(gen.LoggingInfo{BrokerLogs: &gen.BrokerLogs{CloudWatchLogs: &gen.CloudWatchLogs{Enabled: new(true), LogGroup: new("g")}}}),
+			"loggingInfo.brokerLogs.cloudWatchLogs.logGroup", "The log group [g] doesn't exist",
+		},
+		{"authorizer logs to no stream", logs(gen.LoggingInfo{
 			BrokerLogs: &gen.BrokerLogs{}, AuthorizerLogs: &gen.AuthorizerLogs{Firehose: &gen.Firehose{Enabled: new(true)}},
-		}), "loggingInfo.authorizerLogs.firehose", notYet},
+		}), "loggingInfo.authorizerLogs.firehose.deliveryStream", "Specify the delivery stream"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAccount(t)
-			before := a.store.Revision()
 			in := a.request("orders")
 			tt.change(a, in)
+			before := a.store.Revision()
 			_, err := a.CreateCluster(a.ctx, in)
 			got := refusalOf(err)
 			if tt.parameter == "" {
@@ -241,7 +289,14 @@ func TestDescribeEchoesWhatTerraformReads(t *testing.T) {
 	if diff := cmp.Diff(in.ClientAuthentication, p.ClientAuthentication); diff != "" {
 		t.Errorf("client authentication (-want +got):\n%s", diff)
 	}
-	wantEncryption := &gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{ClientBroker: "PLAINTEXT", InCluster: new(true)}}
+	key, _, _, err := resource.FindKey(a.ctx, a.store, a.scope, resource.KafkaAlias)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEncryption := &gen.EncryptionInfo{
+		EncryptionAtRest:    &gen.EncryptionAtRest{DataVolumeKMSKeyId: new(a.scope.KeyARN(key.ID))},
+		EncryptionInTransit: &gen.EncryptionInTransit{ClientBroker: "TLS", InCluster: new(true)},
+	}
 	if diff := cmp.Diff(wantEncryption, p.EncryptionInfo); diff != "" {
 		t.Errorf("encryption (-want +got):\n%s", diff)
 	}

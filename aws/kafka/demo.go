@@ -98,6 +98,8 @@ func (d Demo) request(network *resource.Network) createRequest {
 			BrokerNodeGroupInfo: &gen.BrokerNodeGroupInfo{ClientSubnets: subnets, InstanceType: &d.InstanceType},
 			KafkaVersion:        &d.KafkaVersion,
 			NumberOfBrokerNodes: new(int32(d.Brokers)),
+			// What is served. Nobody asked for more.
+			EncryptionInfo: &gen.EncryptionInfo{EncryptionInTransit: &gen.EncryptionInTransit{ClientBroker: gen.ClientBrokerPlaintext}},
 		},
 	}
 }

@@ -17,6 +17,11 @@ const (
 	textBadCharacters = "The parameter value contains one or more characters that are not valid."
 	textConfiguration = "Configuration ARN does not exist"
 
+	textConfigurationARN = "Invalid Configuration ARN."
+
+	textAtRest    = "Updating encryption-at-rest settings on your cluster is not currently supported."
+	textInCluster = "Updating the inter-broker encryption setting on your cluster is not currently supported."
+
 	textZones = "The number of Availability Zones in the BrokerAZDistribution parameter must be equal to the number of client subnets."
 
 	textMultiVPC = "When creating a cluster, all vpcConnectivity auth schemes must be disabled ('enabled' : false). " +
@@ -27,10 +32,18 @@ const (
 const (
 	textBrokerCount = "The number of broker nodes must be a multiple of Availability Zones in the BrokerAZDistribution parameter."
 	textNotFound    = "The requested resource doesn't exist."
+
+	textExpressVolumes = "Express brokers manage their storage themselves: they have no volumes and no storage mode to change."
+	textExpressStorage = "Express brokers manage their storage themselves: specify neither storageInfo nor storageMode."
 )
 
 func badRequest(parameter, format string, args ...any) error {
 	return &gen.BadRequestException{InvalidParameter: parameter, Message: fmt.Sprintf(format, args...)}
+}
+
+// notOfServerless refuses an update of what serverless clusters do not have.
+func notOfServerless(what string) error {
+	return badRequest("clusterArn", "This operation can't be used for serverless clusters: they have no %s that you manage.", what)
 }
 
 // notYet refuses a setting that asks for something which does not exist yet. Accepting it would promise what is not done.
@@ -44,20 +57,41 @@ func notFound(parameter string) error {
 
 // refused says that the cluster's state does not allow the action.
 func refused(a resource.Action, s resource.ClusterState) error {
-	var text string
+	return badRequest("clusterArn", "You can't %s in %s state.", doing(a), s)
+}
+
+// doing is an action in the words of a refusal. Those of the first two are the service's, the others follow them.
+func doing(a resource.Action) string {
 	switch a {
 	case resource.ActionBootstrapBrokers:
-		text = fmt.Sprintf("You can't get bootstrap broker nodes for a cluster in %s state.", s) // service
+		return "get bootstrap broker nodes for a cluster"
 	case resource.ActionDelete:
-		text = fmt.Sprintf("You can't delete cluster in %s state.", s) // service
+		return "delete cluster"
 	case resource.ActionReboot:
-		text = fmt.Sprintf("You can't reboot a broker of a cluster in %s state.", s)
+		return "reboot a broker of a cluster"
 	case resource.ActionListNodes:
-		text = fmt.Sprintf("You can't list the nodes of a cluster in %s state.", s)
+		return "list the nodes of a cluster"
+	case resource.ActionUpdateCount:
+		return "update the number of brokers of a cluster"
+	case resource.ActionUpdateStorage:
+		return "update the storage of a cluster"
+	case resource.ActionUpdateType:
+		return "update the broker type of a cluster"
+	case resource.ActionUpdateConfig:
+		return "update the configuration of a cluster"
+	case resource.ActionUpdateConnect:
+		return "update the connectivity of a cluster"
+	case resource.ActionUpdateVersion:
+		return "update the Kafka version of a cluster"
+	case resource.ActionUpdateMonitoring:
+		return "update the monitoring of a cluster"
+	case resource.ActionUpdateRebalance:
+		return "update the rebalancing of a cluster"
+	case resource.ActionUpdateSecurity:
+		return "update the security settings of a cluster"
 	default:
-		text = fmt.Sprintf("You can't update a cluster in %s state.", s)
+		return string(a) + " of a cluster"
 	}
-	return badRequest("clusterArn", "%s", text)
 }
 
 // storeError turns an error of the metadata store into what a caller is told: to try again, when the store was away.

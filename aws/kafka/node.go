@@ -76,27 +76,34 @@ func nodeInfo(c *resource.Cluster, n resource.BrokerNode) gen.NodeInfo {
 		}
 		b.Endpoints = append(b.Endpoints, e.Host) // MSK names the broker here, without a port
 	}
-	return gen.NodeInfo{
+	info := gen.NodeInfo{
 		AddedToClusterTime: new(n.Joined.UTC().Format(isoMillis)),
 		BrokerNodeInfo:     b,
 		InstanceType:       new(strings.TrimPrefix(c.InstanceType, "kafka.")), // as MSK shows it here: "m5.large"
 		NodeARN:            new(c.NodeARN(n)),
 		NodeType:           gen.NodeTypeBroker,
 	}
+	// A KRaft cluster of MSK has controllers of their own beside its brokers. Here each broker serves what Kafka asks of a controller.
+	if v, _ := resource.LookupKafkaVersion(c.KafkaVersion); v.KRaft() {
+		info.ControllerNodeInfo = &gen.ControllerNodeInfo{Endpoints: b.Endpoints}
+	}
+	return info
 }
 
-// rebootBroker restarts one broker.
+// rebootBroker restarts one broker. It needs no current version, as on MSK, and can be queued.
 func (a *api) rebootBroker(ctx context.Context, in *gen.RebootBrokerInput) (*gen.RebootBrokerOutput, error) {
-	c, op, err := a.start(ctx, in.ClusterArn, resource.ActionReboot, resource.RebootingBroker,
-		func(c *resource.Cluster) (resource.Operation, error) {
-			id, err := oneBroker(c, in.BrokerIds)
-			if err != nil {
-				return resource.Operation{}, err
-			}
-			op := resource.NewOperation(resource.OpReboot, c.UUID, awsapi.ScopeFrom(ctx).RequestID, a.now().UTC())
-			op.Reboot = &resource.Reboot{Broker: id}
-			return op, nil
-		})
+	c, op, err := a.start(ctx, in.ClusterArn, resource.ActionReboot, func(c *resource.Cluster) (resource.Operation, error) {
+		if c.Kind() == metadata.Serverless {
+			return resource.Operation{}, notOfServerless("brokers")
+		}
+		id, err := oneBroker(c, in.BrokerIds)
+		if err != nil {
+			return resource.Operation{}, err
+		}
+		op := resource.NewOperation(resource.OpReboot, c.UUID, awsapi.ScopeFrom(ctx).RequestID, a.now().UTC())
+		op.Reboot = &resource.Reboot{Broker: id}
+		return op, nil
+	})
 	if err != nil {
 		return nil, err
 	}

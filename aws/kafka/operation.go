@@ -52,7 +52,7 @@ func (a *api) describeClusterOperationV2(ctx context.Context, in *gen.DescribeCl
 		StartTime: new(op.Created), EndTime: ended(&op), ErrorInfo: errorInfo(&op),
 		OperationArn: new(c.OperationARN(op.ID)), OperationState: new(string(op.State)), OperationType: new(string(op.Type)),
 		Provisioned: &gen.ClusterOperationV2Provisioned{
-			OperationSteps: steps(&op), SourceClusterInfo: &gen.MutableClusterInfo{}, TargetClusterInfo: &gen.MutableClusterInfo{},
+			OperationSteps: steps(&op), SourceClusterInfo: sourceInfo(&op), TargetClusterInfo: targetInfo(&op),
 		},
 	}}, nil
 }
@@ -119,7 +119,7 @@ func operationInfo(c *resource.Cluster, op *resource.Operation) gen.ClusterOpera
 		ClientRequestId: optional(op.RequestID), ClusterArn: new(c.ARN()),
 		CreationTime: new(op.Created), EndTime: ended(op), ErrorInfo: errorInfo(op),
 		OperationArn: new(c.OperationARN(op.ID)), OperationState: new(string(op.State)), OperationType: new(string(op.Type)),
-		OperationSteps: steps(op), SourceClusterInfo: &gen.MutableClusterInfo{}, TargetClusterInfo: &gen.MutableClusterInfo{},
+		OperationSteps: steps(op), SourceClusterInfo: sourceInfo(op), TargetClusterInfo: targetInfo(op),
 	}
 }
 
