@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type fleet struct {
 	store metadata.Store
 	// broken brokers exit as soon as they are started, with this reason.
 	broken func(b metadata.BrokerID) string
+	// breaks tells the same of brokers of a spec.
+	breaks func(s resource.BrokerSpec) string
 	// refuses tells why a broker of that spec cannot take over from the one that runs; "" if it can.
 	refuses func(s resource.BrokerSpec) string
 	// startsIn is the time from a start to Ready.
@@ -50,6 +53,7 @@ func newFleet(node string, store metadata.Store) *fleet {
 		node: node, store: store, startsIn: fakeStart,
 		brokers: make(map[string]*fakeBroker), starts: make(map[string]int),
 		broken:  func(metadata.BrokerID) string { return "" },
+		breaks:  func(resource.BrokerSpec) string { return "" },
 		refuses: func(resource.BrokerSpec) string { return "" },
 	}
 }
@@ -116,7 +120,7 @@ func (f *fleet) start(ctx context.Context, key string, b *fakeBroker) error {
 	f.mu.Lock()
 	f.starts[key]++
 	f.mu.Unlock()
-	if why := f.broken(b.spec.Broker); why != "" {
+	if why := cmp.Or(f.broken(b.spec.Broker), f.breaks(b.spec)); why != "" {
 		f.report(ctx, b, resource.BrokerBackOff, why)
 		return nil
 	}
