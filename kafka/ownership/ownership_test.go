@@ -137,6 +137,42 @@ func TestFollowsTopics(t *testing.T) {
 	}
 }
 
+// What the control plane says of the cluster's properties holds for open partitions, at once and from the first moment of a new incarnation.
+func TestFollowsSettings(t *testing.T) {
+	w := newWorld(t)
+	p := w.mustStart()
+	topic := w.create("t", 1)
+	k := partition.Key{Topic: topic.ID}
+	settings := func(properties map[string]string) {
+		w.commit(metadata.Put(metadata.SettingsKey(cluster), metadata.Encode(metadata.Settings{Properties: properties})))
+	}
+	tooLarge := func() bool {
+		_, err := appendTo(p.await(k), record(string(make([]byte, 5000))))
+		return errors.Is(err, kerr.MessageTooLarge)
+	}
+	if p.await(k); tooLarge() {
+		t.Fatal("refused without a limit")
+	}
+	settings(map[string]string{"message.max.bytes": "1000"})
+	eventually(t, "the limit applies", tooLarge)
+	settings(map[string]string{"message.max.bytes": "1000000"})
+	eventually(t, "the limit is gone", func() bool { return !tooLarge() })
+	settings(map[string]string{"message.max.bytes": "1000"})
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	// The file that the next process is started with is older than the settings.
+	cfg := w.config()
+	cfg.Properties = map[string]string{"message.max.bytes": "1000000"}
+	var err error
+	if p, err = w.start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !tooLarge() {
+		t.Error("a new process began with what the settings had replaced")
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	w := newWorld(t)
 	p := w.mustStart()
