@@ -34,7 +34,7 @@ func (a *api) referenced(ctx context.Context, ref resource.ClusterRef, parameter
 	if err != nil {
 		return resource.Cluster{}, 0, storeError(err)
 	}
-	if !ok || c.Name != ref.Name {
+	if !ok || c.Name != ref.Name || ref.Serverless != (c.Kind() == metadata.Serverless) {
 		return resource.Cluster{}, 0, notFound(parameter)
 	}
 	return c, at, nil
@@ -61,7 +61,7 @@ func (a *api) createClusterV2(ctx context.Context, in *gen.CreateClusterV2Input)
 	case in.Serverless != nil && in.Provisioned != nil:
 		return nil, badRequest("serverless", "Specify either provisioned or serverless, not both.")
 	case in.Serverless != nil:
-		return nil, notYet("serverless", "serverless clusters are")
+		return a.createServerless(ctx, in)
 	case in.Provisioned == nil:
 		return nil, badRequest("provisioned", "Specify either provisioned or serverless.")
 	}
@@ -120,6 +120,9 @@ func (a *api) describeCluster(ctx context.Context, in *gen.DescribeClusterInput)
 	if err != nil {
 		return nil, err
 	}
+	if err := provisionedOnly(&c, "clusterArn", "DescribeClusterV2"); err != nil {
+		return nil, err
+	}
 	seen, err := a.observe(ctx, &c)
 	if err != nil {
 		return nil, err
@@ -158,7 +161,7 @@ func (a *api) activeOperation(ctx context.Context, c *resource.Cluster) (*string
 	if err != nil {
 		return nil, storeError(err)
 	}
-	if !ok || !op.Type.Listed() {
+	if !ok || !shown(c, &op) {
 		return nil, nil //nolint:nilnil // as above
 	}
 	return new(c.OperationARN(op.ID)), nil
@@ -189,7 +192,7 @@ func (a *api) listClusters(ctx context.Context, in *gen.ListClustersInput) (*gen
 	if err != nil {
 		return nil, err
 	}
-	clusters, next, err := page("ListClusters", named, clusterName, in.MaxResults, in.NextToken)
+	clusters, next, err := page("ListClusters", ofType(named, gen.ClusterTypeProvisioned), clusterName, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -205,19 +208,17 @@ func (a *api) listClusters(ctx context.Context, in *gen.ListClustersInput) (*gen
 }
 
 func (a *api) listClustersV2(ctx context.Context, in *gen.ListClustersV2Input) (*gen.ListClustersV2Output, error) {
-	var named []resource.Cluster
-	var err error
-	switch kind := gen.ClusterType(deref(in.ClusterTypeFilter)); kind {
-	case "", gen.ClusterTypeProvisioned:
-		named, err = a.namedClusters(ctx, in.ClusterNameFilter)
-	case gen.ClusterTypeServerless: // there are none
+	kind := gen.ClusterType(deref(in.ClusterTypeFilter))
+	switch kind {
+	case "", gen.ClusterTypeProvisioned, gen.ClusterTypeServerless:
 	default:
-		err = badRequest("clusterTypeFilter", "Unknown cluster type [%s]. Valid values: %v", kind, kind.EnumValues())
+		return nil, badRequest("clusterTypeFilter", "Unknown cluster type [%s]. Valid values: %v", kind, kind.EnumValues())
 	}
+	named, err := a.namedClusters(ctx, in.ClusterNameFilter)
 	if err != nil {
 		return nil, err
 	}
-	clusters, next, err := page("ListClustersV2", named, clusterName, in.MaxResults, in.NextToken)
+	clusters, next, err := page("ListClustersV2", ofType(named, kind), clusterName, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

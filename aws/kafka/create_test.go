@@ -193,7 +193,6 @@ func TestCreateV2RefusesWhatIsNotProvisioned(t *testing.T) {
 		BrokerNodeGroupInfo: &gen.BrokerNodeGroupInfo{ClientSubnets: a.subnets(2), InstanceType: new("kafka.t3.small")},
 	}
 	for name, in := range map[string]*gen.CreateClusterV2Input{
-		"serverless":  {ClusterName: new("c"), Serverless: serverless},
 		"both":        {ClusterName: new("c"), Serverless: serverless, Provisioned: provisioned},
 		"none of two": {ClusterName: new("c")},
 	} {

@@ -18,9 +18,9 @@ type observed struct {
 }
 
 func clusterV2(c *resource.Cluster, seen observed) gen.Cluster {
-	return gen.Cluster{
+	out := gen.Cluster{
 		ActiveOperationArn: seen.operation,
-		ClusterType:        gen.ClusterTypeProvisioned,
+		ClusterType:        clusterType(c),
 		ClusterArn:         new(c.ARN()),
 		ClusterName:        new(c.Name),
 		CreationTime:       new(c.Created),
@@ -28,8 +28,12 @@ func clusterV2(c *resource.Cluster, seen observed) gen.Cluster {
 		State:              gen.ClusterState(c.State),
 		StateInfo:          stateInfo(c.StateInfo),
 		Tags:               tagsOf(c),
-		Provisioned:        new(provisioned(c, seen)),
+		Serverless:         serverless(c),
 	}
+	if out.Serverless == nil {
+		out.Provisioned = new(provisioned(c, seen))
+	}
+	return out
 }
 
 func provisioned(c *resource.Cluster, seen observed) gen.Provisioned {

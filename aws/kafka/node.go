@@ -47,6 +47,9 @@ func (a *api) listNodes(ctx context.Context, in *gen.ListNodesInput) (*gen.ListN
 	if err != nil {
 		return nil, err
 	}
+	if c.Kind() == metadata.Serverless {
+		return nil, notOfServerless("brokers")
+	}
 	if !c.State.Allows(resource.ActionListNodes) {
 		return nil, refused(resource.ActionListNodes, c.State)
 	}

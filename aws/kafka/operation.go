@@ -24,7 +24,7 @@ func (a *api) operation(ctx context.Context, arn *string) (c resource.Cluster, o
 	if err != nil {
 		return c, op, storeError(err)
 	}
-	if !ok || !op.Type.Listed() {
+	if !ok || !shown(&c, &op) {
 		return c, op, notFound("clusterOperationArn")
 	}
 	return c, op, nil
@@ -37,6 +37,9 @@ func (a *api) describeClusterOperation(ctx context.Context, in *gen.DescribeClus
 	if err != nil {
 		return nil, err
 	}
+	if err := provisionedOnly(&c, "clusterOperationArn", "DescribeClusterOperationV2"); err != nil {
+		return nil, err
+	}
 	return &gen.DescribeClusterOperationOutput{ClusterOperationInfo: new(operationInfo(&c, &op))}, nil
 }
 
@@ -47,14 +50,18 @@ func (a *api) describeClusterOperationV2(ctx context.Context, in *gen.DescribeCl
 	if err != nil {
 		return nil, err
 	}
-	return &gen.DescribeClusterOperationV2Output{ClusterOperationInfo: &gen.ClusterOperationV2{
-		ClusterArn: new(c.ARN()), ClusterType: gen.ClusterTypeProvisioned,
+	out := &gen.ClusterOperationV2{
+		ClusterArn: new(c.ARN()), ClusterType: clusterType(&c),
 		StartTime: new(op.Created), EndTime: ended(&op), ErrorInfo: errorInfo(&op),
 		OperationArn: new(c.OperationARN(op.ID)), OperationState: new(string(op.State)), OperationType: new(string(op.Type)),
-		Provisioned: &gen.ClusterOperationV2Provisioned{
+		Serverless: serverlessOperation(&c),
+	}
+	if out.Serverless == nil {
+		out.Provisioned = &gen.ClusterOperationV2Provisioned{
 			OperationSteps: steps(&op), SourceClusterInfo: sourceInfo(&op), TargetClusterInfo: targetInfo(&op),
-		},
-	}}, nil
+		}
+	}
+	return &gen.DescribeClusterOperationV2Output{ClusterOperationInfo: out}, nil
 }
 
 // operations returns one page of a cluster's operations that the API shows, newest first.
@@ -71,7 +78,7 @@ func (a *api) operations(ctx context.Context, listing string, arn *string, maxRe
 	}
 	var listed []resource.Operation
 	for _, op := range all {
-		if op.Type.Listed() {
+		if shown(&c, &op) {
 			listed = append(listed, op)
 		}
 	}
@@ -87,6 +94,9 @@ func newestFirst(op *resource.Operation) string {
 func (a *api) listClusterOperations(ctx context.Context, in *gen.ListClusterOperationsInput) (*gen.ListClusterOperationsOutput, error) {
 	c, ops, next, err := a.operations(ctx, "ListClusterOperations", in.ClusterArn, in.MaxResults, in.NextToken)
 	if err != nil {
+		return nil, err
+	}
+	if err := provisionedOnly(&c, "clusterArn", "ListClusterOperationsV2"); err != nil {
 		return nil, err
 	}
 	out := &gen.ListClusterOperationsOutput{ClusterOperationInfoList: []gen.ClusterOperationInfo{}, NextToken: next}
@@ -107,7 +117,7 @@ func (a *api) listClusterOperationsV2(ctx context.Context, in *gen.ListClusterOp
 	for i := range ops {
 		op := &ops[i]
 		out.ClusterOperationInfoList = append(out.ClusterOperationInfoList, gen.ClusterOperationV2Summary{
-			ClusterArn: new(c.ARN()), ClusterType: gen.ClusterTypeProvisioned, StartTime: new(op.Created), EndTime: ended(op),
+			ClusterArn: new(c.ARN()), ClusterType: clusterType(&c), StartTime: new(op.Created), EndTime: ended(op),
 			OperationArn: new(c.OperationARN(op.ID)), OperationState: new(string(op.State)), OperationType: new(string(op.Type)),
 		})
 	}

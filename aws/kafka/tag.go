@@ -24,6 +24,9 @@ func checkTags(tags map[string]string) error {
 	if len(tags) > tagsMax {
 		return badRequest("tags", "A resource can have at most %d tags.", tagsMax)
 	}
+	if _, err := resource.ParseLimits(tags); err != nil {
+		return badRequest("tags", "%s.", err)
+	}
 	for k, v := range tags {
 		switch n := utf8.RuneCountInString(k); {
 		case n == 0 || n > tagKeyMax:

@@ -86,10 +86,10 @@ func topicCalls(a *account) map[string]func(arn, topic string) error {
 func TestTopicOperationsRefuseTheWrongCluster(t *testing.T) {
 	a := newAccount(t)
 	arn := a.create("orders")
-	old, serverless := a.create("old"), a.create("serverless")
+	old, serverless := a.create("old"), a.createServerless("serverless")
 	a.activate(arn)
 	a.set(old, func(c *resource.Cluster) { c.State, c.KafkaVersion = resource.Active, "3.5.1" })
-	a.set(serverless, func(c *resource.Cluster) { c.State, c.Type = resource.Active, metadata.Serverless })
+	a.set(serverless, func(c *resource.Cluster) { c.State = resource.Active })
 	inState := func(s resource.ClusterState) string {
 		arn := a.create(strings.ToLower(strings.ReplaceAll(string(s), "_", "-")))
 		a.set(arn, func(c *resource.Cluster) { c.State = s })

@@ -7,6 +7,7 @@ import (
 
 	gen "weir/awsapi/gen/kafka"
 	"weir/control/resource"
+	"weir/metadata"
 )
 
 // numbered is a version with its place in the list, oldest first.
@@ -45,6 +46,9 @@ func (a *api) getCompatibleKafkaVersions(ctx context.Context, in *gen.GetCompati
 		c, _, err := a.cluster(ctx, in.ClusterArn)
 		if err != nil {
 			return nil, err
+		}
+		if c.Kind() == metadata.Serverless {
+			return nil, notOfServerless("Kafka version")
 		}
 		v, _ := resource.LookupKafkaVersion(c.KafkaVersion)
 		sources = []resource.KafkaVersion{v}

@@ -69,6 +69,12 @@ func (c *Cluster) Limits() metadata.LimitsProfile {
 	return p
 }
 
+// Scales tells whether an operation of that type is the service's own on this cluster: it changes the number of brokers of a serverless cluster, which
+// callers neither ask for nor see.
+func (c *Cluster) Scales(t OperationType) bool {
+	return c.Kind() == metadata.Serverless && (t == OpIncreaseBrokers || t == OpDecreaseBrokers)
+}
+
 // serverlessActions are those of the table that a serverless cluster knows at all.
 func serverlessActions() []Action {
 	return []Action{
