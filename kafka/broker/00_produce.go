@@ -74,7 +74,8 @@ type producePart struct {
 	err  error
 	hint leaderHint
 	led  led // where it was appended, or refused
-	out  partition.Appended
+	target
+	out partition.Appended
 
 	guard partition.Guard // that its transaction may begin here
 
@@ -101,7 +102,7 @@ func (op *produceOp) reuse() {
 	default:
 	}
 	for _, p := range op.parts {
-		p.err, p.hint, p.led, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, nil, partition.Appended{}, 0, nil, 0
+		p.err, p.hint, p.led, p.target, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, nil, target{}, partition.Appended{}, 0, nil, 0
 	}
 	if len(op.parts) > partsKept {
 		op.parts = nil
@@ -284,7 +285,7 @@ func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.Produ
 	}
 	l, err := op.led(ctx, t, in.Partition)
 	if err == nil {
-		p.led = l
+		p.led, p.target = l, target{t.ID, in.Partition}
 		op.left.Add(1)
 		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7, Guard: p.guard}, p.done)
 		if err != nil {
@@ -331,7 +332,9 @@ func (op *produceOp) release() {
 	}
 }
 
-func (op *produceOp) ready() bool { return len(op.complete) > 0 }
+func (op *produceOp) ready() bool {
+	return len(op.complete) > 0 && (op.left.Load() != 0 || op.req.Acks == 0 || !op.handedOver(op.b.image.Current()))
+}
 
 func (op *produceOp) done() { op.release() }
 
@@ -340,7 +343,7 @@ func (op *produceOp) phases(p *phases) { p.remote, p.queue = p.queue, 0 }
 
 var errUnacknowledged = errors.New("a produce request with acks=0 failed")
 
-func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, error) {
+func (op *produceOp) frame(ctx context.Context, bufs net.Buffers) (net.Buffers, error) {
 	select {
 	case <-op.complete:
 	case <-op.r.conn.lost:
@@ -350,6 +353,7 @@ func (op *produceOp) frame(_ context.Context, bufs net.Buffers) (net.Buffers, er
 		p.count()
 	}
 	if op.req.Acks != 0 {
+		op.awaitSuccessors(ctx)
 		return append(bufs, op.response()), nil
 	}
 	for _, p := range op.parts[:len(op.req.Parts)] {

@@ -27,6 +27,8 @@ type look struct {
 	failed bool    // a partition that exists could not be read: the client must hear of it now
 	budget int64   // taken from the fetch budget
 	room   int64   // bytes that may still be read; negative: none were taken from the budget yet
+
+	patience time.Time // until when partitions are awaited
 }
 
 // found is what a look says about one partition.
@@ -152,7 +154,7 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		return nil
 	}
 	key := partition.Key{Topic: t.ID, Index: p.index}
-	if f.led, err = l.op.b.leaders.get(key); err != nil {
+	if f.led, err = l.led(ctx, t, key); err != nil {
 		l.refuse(f, err)
 		return nil
 	}
@@ -171,6 +173,21 @@ func (l *look) partition(ctx context.Context, f *found) error {
 		l.read(ctx, f, partition.ReadRequest{TailOnly: true})
 	}
 	return nil
+}
+
+// led finds a partition, waiting for it a moment if it is ours and just opening, as when its leader has moved here. All of a look's waiting ends at the same moment.
+func (l *look) led(ctx context.Context, t *image.Topic, key partition.Key) (led, error) {
+	b := l.op.b
+	found, err := b.leaders.get(key)
+	if err == nil || t.Partitions[key.Index].Leader != b.cfg.Broker {
+		return found, err
+	}
+	if l.patience.IsZero() {
+		l.patience = time.Now().Add(openingWait)
+	}
+	ctx, cancel := context.WithDeadline(ctx, l.patience)
+	defer cancel()
+	return b.leaders.await(ctx, key)
 }
 
 // diverged reports whether the client's records are not those of the log, by the epoch of its last one (KIP-595), or it cannot be told. Then f says so.

@@ -1,0 +1,67 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/kafka/image"
+	"weir/metadata"
+)
+
+// handOverWait is how long the answer waits to a produce request that was refused because its partition is being handed over. Nothing was appended, so that
+// waiting is safe; and once the next leader is known the client can be told of it, and comes back to it at once, rather than after a pause and by way of Metadata.
+const handOverWait = time.Second
+
+// awaitSuccessors waits, on the connection's write loop, until the partitions that refused the request have another leader, or the same one again.
+func (op *produceOp) awaitSuccessors(ctx context.Context) {
+	img := op.img
+	if !op.handedOver(img) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOverWait)
+	defer cancel()
+	for op.handedOver(img) {
+		next, err := op.b.image.Await(ctx, img.Revision+1)
+		if err != nil {
+			break
+		}
+		img = next
+	}
+	op.img = img
+	for _, p := range op.parts[:len(op.req.Parts)] {
+		if t, ok := img.TopicByID(p.topic); ok && p.refused() {
+			p.hint = hint(t, p.index)
+		}
+	}
+}
+
+// handedOver reports whether, by the image, a partition that refused the request is still led as it was.
+func (op *produceOp) handedOver(img *image.Image) bool {
+	for _, p := range op.parts[:len(op.req.Parts)] {
+		if !p.refused() {
+			continue
+		}
+		t, ok := img.TopicByID(p.topic)
+		if !ok || int(p.index) >= len(t.Partitions) {
+			continue
+		}
+		if as := &t.Partitions[p.index]; as.Leader == op.b.cfg.Broker && as.Epoch == p.led.LeaderEpoch() {
+			return true
+		}
+	}
+	return false
+}
+
+// refused reports whether the partition is, or was, ours and takes nothing any more.
+func (p *producePart) refused() bool {
+	return p.err != nil && p.led != nil && errors.Is(p.err, kerr.NotLeaderForPartition)
+}
+
+// target names the partition.
+type target struct {
+	topic metadata.TopicID
+	index int32
+}
