@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,7 +31,7 @@ import (
 type machines struct {
 	t     *testing.T
 	store *metadata.Mem
-	dirs  map[metadata.BrokerID]disk.FS
+	dir   string
 
 	mu    sync.Mutex
 	alive map[metadata.BrokerID]*machine
@@ -44,7 +46,7 @@ type machine struct {
 }
 
 func newMachines(t *testing.T) *machines {
-	c := &machines{t: t, store: metadata.NewMem(), dirs: make(map[metadata.BrokerID]disk.FS), alive: make(map[metadata.BrokerID]*machine)}
+	c := &machines{t: t, store: metadata.NewMem(), dir: t.TempDir(), alive: make(map[metadata.BrokerID]*machine)}
 	t.Cleanup(func() {
 		c.mu.Lock()
 		var all []*machine
@@ -81,8 +83,9 @@ func (c *machines) Request(ctx context.Context, to metadata.BrokerID, req kmsg.R
 
 func (c *machines) start(id metadata.BrokerID) *machine {
 	c.t.Helper()
-	if c.dirs[id] == nil {
-		c.dirs[id] = disk.OS(c.t.TempDir())
+	dir := filepath.Join(c.dir, fmt.Sprint(id))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		c.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,7 +96,7 @@ func (c *machines) start(id metadata.BrokerID) *machine {
 	m.Owner, err = ownership.Acquire(ctx, ownership.Config{
 		Cluster: cluster, Broker: id, LeaseTTL: 2 * time.Second, WAL: wal.Config{FirstFileBytes: 64 << 10, FileBytes: 256 << 10},
 		Moves: ownership.MoveConfig{Retry: 10 * time.Millisecond},
-	}, ownership.Deps{Log: log, Store: c.store, Image: m.image, Disk: c.dirs[id], Pool: buffer.NewPool(4 << 20)})
+	}, ownership.Deps{Log: log, Store: c.store, Image: m.image, Disk: disk.OS(dir), Pool: buffer.NewPool(4 << 20)})
 	if err != nil {
 		cancel()
 		group.Wait()
