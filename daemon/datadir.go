@@ -26,6 +26,7 @@ type dataDir struct {
 func formatPath(dir string) string      { return filepath.Join(dir, "FORMAT") }
 func lockPath(dir string) string        { return filepath.Join(dir, "LOCK") }
 func credentialsPath(dir string) string { return filepath.Join(dir, "credentials") }
+func masterKeyPath(dir string) string   { return filepath.Join(dir, "master.key") }
 func logPath(dir string) string         { return filepath.Join(dir, "log", "weir.log") }
 
 // socketsPath is a file that says where the sockets are, if not in run/.

@@ -20,21 +20,22 @@ import (
 	"weir/authn"
 	"weir/aws/ec2"
 	awskafka "weir/aws/kafka"
+	"weir/aws/kms"
+	"weir/aws/logs"
+	"weir/aws/secretsmanager"
 	"weir/aws/sts"
 	"weir/awsapi"
 	"weir/awsapi/front"
 	"weir/awsapi/gen/cloudwatch"
 	"weir/awsapi/gen/iam"
 	"weir/awsapi/gen/kafkaconnect"
-	"weir/awsapi/gen/kms"
-	"weir/awsapi/gen/logs"
-	"weir/awsapi/gen/secretsmanager"
 	"weir/control"
 	"weir/control/dataplane"
 	"weir/control/resource"
 	"weir/metadata"
 	"weir/metadata/etcd"
 	"weir/node"
+	"weir/secret"
 )
 
 // Events tell whoever started Up how it gets on, in this order. They are called from several goroutines, one at a time, and must not block.
@@ -121,10 +122,11 @@ func (u *Up) openLog(dir *dataDir) (*slog.Logger, func(), error) {
 
 // ground is what everything else stands on.
 type ground struct {
-	root authn.Root
-	etcd *etcd.Server
-	api  net.Listener
-	sock net.Listener
+	root   authn.Root
+	master *secret.Master
+	etcd   *etcd.Server
+	api    net.Listener
+	sock   net.Listener
 }
 
 // lay opens what takes time to open, at once.
@@ -142,6 +144,9 @@ func (u *Up) lay(ctx context.Context, dir *dataDir, log *slog.Logger) (_ *ground
 	g.Go(func() (err error) {
 		if gr.root, err = authn.LoadOrCreateRoot(credentialsPath(dir.path)); err != nil {
 			return problem("cannot use the account's credentials", err, "")
+		}
+		if gr.master, err = secret.LoadOrCreateMaster(masterKeyPath(dir.path)); err != nil {
+			return problem("cannot use the key that secrets are kept under", err, "")
 		}
 		return nil
 	})
@@ -171,6 +176,12 @@ func (u *Up) prepare(ctx context.Context, dir *dataDir, store metadata.Store) er
 	}
 	if err == nil {
 		err = resource.SeedNetwork(ctx, store, u.scope)
+	}
+	if err == nil {
+		err = resource.SeedKeys(ctx, store, u.scope)
+	}
+	if err == nil {
+		_, err = secretsmanager.Purge(ctx, store, u.scope, time.Now())
 	}
 	if err != nil && ctx.Err() == nil {
 		return problem("cannot prepare the metadata", err, "")
@@ -229,7 +240,7 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		return err
 	}
 	brokers := dataplane.New(dataplane.Config{}, log)
-	f, err := u.newFront(log, store, gr.root, awskafka.Deps{Brokers: brokers})
+	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers})
 	if err != nil {
 		return err
 	}
@@ -305,18 +316,18 @@ func (u *Up) newNode(dir *dataDir, log *slog.Logger, gr *ground) (*node.Node, er
 	}, node.Deps{Store: gr.etcd.Store(), Log: log})
 }
 
-func (u *Up) newFront(log *slog.Logger, store metadata.Store, root authn.Root, deps awskafka.Deps) (*front.Front, error) {
-	keys := authn.NewKeys(root)
+func (u *Up) newFront(log *slog.Logger, store metadata.Store, gr *ground, deps awskafka.Deps) (*front.Front, error) {
+	keys := authn.NewKeys(gr.root)
 	return front.New(front.Config{Region: u.cfg.Region}, front.Deps{
 		Log:       log,
-		Services:  services(store, deps),
+		Services:  services(store, gr.master, deps),
 		AccessKey: keys.AccessKey,
 		Now:       time.Now,
 	})
 }
 
 // services are the AWS services that are served. The empty ones are known and answer that none of their operations is built yet.
-func services(store metadata.Store, deps awskafka.Deps) []awsapi.Service {
+func services(store metadata.Store, master *secret.Master, deps awskafka.Deps) []awsapi.Service {
 	return []awsapi.Service{
 		awskafka.New(store, deps),
 		ec2.New(store),
@@ -324,9 +335,9 @@ func services(store metadata.Store, deps awskafka.Deps) []awsapi.Service {
 		&cloudwatch.Service{},
 		&iam.Service{},
 		&kafkaconnect.Service{},
-		&kms.Service{},
-		&logs.Service{},
-		&secretsmanager.Service{},
+		kms.New(store),
+		logs.New(store),
+		secretsmanager.New(store, master),
 	}
 }
 

@@ -19,7 +19,6 @@ type Key struct {
 	Policy      string            `json:"policy,omitempty"`
 	Disabled    bool              `json:"disabled,omitempty"`
 	AWSManaged  bool              `json:"awsManaged,omitempty"`
-	MultiRegion bool              `json:"multiRegion,omitempty"`
 	Rotation    *KeyRotation      `json:"rotation,omitempty"`
 	DeleteAt    time.Time         `json:"deleteAt,omitzero"` // scheduled deletion
 	Tags        map[string]string `json:"tags,omitempty"`
