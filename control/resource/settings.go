@@ -58,7 +58,7 @@ func (o *Operation) Obstacle(c *Cluster) *StateInfo {
 	case o.Type == OpIncreaseBrokers && value(target.Brokers) <= c.Brokers, o.Type == OpDecreaseBrokers && value(target.Brokers) >= c.Brokers,
 		o.Type == OpDecreaseBrokers && value(target.Brokers) < len(c.Subnets):
 		return why("BrokerCount", "When its turn came, the cluster's number of brokers had changed, and this one is no such change of it any more.")
-	case o.Type != OpStop && o.Type != OpStart && !c.Changes(target):
+	case o.Type != OpStop && o.Type != OpStart && o.Type != OpSecurity && !c.Changes(target): // security may be asked for twice, as on MSK
 		return why("NothingToChange", "When its turn came, the cluster was as it asks for already.")
 	}
 	if target.InstanceType != nil {
