@@ -35,6 +35,10 @@ type follower struct {
 	mine   map[partition.Key]metadata.LeaderEpoch // the epoch in which we made ourselves leader
 	lent   map[partition.Key]bool                 // we led them, and others do without having taken them over: an operator's hand
 	ends   map[partition.Key]int64                // of the leaders' logs, where we copy
+
+	round    *round        // the next checkpoint that moves wait for, which others may join
+	taking   chan struct{} // has a token while such a checkpoint is taken
+	changing chan struct{} // has a token while an assignment is changed: partitions share records, and would be in each other's way
 }
 
 // followed is a topic of which this broker leads partitions, or might.
@@ -50,6 +54,7 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 	f.todo, f.fences = make(map[partition.Key]bool), make(map[partition.Key]fence)
 	f.mine, f.ends = make(map[partition.Key]metadata.LeaderEpoch), make(map[partition.Key]int64)
 	f.lent = make(map[partition.Key]bool)
+	f.taking, f.changing = make(chan struct{}, 1), make(chan struct{}, 1)
 	f.dynamic = [2]map[string]string{k.dynamic[o.name()], k.dynamic[""]}
 	f.props, f.static = image.NewStatic(o.cfg.Properties), o.cfg.Properties
 	if k.properties != nil {

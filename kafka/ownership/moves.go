@@ -2,7 +2,6 @@ package ownership
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +26,7 @@ const (
 )
 
 const (
-	copiesMax   = 4 // partitions that are copied at once
+	copiesMax   = 8 // partitions that are copied at once
 	movesTick   = 500 * time.Millisecond
 	retryAtMost = 30 * time.Second // it doubles up to here
 )
@@ -325,17 +324,4 @@ func (o *Owner) forget(ctx context.Context, key partition.Key) error {
 		}
 		return len(as.Former) < n
 	})
-}
-
-// checkpointTries is how often a checkpoint is tried that something waits for. It fails if partitions come and go at the same moment.
-const checkpointTries = 5
-
-// checkpointNow takes a checkpoint.
-func (o *Owner) checkpointNow(ctx context.Context) (err error) {
-	for range checkpointTries {
-		if err = o.tiers.Checkpoint(ctx); err == nil || ctx.Err() != nil || errors.Is(err, errFailed) {
-			return err
-		}
-	}
-	return err
 }

@@ -183,34 +183,48 @@ func (f *follower) expect(key partition.Key, epoch metadata.LeaderEpoch) {
 func (o *Owner) change(ctx context.Context, key partition.Key, fn func(*metadata.PartitionAssignment) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	revision, err := o.changeOne(ctx, key, fn)
+	if err == nil && revision > 0 {
+		_, err = o.image.Await(ctx, revision)
+	}
+	return err
+}
+
+// changeOne is change but for the waiting. It returns 0 if nothing was changed.
+func (o *Owner) changeOne(ctx context.Context, key partition.Key, fn func(*metadata.PartitionAssignment) bool) (metadata.Revision, error) {
+	select {
+	case o.follow.changing <- struct{}{}:
+		defer func() { <-o.follow.changing }()
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
 	name := metadata.AssignmentKey(o.cfg.Cluster, key.Topic, int(key.Index)/metadata.AssignmentsPerKey)
 	at := int(key.Index) % metadata.AssignmentsPerKey
 	for range triesMax {
 		kv, found, err := o.store.Get(ctx, name)
 		if err != nil {
-			return fmt.Errorf("partition %v: read its assignment: %w", key, err)
+			return 0, fmt.Errorf("partition %v: read its assignment: %w", key, err)
 		}
 		if !found {
-			return nil // with its topic
+			return 0, nil // with its topic
 		}
 		pack, err := metadata.Decode[metadata.Assignment](kv)
 		if err != nil {
-			return fmt.Errorf("partition %v: %w", key, err)
+			return 0, fmt.Errorf("partition %v: %w", key, err)
 		}
 		if at >= len(pack.Partitions) || !fn(&pack.Partitions[at]) {
-			return nil
+			return 0, nil
 		}
 		revision, err := o.store.Commit(ctx, metadata.Txn{
 			If:   []metadata.Cond{{Key: name, Modified: kv.Modified}},
 			Then: []metadata.Op{metadata.Put(name, metadata.Encode(pack))},
 		})
 		if err == nil {
-			_, err = o.image.Await(ctx, revision)
-			return err
+			return revision, nil
 		}
 		if !errors.Is(err, metadata.ErrConflict) {
-			return fmt.Errorf("partition %v: change its assignment: %w", key, err)
+			return 0, fmt.Errorf("partition %v: change its assignment: %w", key, err)
 		}
 	}
-	return fmt.Errorf("partition %v: change its assignment: it changed %d times meanwhile: %w", key, triesMax, metadata.ErrConflict)
+	return 0, fmt.Errorf("partition %v: change its assignment: it changed %d times meanwhile: %w", key, triesMax, metadata.ErrConflict)
 }
