@@ -24,6 +24,7 @@ import (
 	"weir/aws/logs"
 	"weir/aws/secretsmanager"
 	"weir/aws/sts"
+	"weir/aws/weir"
 	"weir/awsapi"
 	"weir/awsapi/front"
 	"weir/awsapi/gen/cloudwatch"
@@ -332,6 +333,7 @@ func services(store metadata.Store, master *secret.Master, deps awskafka.Deps) [
 		awskafka.New(store, deps),
 		ec2.New(store),
 		sts.New(),
+		weir.New(store),
 		&cloudwatch.Service{},
 		&iam.Service{},
 		&kafkaconnect.Service{},

@@ -69,26 +69,12 @@ func (a *api) turn(ctx context.Context, c *resource.Cluster, action resource.Act
 	if c.State.Allows(action) {
 		return *c, false, nil
 	}
-	if action == resource.ActionDelete { // what it would wait for makes no difference
+	// A cluster's end waits for nothing.
+	if action == resource.ActionDelete || !c.State.CanQueue() || !awsapi.ScopeFrom(ctx).Queue {
 		return resource.Cluster{}, false, refused(action, c.State)
 	}
-	underWay := c.State == resource.Updating || c.State == resource.RebootingBroker
-	if !underWay || !awsapi.ScopeFrom(ctx).Queue {
-		return resource.Cluster{}, false, refused(action, c.State)
-	}
-	as = *c
-	for _, id := range append([]string{c.Operation}, c.Queue...) {
-		op, _, ok, err := resource.ReadOperation(ctx, a.store, c.Scope().OperationKey(c.UUID, id))
-		if err != nil {
-			return resource.Cluster{}, false, storeError(err)
-		}
-		if ok && op.Update != nil {
-			as = as.Apply(op.Update.Target)
-		}
-	}
-	as.State = resource.Active
-	if as.Stopped {
-		as.State = resource.Maintenance
+	if as, err = resource.ReadAhead(ctx, a.store, *c); err != nil {
+		return resource.Cluster{}, false, storeError(err)
 	}
 	if !as.State.Allows(action) {
 		return resource.Cluster{}, false, refused(action, as.State)

@@ -20,28 +20,38 @@ type ErrorInfo struct {
 	ErrorString *string `wire:"errorString"`
 }
 
+// MovesProgress is a structure of the model.
+type MovesProgress struct {
+	PartitionsRemaining *int32  `wire:"partitionsRemaining"`
+	PartitionsTotal     *int32  `wire:"partitionsTotal"`
+	Problem             *string `wire:"problem"`
+}
+
 // OperationProgress is a structure of the model.
 type OperationProgress struct {
-	Brokers             []BrokerProgress `wire:"brokers"`
-	ClusterArn          *string          `wire:"clusterArn"`
-	ClusterOperationArn *string          `wire:"clusterOperationArn"`
-	EndTime             *time.Time       `wire:"endTime" is:"time=iso8601"`
-	ErrorInfo           *ErrorInfo       `wire:"errorInfo"`
-	EstimatedEndTime    *time.Time       `wire:"estimatedEndTime" is:"time=iso8601"`
-	OperationState      *string          `wire:"operationState"`
-	OperationType       *string          `wire:"operationType"`
-	PartitionsRemaining *int32           `wire:"partitionsRemaining"`
-	Percent             *int32           `wire:"percent"`
-	Problem             *string          `wire:"problem"`
-	QueuePosition       *int32           `wire:"queuePosition"`
-	StartTime           *time.Time       `wire:"startTime" is:"time=iso8601"`
-	Steps               []StepProgress   `wire:"steps"`
+	Brokers                  []BrokerProgress `wire:"brokers"`
+	ClusterArn               *string          `wire:"clusterArn"`
+	ClusterOperationArn      *string          `wire:"clusterOperationArn"`
+	ElapsedMillis            *int64           `wire:"elapsedMillis"`
+	EndTime                  *time.Time       `wire:"endTime" is:"time=iso8601"`
+	ErrorInfo                *ErrorInfo       `wire:"errorInfo"`
+	EstimatedEndTime         *time.Time       `wire:"estimatedEndTime" is:"time=iso8601"`
+	EstimatedRemainingMillis *int64           `wire:"estimatedRemainingMillis"`
+	Moves                    *MovesProgress   `wire:"moves"`
+	OperationState           *string          `wire:"operationState"`
+	OperationType            *string          `wire:"operationType"`
+	Percent                  *int32           `wire:"percent"`
+	QueuePosition            *int32           `wire:"queuePosition"`
+	StartTime                *time.Time       `wire:"startTime" is:"time=iso8601"`
+	Steps                    []StepProgress   `wire:"steps"`
+	Undoing                  *ErrorInfo       `wire:"undoing"`
 }
 
 // StepProgress is a structure of the model.
 type StepProgress struct {
-	EndTime   *time.Time     `wire:"endTime" is:"time=iso8601"`
-	Name      *string        `wire:"name"`
-	StartTime *time.Time     `wire:"startTime" is:"time=iso8601"`
-	Status    ProgressStatus `wire:"status"`
+	EndTime                  *time.Time     `wire:"endTime" is:"time=iso8601"`
+	EstimatedRemainingMillis *int64         `wire:"estimatedRemainingMillis"`
+	Name                     *string        `wire:"name"`
+	StartTime                *time.Time     `wire:"startTime" is:"time=iso8601"`
+	Status                   ProgressStatus `wire:"status"`
 }
