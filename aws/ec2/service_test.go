@@ -17,6 +17,12 @@ var scope = resource.Scope{Account: "000000000000", Region: "eu-west-1"}
 
 func seeded(t *testing.T) (context.Context, *gen.Service, *resource.Network) {
 	t.Helper()
+	ctx, s, n, _ := opened(t)
+	return ctx, s, n
+}
+
+func opened(t *testing.T) (context.Context, *gen.Service, *resource.Network, metadata.Store) {
+	t.Helper()
 	store := metadata.NewMem()
 	t.Cleanup(func() {
 		if err := store.Close(); err != nil {
@@ -32,7 +38,7 @@ func seeded(t *testing.T) (context.Context, *gen.Service, *resource.Network) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return awsapi.WithScope(t.Context(), awsapi.Scope{Account: scope.Account, Region: scope.Region}), New(store), n
+	return awsapi.WithScope(t.Context(), awsapi.Scope{Account: scope.Account, Region: scope.Region}), New(store), n, store
 }
 
 func code(err error) string {

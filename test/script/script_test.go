@@ -92,6 +92,7 @@ func (s *session) setup(e *testscript.Env) error {
 	e.Setenv("DATA", s.weir.Data)
 	e.Setenv("API", s.weir.API)
 	e.Setenv("API_PORT", port)
+	e.Setenv("MODELS", filepath.Join(cluster.Root(), "awsapi", "models"))
 	return nil
 }
 
@@ -200,6 +201,19 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 					ts.Fatalf("the key %s is left behind", key)
 				}
 			}
+		},
+		// nowhere TEXT: no file under $DATA has the text in it.
+		"nowhere": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(filepath.WalkDir(s.weir.Data, func(path string, d os.DirEntry, err error) error {
+				if err != nil || !d.Type().IsRegular() {
+					return err
+				}
+				content, err := os.ReadFile(path)
+				if err == nil && bytes.Contains(content, []byte(args[0])) {
+					err = fmt.Errorf("%s contains %s", path, args[0])
+				}
+				return err
+			}))
 		},
 		// damage GLOB BYTE flips a bit of the byte in each file below $DATA that matches.
 		"damage": func(ts *testscript.TestScript, _ bool, args []string) {
