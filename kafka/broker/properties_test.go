@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/kafka/configdef"
+	"weir/kafka/group"
+	"weir/kafka/txn"
 	"weir/metadata"
 )
 
@@ -205,4 +207,31 @@ func TestPropertiesTakeEffect(t *testing.T) {
 			return ask[*kmsg.JoinGroupResponse](r, r.brokers[0], req).ErrorCode == kerr.InvalidSessionTimeout.Code
 		})
 	})
+}
+
+// The engines are told what they take from the file at their start; what they do with it is tested where they are.
+func TestPropertiesReachTheEngines(t *testing.T) {
+	g := group.SettingsFrom(map[string]string{
+		"group.initial.rebalance.delay.ms": "20", "group.max.size": "7", "group.min.session.timeout.ms": "5", "offsets.retention.minutes": "3",
+	})
+	if g.InitialRebalanceDelay != 20*time.Millisecond || g.SizeMax != 7 || g.SessionTimeoutMin != 5*time.Millisecond || g.OffsetRetention != 3*time.Minute {
+		t.Errorf("groups: %+v", g)
+	}
+	if x := txn.SettingsFrom(map[string]string{"transactional.id.expiration.ms": "9000"}); x.Expiration != 9*time.Second {
+		t.Errorf("transactions: %+v", x)
+	}
+	p, err := readProperties(map[string]string{"max.incremental.fetch.session.cache.slots": "3", "connections.max.idle.ms": "1000", "fetch.max.bytes": "2048"})
+	if err != nil || p.fetchSessionSlots != 3 || p.idle != time.Second || p.fetchBytesMax != 2048 {
+		t.Errorf("connections: %+v, %v", p, err)
+	}
+}
+
+// A rate of connections that the cluster's properties set holds on a running broker: what comes too fast waits to be accepted.
+func TestSettingsLimitTheRateOfConnections(t *testing.T) {
+	r := newRig(t, rigConfig{properties: map[string]string{"quota.window.num": "2"}})
+	b := r.brokers[0]
+	r.settle(1, map[string]string{"max.connection.creation.rate": "1"})
+	r.await("a connection has to wait", func() bool { return b.quotas.Accept() > 0 })
+	r.settle(2, map[string]string{})
+	r.await("none has to wait", func() bool { return b.quotas.Accept() == 0 })
 }

@@ -42,7 +42,7 @@ func doing(e Effect, rows []Config) []Config {
 // generalBrokerConfigs are those of what most clusters set.
 var generalBrokerConfigs = []Config{
 	{Name: "advertised.listeners", Type: List, Null: true, Only: []string{}, Why: whyNode, Doc: "The addresses that clients are told."},
-	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Unlisted: true, Effect: "No effect yet: no access is refused, whatever it says.", Doc: "Whether a resource without ACLs is open to all."},
+	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "false", Unlisted: true, Effect: "No effect yet: no access is refused, whatever it says.", Doc: "Whether a resource without ACLs is open to all."},
 	{Name: "auto.create.topics.enable", Type: Boolean, Default: "true", Doc: "Whether asking for a missing topic creates it."},
 	{Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Effect: Leadership, Doc: "Whether leadership moves back to preferred leaders by itself."},
 	{Name: "background.threads", Type: Int, Default: "10", Bounds: atLeast(1), Mode: ClusterWide, Effect: Threads, Doc: "Threads for background work."},

@@ -21,7 +21,7 @@ func Markdown() string {
 		for _, s := range c.Synonyms {
 			syn = append(syn, "`"+s.Name+"`")
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), strings.Join(syn, ", "), c.Doc, c.effect())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), strings.Join(syn, ", "), c.Doc, c.Meaning())
 	}
 	b.WriteString("\n## Broker configs\n\nread-only: set in the cluster's configuration. cluster-wide: also by AlterConfigs, for all brokers or for one.\n" +
 		"per-broker: only for one. DescribeConfigs of a broker lists what Apache Kafka 4.4 lists; a config that is marked *when set* it describes only\n" +
@@ -31,7 +31,7 @@ func Markdown() string {
 	b.WriteString("| name | type | default | values | change | what it is | in Weir |\n|---|---|---|---|---|---|---|\n")
 	for i := range brokerConfigs {
 		c := &brokerConfigs[i]
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.change(), c.Doc, c.effect())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.change(), c.Doc, c.Meaning())
 	}
 	b.WriteString("\n## Group configs\n\nAll of them can change at any time, for any group. Values outside of the limits that the broker configs set are refused; one that came to\n" +
 		"be outside because the limits changed counts as the nearest one inside.\n\n")
@@ -42,7 +42,7 @@ func Markdown() string {
 		if c.Synonyms != nil {
 			syn = "`" + c.Synonyms[0].Name + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Limit, syn, c.Doc, c.effect())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Type, c.shownDefault(), c.values(), c.Limit, syn, c.Doc, c.Meaning())
 	}
 	b.WriteString("\n## Client metrics configs\n\nOf a subscription to the metrics of clients (KIP-714). All of them can change at any time.\n\n")
 	b.WriteString("| name | type | default | what it is |\n|---|---|---|---|\n")
@@ -66,13 +66,14 @@ func (l Limit) String() string {
 
 // Documentation is what DescribeConfigs answers when asked for it (KIP-569).
 func (c *Config) Documentation() string {
-	if e := c.effect(); e != "" {
+	if e := c.Meaning(); e != "" {
 		return c.Doc + " " + e
 	}
 	return c.Doc
 }
 
-func (c *Config) effect() string {
+// Meaning is what the config does in Weir, where that is not just what its Doc says.
+func (c *Config) Meaning() string {
 	switch {
 	case c.Only != nil && len(c.Only) == 0:
 		return fmt.Sprintf("Cannot be set: %s.", c.Why)
