@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,20 +23,19 @@ import (
 )
 
 // RunBroker is the role of one broker process: the hand-over file at config says which. It runs until ctx ends or until nobody looks after it any
-// more (see orphan.go).
+// more (see orphan.go). A successor first stands by while another process serves (see succession.go).
 func RunBroker(ctx context.Context, config string) (err error) {
 	h, err := node.ReadHandover(config)
 	if err != nil {
 		return problem("the broker cannot start", err, "brokers are started by weir up")
 	}
-	release, err := node.Claim(h)
-	if errors.Is(err, node.ErrClaimed) {
-		return &Problem{What: err.Error(), Code: node.ExitClaimed, Err: err}
+	t := &turn{h: h}
+	if !h.Successor {
+		if err := t.claim(); err != nil {
+			return err
+		}
+		defer t.release()
 	}
-	if err != nil {
-		return err
-	}
-	defer release()
 	logs, err := openLog(node.LogPath(h.Dir))
 	if err != nil {
 		return err
@@ -56,12 +52,18 @@ func RunBroker(ctx context.Context, config string) (err error) {
 	}
 	loggers := logger.New(level)
 	log := slog.New(loggers.Handler(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: logger.Trace}))).With("cluster", h.ClusterName)
-	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid())
-	err = ended(ctx, runBroker(ctx, h, log, loggers))
+	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid(), "successor", h.Successor)
+	if h.Successor {
+		if err := t.standBy(); err != nil {
+			return err
+		}
+		defer t.end()
+	}
+	err = ended(ctx, runBroker(ctx, t, log, loggers))
 	if err != nil {
 		log.Error("broker ends", "broker", h.Broker, "err", err)
 	} else {
-		log.Info("broker stopped", "broker", h.Broker)
+		log.Info("broker stopped", "broker", h.Broker, "pid", os.Getpid())
 	}
 	return err
 }
@@ -71,7 +73,8 @@ func RunBroker(ctx context.Context, config string) (err error) {
 // the process takes 204 MB instead of 283.
 const gcPercent = 40
 
-func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger, loggers *logger.Levels) (err error) {
+func runBroker(ctx context.Context, t *turn, log *slog.Logger, loggers *logger.Levels) (err error) {
+	h := t.h
 	store, err := etcd.Dial(h.Metadata, log)
 	if err != nil {
 		return err
@@ -114,15 +117,23 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger, loggers 
 	buffers := buffer.NewPool(limits.free)
 	live := image.New(store, h.Cluster)
 	lower.Go(func() error { return ended(lowerCtx, live.Run(lowerCtx)) })
+	if err := t.await(upperCtx, live); err != nil {
+		orphaned(nil)
+		return errors.Join(err, upper.Wait())
+	}
+	config.TakeOver = t.standby != nil
 	owner, err := ownership.Acquire(upperCtx, config, ownership.Deps{Log: log, Store: store, Image: live, Disk: files, Pool: buffers})
 	if err != nil {
 		orphaned(nil)
 		return errors.Join(err, upper.Wait())
 	}
-	lower.Go(func() error { return owner.Run(lowerCtx) })
+	lower.Go(func() error {
+		defer t.release() // all that is done to the broker's directory is done
+		return owner.Run(lowerCtx)
+	})
 
 	metrics := &brokerMetrics{owner: owner, budget: limits}
-	upper.Go(func() error { return serveBroker(upperCtx, h, log, loggers, store, live, metrics, buffers) })
+	upper.Go(func() error { return serveBroker(upperCtx, t, log, loggers, store, live, metrics, buffers) })
 	upper.Go(func() error { // what is below failed: nothing can be served
 		select {
 		case <-lowerCtx.Done():
@@ -141,8 +152,9 @@ func runBroker(ctx context.Context, h *node.Handover, log *slog.Logger, loggers 
 var errLowerEnded = errors.New("the broker's log or metadata ended")
 
 func serveBroker(
-	ctx context.Context, h *node.Handover, log *slog.Logger, loggers *logger.Levels, store *etcd.Store, live *image.Live, metrics *brokerMetrics, buffers *buffer.Pool,
+	ctx context.Context, t *turn, log *slog.Logger, loggers *logger.Levels, store *etcd.Store, live *image.Live, metrics *brokerMetrics, buffers *buffer.Pool,
 ) error {
+	h := t.h
 	owner, registry := metrics.owner, newRegistry(metrics)
 	topics := topic.New(
 		topic.Config{Cluster: h.Cluster, Broker: h.Broker, Properties: h.Properties},
@@ -159,10 +171,11 @@ func serveBroker(
 		return err
 	}
 	showKafkaMetrics(b.KafkaMetrics(), h.Broker, owner, live)
-	listeners, err := openListeners(h)
+	listeners, err := t.listeners()
 	if err != nil {
 		return err
 	}
+	relay := newRelay(h, listeners, log)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Run(gctx, listeners) })
 	g.Go(func() error {
@@ -172,33 +185,19 @@ func serveBroker(
 	g.Go(func() error { balancePartitions(gctx, h, log, store, live, topics, b.Peers(), registry); return nil })
 	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
 	g.Go(func() error { serveMetrics(gctx, h, log, registry); return nil })
+	g.Go(func() error { relay.run(gctx); return nil })
 	g.Go(func() error {
 		if err := owner.MarkReady(gctx, h.Endpoints); err != nil {
 			return ended(gctx, err)
 		}
 		node.NotifyReady(h)
-		log.Info("broker serves", "broker", h.Broker)
+		log.Info("broker serves", "broker", h.Broker, "pid", os.Getpid())
 		return nil
 	})
-	return g.Wait()
-}
-
-// openListeners opens the endpoints' sockets. It comes late, so that clients go to other brokers while this one recovers its log.
-func openListeners(h *node.Handover) ([]broker.Listener, error) {
-	var listeners []broker.Listener
-	for _, e := range h.Endpoints {
-		l, err := net.Listen("tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
-		if err != nil {
-			for _, l := range listeners {
-				_ = l.Close()
-			}
-			p := problem("the broker cannot listen", err, "")
-			if errors.Is(err, syscall.EADDRINUSE) {
-				p.Code = node.ExitAddressInUse
-			}
-			return nil, p
-		}
-		listeners = append(listeners, broker.Listener{Name: e.Name, Listener: l})
+	err = g.Wait()
+	if err == nil && relay.hasSuccessor() {
+		owner.LeaveSession(context.WithoutCancel(ctx))
+		log.Info("broker leaves its session to its successor", "broker", h.Broker)
 	}
-	return listeners, nil
+	return err
 }

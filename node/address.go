@@ -38,6 +38,7 @@ type addresses struct {
 	mu    sync.Mutex
 	given map[brokerKey]Address
 	held  map[brokerKey]io.Closer
+	bad   map[Address]bool // were replaced
 }
 
 // brokerKey names a broker of the node.
@@ -51,6 +52,7 @@ func newAddresses(data string) *addresses {
 		claims: newClaims(data),
 		free:   canBind, hold: reserveUDP, usable: hasLoopbackBlock,
 		given: make(map[brokerKey]Address), held: make(map[brokerKey]io.Closer),
+		bad: make(map[Address]bool),
 	}
 }
 
@@ -87,6 +89,19 @@ func (a *addresses) release(k brokerKey) {
 		}
 	}
 	a.claims.drop(place(addr), k.cluster)
+}
+
+// replace gives the broker another address than it has: its own cannot be used. Nobody else gets that one while this node runs, as what was wrong
+// with it is not known.
+func (a *addresses) replace(k brokerKey, size int) (Address, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dropLocked(k)
+	if addr, ok := a.given[k]; ok {
+		a.bad[addr] = true
+		delete(a.given, k)
+	}
+	return a.newLocked(k, size)
 }
 
 // place is what is claimed among nodes: a block, or an address and port where there are no blocks.
@@ -140,6 +155,10 @@ func (a *addresses) give(k brokerKey, size int) (Address, error) {
 		a.claims.take(place(addr), k.cluster) // whoever has it: the address is the broker's for life
 		return addr, a.takeLocked(k, addr)
 	}
+	return a.newLocked(k, size)
+}
+
+func (a *addresses) newLocked(k brokerKey, size int) (Address, error) {
 	for range holdTries {
 		addr, err := a.chooseLocked(k, size)
 		if err != nil {
@@ -199,13 +218,13 @@ func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
 			taken[block] = true
 			continue
 		}
-		if mine := inBlock(block, k.broker); block > 0 && a.free(mine) {
+		if mine := inBlock(block, k.broker); block > 0 && !a.bad[mine] && a.free(mine) {
 			return mine, nil
 		}
 	}
 	for block := 1; block < blocks; block++ {
 		mine := inBlock(block, k.broker)
-		if !taken[block] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) && a.claims.take(place(mine), k.cluster) {
+		if !taken[block] && !a.bad[mine] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) && a.claims.take(place(mine), k.cluster) {
 			return mine, nil
 		}
 	}
@@ -234,7 +253,7 @@ func (a *addresses) choosePortLocked(k brokerKey) (Address, error) {
 	}
 	for i := range portsMax {
 		addr := Address{IP: "127.0.0.1", Port: int32(portsFrom + i*portsStep)}
-		if !taken[addr] && a.free(addr) && a.claims.take(place(addr), k.cluster) {
+		if !taken[addr] && !a.bad[addr] && a.free(addr) && a.claims.take(place(addr), k.cluster) {
 			return addr, nil
 		}
 	}

@@ -31,7 +31,9 @@ var errNotRunning = errors.New("the process does not run any more")
 
 // adoptedProcess fills what adopted processes have in common.
 func adoptedProcess(pid int) *process {
-	p := &process{pid: pid, adopted: true, started: time.Now(), ready: make(chan struct{}), done: make(chan struct{})}
+	p := &process{
+		pid: pid, adopted: true, started: time.Now(), standby: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
+	}
 	close(p.ready)
 	return p
 }

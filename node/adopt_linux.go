@@ -67,7 +67,8 @@ func open(id Identity, config string) (*process, error) {
 	p := adoptedProcess(id.PID)
 	p.terminate = func() error { return sendSignal(handle, unix.SIGTERM) }
 	p.kill = func() error { return sendSignal(handle, unix.SIGKILL) }
-	go func() { // ends with the process, which the supervisor waits for
+	p.forget = func() { _ = handle.Close() }
+	go func() { // ends with the process, which the supervisor waits for, or when it is forgotten
 		defer close(p.done)
 		p.end = exit{code: -1, reason: "ended; how is unknown, as it was started by an earlier run"}
 		if err := waitFor(handle); err != nil {

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,11 +99,8 @@ func TestProcessOfAnotherBuildIsReplaced(t *testing.T) {
 	cmd, ended := m.orphan(m.leave())
 	m.build = "b2"
 	m.start()
-	s := m.await("1", "RUNNING", running)
-	if s.PID == cmd.Process.Pid {
-		t.Error("a process of another build was adopted")
-	}
-	<-ended
+	m.await("1", "RUNNING anew", func(s resource.BrokerStatus) bool { return running(s) && s.PID != cmd.Process.Pid })
+	awaitEnd(t, ended, "a process of another build")
 }
 
 func TestForeignProcessIsLeftAlone(t *testing.T) {
@@ -134,5 +134,84 @@ func TestForeignProcessIsLeftAlone(t *testing.T) {
 			t.Fatal("a foreign process was killed")
 		}
 		c, _, _ = readClaim(h.Dir)
+	}
+}
+
+// successor starts a process that stands by for the broker of h, as an earlier node, since killed, would have left it. Closing word is the node's end.
+func (m *machine) successor(h Handover) (cmd *exec.Cmd, word *os.File, ended <-chan error) {
+	m.t.Helper()
+	h.Restart++
+	h.Successor, h.ControlFD = true, controlFD
+	if err := h.write(); err != nil {
+		m.t.Fatal(err)
+	}
+	program, _ := os.Executable()
+	cmd = exec.Command(program, "broker", "--config", handoverPath(h.Dir))
+	says, notify, err := os.Pipe()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	control, word, err := os.Pipe()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	cmd.ExtraFiles = []*os.File{notify, control}
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	_, _ = notify.Close(), control.Close()
+	if line, err := bufio.NewReader(says).ReadString('\n'); line != standbyMessage {
+		m.t.Fatalf("the successor says %q, %v; want %q", line, err, standbyMessage)
+	}
+	_ = says.Close()
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	m.t.Cleanup(func() { _, _ = word.Close(), cmd.Process.Kill() })
+	return cmd, word, done
+}
+
+// TestNodeDiesInAHandOver has the next node find two processes of one broker: exactly one serves in the end, the one that is wanted.
+func TestNodeDiesInAHandOver(t *testing.T) {
+	tests := []struct {
+		name string
+		die  func(predecessor *exec.Cmd, word *os.File)
+	}{
+		{"before its word", func(_ *exec.Cmd, word *os.File) { _ = word.Close() }},
+		{"after its word", func(_ *exec.Cmd, word *os.File) {
+			_, _ = word.WriteString(proceedMessage)
+			_ = word.Close()
+		}},
+		{"after it ended the predecessor", func(p *exec.Cmd, word *os.File) {
+			_, _ = word.WriteString(proceedMessage)
+			_ = p.Process.Signal(syscall.SIGTERM)
+			_ = word.Close()
+		}},
+	}
+	for _, tt := range tests {
+		for _, wanted := range []int64{0, 1} { // the restart, or what was before it
+			t.Run(fmt.Sprintf("%s, restart %d", tt.name, wanted), func(t *testing.T) {
+				m := newMachine(t)
+				h := m.leave()
+				predecessor, predecessorEnded := m.orphan(h)
+				successor, word, successorEnded := m.successor(h)
+				tt.die(predecessor, word)
+				m.want("1", resource.BrokerSpec{Restart: wanted})
+				m.start()
+				s := m.await("1", "RUNNING", func(s resource.BrokerStatus) bool {
+					return running(s) && s.Restart == wanted && s.Refused == 0 && alive(s.PID)
+				})
+				if pid := ask(t, s); pid != s.PID {
+					t.Errorf("process %d answers, status says %d", pid, s.PID)
+				}
+				for name, p := range map[string]struct {
+					cmd   *exec.Cmd
+					ended <-chan error
+				}{"predecessor": {predecessor, predecessorEnded}, "successor": {successor, successorEnded}} {
+					if p.cmd.Process.Pid != s.PID {
+						awaitEnd(t, p.ended, name)
+					}
+				}
+			})
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"weir/metadata"
 )
@@ -32,6 +33,10 @@ type Handover struct {
 	NotifyFD    uintptr             `json:"notifyFD"` // NotifyReady writes here
 
 	KafkaVersion string `json:"kafkaVersion,omitempty"` // of the cluster; "" is the newest
+
+	// Successor says that another process serves still: this one stands by until the node says that it is being ended (succession.go).
+	Successor bool    `json:"successor,omitempty"`
+	ControlFD uintptr `json:"controlFD,omitempty"` // the node's word comes from here
 }
 
 // Exit codes of a broker process that mean something to its node.
@@ -63,9 +68,11 @@ func (h *Handover) encode() []byte {
 	return append(b, '\n')
 }
 
-// hash tells two configurations apart.
+// hash tells two configurations apart. How the process came to its turn is none of it.
 func (h *Handover) hash() string {
-	sum := sha256.Sum256(h.encode())
+	c := *h
+	c.Successor, c.ControlFD = false, 0
+	sum := sha256.Sum256(c.encode())
 	return hex.EncodeToString(sum[:12])
 }
 
@@ -116,8 +123,8 @@ type Identity struct {
 // ErrClaimed means that another process runs the broker.
 var ErrClaimed = errors.New("another process runs this broker")
 
-// Claim makes this process the one that runs the broker, until it ends or calls release. It comes before all else that a broker
-// process does to its directory.
+// Claim makes this process the one that runs the broker, until it ends or calls release, which may be done twice. It comes before all else that a broker
+// process does to its directory, but for its log and, of a successor, run/successor.json.
 func Claim(h *Handover) (release func(), err error) {
 	lock, err := lockFile(lockPath(h.Dir))
 	if err != nil {
@@ -125,19 +132,30 @@ func Claim(h *Handover) (release func(), err error) {
 	}
 	id, err := self()
 	if err == nil {
-		c, _ := json.Marshal(claimRecord{Identity: id, Build: h.Build, Config: h.hash(), Restart: h.Restart})
-		err = writeFile(claimPath(h.Dir), c)
+		err = writeFile(claimPath(h.Dir), encodeClaim(claimRecord{Identity: id, Build: h.Build, Config: h.hash(), Restart: h.Restart}))
 	}
 	if err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("claim %s: %w", h.Dir, err)
 	}
-	return func() { _ = lock.Close() }, nil
+	return sync.OnceFunc(func() { _ = lock.Close() }), nil
+}
+
+func encodeClaim(c claimRecord) []byte {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("node: a claim is plain data: " + err.Error())
+	}
+	return b
 }
 
 // readClaim returns the claim of the process that last ran the broker; ok is false if there is none.
 func readClaim(dir string) (c claimRecord, ok bool, err error) {
-	b, err := os.ReadFile(claimPath(dir))
+	return readRecord(claimPath(dir))
+}
+
+func readRecord(path string) (c claimRecord, ok bool, err error) {
+	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return claimRecord{}, false, nil
 	}
@@ -145,7 +163,7 @@ func readClaim(dir string) (c claimRecord, ok bool, err error) {
 		err = json.Unmarshal(b, &c)
 	}
 	if err != nil {
-		return claimRecord{}, false, fmt.Errorf("read the claim of %s: %w", dir, err)
+		return claimRecord{}, false, fmt.Errorf("read the claim %s: %w", path, err)
 	}
 	return c, true, nil
 }

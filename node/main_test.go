@@ -1,11 +1,13 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -27,7 +29,36 @@ func fakeBroker(config string) int {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		return 1
 	}
-	release, err := Claim(h)
+	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var release func()
+	var listeners []net.Listener
+	if h.Successor {
+		switch h.Properties["mode"] {
+		case "fail":
+			fmt.Fprintln(os.Stderr, "error: the log is corrupt")
+			return 1
+		case "slow":
+			<-term.Done()
+			return 1
+		}
+		s, err := StandBy(h)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			return 1
+		}
+		defer s.Close()
+		if err = s.Await(term); err == nil {
+			release, err = s.Claim(term)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			return 1
+		}
+		listeners = s.Sockets()
+	} else {
+		release, err = Claim(h)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		if errors.Is(err, ErrClaimed) {
@@ -36,22 +67,45 @@ func fakeBroker(config string) int {
 		return 1
 	}
 	defer release()
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
 	if h.Properties["mode"] == "fail" {
 		fmt.Fprintln(os.Stderr, "error: the log is corrupt")
 		return 1
 	}
-	l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", h.Endpoints[0].Host, h.Endpoints[0].Port))
+	if len(listeners) == 0 {
+		l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", h.Endpoints[0].Host, h.Endpoints[0].Port))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			return ExitAddressInUse
+		}
+		listeners = []net.Listener{l}
+	}
+	defer listeners[0].Close()
+	relay, err := NewRelay(h.Dir, listeners)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
-		return ExitAddressInUse
+		return 1
 	}
-	defer l.Close()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = relay.Run(term) })
+	serving.Go(func() { greet(listeners[0]) })
 	NotifyReady(h)
-	<-term
+	<-term.Done()
 	if h.Properties["mode"] == "stubborn" {
 		select {}
 	}
+	_ = listeners[0].Close()
+	serving.Wait()
 	return 0
+}
+
+// greet tells whoever connects which process it is, until the listener is closed.
+func greet(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprintln(c, os.Getpid())
+		_ = c.Close()
+	}
 }

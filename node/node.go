@@ -31,6 +31,8 @@ type Config struct {
 	Storage     string // settings of brokers' storage
 	// StopTimeout is how long a broker may take to stop before it is killed; zero means 30 s.
 	StopTimeout time.Duration
+	// StandByTimeout is how long the successor of a broker that is restarted may take until it can take over; zero means 60 s. The broker serves meanwhile.
+	StandByTimeout time.Duration
 }
 
 // Deps are what a node uses.
@@ -47,6 +49,7 @@ type Node struct {
 	addresses    *addresses
 	launch       func(h *Handover, vcpu int) (*process, error)
 	findLeftover func(dir string) (*process, claimRecord, error)
+	endSuccessor func(dir string) (bool, error)
 
 	killOnce   sync.Once
 	killed     chan struct{}
@@ -71,6 +74,9 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	if cfg.StopTimeout == 0 {
 		cfg.StopTimeout = 30 * time.Second
 	}
+	if cfg.StandByTimeout == 0 {
+		cfg.StandByTimeout = time.Minute
+	}
 	n := &Node{
 		cfg:          cfg,
 		store:        deps.Store,
@@ -83,6 +89,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		supervisors:  make(map[brokerKey]*supervisor),
 	}
 	n.launch = n.start
+	n.endSuccessor = func(dir string) (bool, error) { return endSuccessor(dir, cfg.StopTimeout, n.killed) }
 	return n, nil
 }
 

@@ -23,6 +23,8 @@ type machine struct {
 	store *metadata.Mem
 	dir   string
 	build string
+	// standBy bounds how long successors may take; 0 is the default.
+	standBy time.Duration
 	// addresses stand in for those of other tests and programs of this computer.
 	free func(Address) bool
 
@@ -47,7 +49,7 @@ func (m *machine) start() {
 		m.t.Fatal(err)
 	}
 	n, err := New(
-		Config{ID: "n1", Dir: m.dir, Program: program, Build: m.build, Metadata: []string{"none"}, StopTimeout: 5 * time.Second},
+		Config{ID: "n1", Dir: m.dir, Program: program, Build: m.build, Metadata: []string{"none"}, StopTimeout: 5 * time.Second, StandByTimeout: m.standBy},
 		Deps{Store: m.store, Log: slog.New(slog.NewTextHandler(m.t.Output(), nil))},
 	)
 	if err != nil {

@@ -20,11 +20,14 @@ type process struct {
 	pid       int
 	started   time.Time
 	adopted   bool
+	standby   chan struct{} // of a successor: closed once it can take over
 	ready     chan struct{} // closed once it serves
 	done      chan struct{} // closed once it ended
 	end       exit          // set before done is closed
 	terminate func() error  // asks it to end
 	kill      func() error
+	proceed   func() error // of a successor: gives it the word
+	forget    func()       // of an adopted process: lets go of it without waiting for its end
 }
 
 // exit is how a process ended.
@@ -81,29 +84,56 @@ func (n *Node) start(h *Handover, vcpu int) (*process, error) {
 	cmd.Env = environment(vcpu, memoryLimit(h.MemoryBytes, n.cfg.MemoryBytes))
 	cmd.Stdout, cmd.Stderr = logs, logs
 	cmd.ExtraFiles = []*os.File{child} // file descriptor notifyFD
+	var control *os.File
+	if h.Successor {
+		var word *os.File
+		if word, control, err = os.Pipe(); err != nil {
+			_ = notify.Close()
+			return nil, fmt.Errorf("start a broker: %w", err)
+		}
+		defer word.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, word) // controlFD
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		_ = notify.Close()
+		_ = control.Close() // nil is fine
 		return nil, fmt.Errorf("start a broker: %w", err)
 	}
 	p := &process{
 		pid:       cmd.Process.Pid,
 		started:   time.Now(),
+		standby:   make(chan struct{}),
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
 		terminate: func() error { return cmd.Process.Signal(syscall.SIGTERM) },
 		kill:      cmd.Process.Kill,
+		proceed: func() error {
+			_, err := control.WriteString(proceedMessage)
+			return err
+		},
 	}
 	var waits sync.WaitGroup
 	waits.Go(func() {
-		// It ends with the message or with the process, whose end closes the pipe.
-		if line, _ := bufio.NewReader(notify).ReadString('\n'); line == readyMessage {
-			close(p.ready)
+		// It ends with the last message or with the process, whose end closes the pipe.
+		lines, stood := bufio.NewReader(notify), !h.Successor
+		for {
+			switch line, err := lines.ReadString('\n'); {
+			case line == standbyMessage && !stood:
+				stood = true
+				close(p.standby)
+			case line == readyMessage:
+				close(p.ready)
+				return
+			case err != nil:
+				return
+			}
 		}
 	})
 	go func() { // ends with the process, which the supervisor waits for
 		err := cmd.Wait()
 		_ = notify.Close()
+		_ = control.Close() // nil is fine
 		waits.Wait()
 		p.end = describe(cmd.ProcessState, err, reasonIn(StderrPath(h.Dir), from))
 		close(p.done)
@@ -111,8 +141,11 @@ func (n *Node) start(h *Handover, vcpu int) (*process, error) {
 	return p, nil
 }
 
-// notifyFD is the descriptor of the first of exec.Cmd's ExtraFiles.
-const notifyFD = 3
+// Descriptors of exec.Cmd's ExtraFiles.
+const (
+	notifyFD  = 3
+	controlFD = 4
+)
 
 // environment is what a broker inherits: no credentials, and the limits of its instance type for the Go runtime.
 func environment(vcpu int, memory int64) []string {

@@ -34,6 +34,13 @@ type supervisor struct {
 	served  bool          // the current process got ready
 	pause   time.Duration // before the next start
 	backoff backoff
+
+	next       *process  // is to follow proc; nil most of the time
+	nextFor    int64     // the BrokerSpec.Restart that it is for
+	nextUntil  time.Time // it has to stand by
+	quietUntil time.Time // proc has just followed another: no need to say so before; zero otherwise
+	stale      bool      // proc is not what would be started now
+	movedFor   int64     // the BrokerSpec.Replace for which the address was changed
 }
 
 func (n *Node) newSupervisor(key brokerKey, status resource.BrokerStatus) *supervisor {
@@ -86,15 +93,21 @@ func (s *supervisor) run(ctx context.Context) {
 	}
 	s.findLeftover()
 	for !s.removed && ctx.Err() == nil {
-		if s.proc == nil {
+		switch {
+		case s.spec.Stopped:
+			s.restStopped(ctx)
+		case s.proc == nil:
 			s.rest(ctx)
-			if !s.removed && ctx.Err() == nil && s.pause == 0 {
+			if !s.removed && !s.spec.Stopped && ctx.Err() == nil && s.pause == 0 {
 				s.startOnce(ctx)
 			}
-			continue
+		default:
+			if !s.obey() {
+				s.watch(ctx)
+			}
 		}
-		s.watch(ctx)
 	}
+	s.dropNext()
 	if s.proc != nil {
 		s.report(resource.BrokerStopping)
 		s.stop()
@@ -131,6 +144,11 @@ func (s *supervisor) report(state resource.BrokerProcessState) {
 
 // findLeftover deals with a process that outlived an earlier node.
 func (s *supervisor) findLeftover() {
+	if ended, err := s.n.endSuccessor(s.dir); err != nil {
+		s.log.Warn("cannot tell whether a process stands by for the broker", "err", err)
+	} else if ended {
+		s.log.Info("ended a process of an earlier run that stood by")
+	}
 	p, claim, err := s.n.findLeftover(s.dir)
 	if err != nil {
 		s.log.Warn("cannot tell whether the broker runs already", "err", err)
@@ -141,17 +159,19 @@ func (s *supervisor) findLeftover() {
 	}
 	s.proc = p
 	h := s.handover()
-	if s.removed || s.status.Address == "" || !claim.matches(&h) {
+	if s.removed || s.spec.Stopped || s.status.Address == "" || s.spec.Replace != s.status.Replaced {
+		s.status.Replaced = s.spec.Replace // it served, so that its address is not what is wrong
 		s.log.Info("ending a broker process of an earlier run", "pid", p.pid)
 		s.stop()
 		return
 	}
-	s.log.Info("adopted a running broker process", "pid", p.pid)
+	s.stale = !claim.matches(&h)
+	s.log.Info("adopted a running broker process", "pid", p.pid, "stale", s.stale)
 	if err := s.n.addresses.reserve(s.key); err != nil {
 		s.log.Warn("the address of an adopted broker is not reserved", "err", err)
 	}
 	s.served = true
-	s.status.Restart = s.spec.Restart
+	s.status.Restart, s.status.Refused = claim.Restart, 0
 	s.report(resource.BrokerRunning)
 }
 
@@ -173,7 +193,7 @@ func (s *supervisor) rest(ctx context.Context) {
 	case spec := <-s.specs:
 		before := s.spec
 		s.take(spec)
-		if s.spec.Restart != before.Restart || !maps.Equal(s.spec.Properties, before.Properties) {
+		if s.spec.Restart != before.Restart || s.spec.Replace != before.Replace || !maps.Equal(s.spec.Properties, before.Properties) {
 			s.pause = 0
 			s.backoff.reset()
 		}
@@ -181,28 +201,44 @@ func (s *supervisor) rest(ctx context.Context) {
 	}
 }
 
-// watch waits for the next thing that happens to the running process.
+// watch waits for the next thing that happens to the running process, or to the one that is to follow it.
 func (s *supervisor) watch(ctx context.Context) {
 	ready := s.proc.ready
 	if s.served {
 		ready = nil
 	}
+	var standby, nextDone <-chan struct{}
+	var late <-chan time.Time
+	if s.next != nil {
+		standby, nextDone = s.next.standby, s.next.done
+		t := time.NewTimer(time.Until(s.nextUntil))
+		defer t.Stop()
+		late = t.C
+	}
+	var overdue <-chan time.Time
+	if !s.quietUntil.IsZero() {
+		t := time.NewTimer(time.Until(s.quietUntil))
+		defer t.Stop()
+		overdue = t.C
+	}
 	select {
+	case <-overdue:
+		s.quietUntil = time.Time{}
+		s.report(resource.BrokerStarting)
 	case <-ready:
-		s.served, s.fresh = true, false
+		s.served, s.fresh, s.quietUntil = true, false, time.Time{}
 		s.log.Info("broker serves", "pid", s.proc.pid, "dur", time.Since(s.proc.started))
 		s.report(resource.BrokerRunning)
 	case <-s.proc.done:
 		s.ended()
+	case <-standby:
+		s.handOver()
+	case <-nextDone:
+		s.refused(s.next.end.reason)
+	case <-late:
+		s.refused(fmt.Sprintf("it could not take over within %v", s.n.cfg.StandByTimeout))
 	case spec := <-s.specs:
 		s.take(spec)
-		if !s.removed && s.spec.Restart != s.status.Restart {
-			s.log.Info("restarting the broker as asked", "restart", s.spec.Restart)
-			s.report(resource.BrokerStopping)
-			s.stop()
-			s.status.Restarts++
-			s.backoff.reset()
-		}
 	case <-ctx.Done():
 	}
 }
@@ -211,7 +247,14 @@ func (s *supervisor) watch(ctx context.Context) {
 func (s *supervisor) ended() {
 	end := s.proc.end
 	s.log.Warn("broker process ended", "pid", s.proc.pid, "err", end.reason)
-	s.proc = nil
+	s.proc, s.stale = nil, false
+	if s.next != nil { // it takes over a little earlier than it was to
+		s.status.LastExit = end.reason
+		_ = s.next.proceed() // if it is gone, its end is seen to like that of any other
+		s.succeed()
+		s.report(resource.BrokerStarting)
+		return
+	}
 	if end.code == ExitClaimed {
 		// It met a process that the node did not know of: one whose claim was not written yet when the node looked.
 		if s.findLeftover(); s.proc != nil {
@@ -226,7 +269,7 @@ func (s *supervisor) ended() {
 }
 
 func (s *supervisor) pauseAfter(served bool, reason string) {
-	s.served = false
+	s.served, s.quietUntil = false, time.Time{}
 	s.status.LastExit = reason
 	s.status.Restarts++
 	s.pause = s.backoff.after(served, time.Now())
@@ -253,8 +296,9 @@ func (s *supervisor) startOnce(ctx context.Context) {
 		s.pauseAfter(false, err.Error())
 		return
 	}
-	s.proc, s.served = p, false
-	s.status.Restart = s.spec.Restart
+	s.proc, s.served, s.stale = p, false, false
+	s.status.Restart, s.status.Refused = s.spec.Restart, 0
+	s.status.Replaced = s.spec.Replace
 	s.log.Info("broker started", "pid", p.pid, "address", s.status.Address)
 	s.report(resource.BrokerStarting)
 }
@@ -273,15 +317,18 @@ func (s *supervisor) awaitAddress(err error) {
 
 // prepare does what must be true before a process starts: it has an address that is on record and free, and directories.
 func (s *supervisor) prepare(ctx context.Context) error {
+	if err := s.move(); err != nil {
+		return err
+	}
 	addr, err := s.n.addresses.give(s.key, s.n.brokersOf(s.key.cluster))
 	if err != nil {
 		return err
 	}
-	if s.status.Address == "" {
+	if at := (Address{IP: s.status.Address, Port: s.status.Port}); at != addr {
 		s.fresh = true
 		s.status.Address, s.status.Port = addr.IP, addr.Port
 		s.report(resource.BrokerStarting)
-		// The address must be on record before anything can use it: it is the broker's for life.
+		// The address must be on record before anything can use it: it is the broker's until somebody asks for another.
 		if err := s.rep.flush(ctx); err != nil {
 			return fmt.Errorf("record the broker's address: %w", err)
 		}
@@ -328,7 +375,7 @@ func (s *supervisor) stop() {
 		s.log.Error("broker process cannot be stopped", "pid", pid, "err", err)
 	}
 	s.log.Info("broker stopped", "pid", pid, "dur", time.Since(began))
-	s.proc, s.served = nil, false
+	s.proc, s.served, s.stale, s.quietUntil = nil, false, false, time.Time{}
 }
 
 // remove deletes all there is of the broker, its status last: while that exists, a node that was killed in between goes on here.

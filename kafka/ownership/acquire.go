@@ -40,6 +40,9 @@ type Config struct {
 	// IndexBytesMax is the memory of containers' indexes; 64 MiB.
 	IndexBytesMax int64
 	Moves         MoveConfig
+	// TakeOver says that the incarnation before has just ended in good order and left its session for this one (Owner.LeaveSession): clients are told
+	// that the broker serves all the while, and MarkReady changes the session from one incarnation's to the other's.
+	TakeOver bool
 }
 
 // MoveConfig is about partitions that move between brokers. A zero field means its default.

@@ -102,6 +102,16 @@ func (o *Owner) Close(ctx context.Context) {
 	o.closeLogs()
 }
 
+// LeaveSession makes Run keep the session when it ends, for an incarnation that follows at once and has Config.TakeOver. It goes when its lease runs
+// out, or when whoever comes next replaces it.
+func (o *Owner) LeaveSession(ctx context.Context) {
+	if o.session.take(ctx) != nil {
+		return
+	}
+	defer o.session.give()
+	o.session.leave = true
+}
+
 // goodbye removes the session, so that nobody has to wait for it to expire.
 func (o *Owner) goodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
@@ -110,6 +120,9 @@ func (o *Owner) goodbye(ctx context.Context) {
 		return
 	}
 	defer o.session.give()
+	if o.session.leave {
+		return
+	}
 	if err := o.store.Revoke(ctx, o.session.lease); err != nil && !errors.Is(err, metadata.ErrLeaseNotFound) {
 		o.log.Warn("session could not be removed, it will expire", "err", err)
 	}

@@ -16,6 +16,8 @@ type session struct {
 	lease    metadata.LeaseID
 	modified metadata.Revision // of the key
 	record   metadata.Session
+	former   metadata.KV // of the incarnation that left its session to us, until MarkReady replaces it; Key "" if there is none
+	leave    bool        // goodbye keeps the key
 }
 
 const (
@@ -43,7 +45,14 @@ func (o *Owner) sessionKey() string { return metadata.SessionKey(o.cfg.Cluster, 
 
 // register creates the session, instead of that of a dead incarnation, and begins to seal the older streams.
 func (o *Owner) register(ctx context.Context, k *keys) error {
-	if k.session.Key != "" {
+	s := &o.session
+	s.record = metadata.Session{Broker: o.cfg.Broker, Rack: o.cfg.Rack, Started: o.started.UTC()}
+	txn := metadata.Txn{Then: []metadata.Op{metadata.Put(metadata.RegistrationKey(o.cfg.Cluster, o.cfg.Broker),
+		metadata.Encode(metadata.Registration{Broker: o.cfg.Broker, Rack: o.cfg.Rack}))}}
+	switch {
+	case k.session.Key != "" && o.cfg.TakeOver:
+		s.former = k.session
+	case k.session.Key != "":
 		o.log.Info("taking over from an incarnation that did not say goodbye", "revision", int64(k.session.Created))
 		_, err := o.store.Commit(ctx, metadata.Txn{
 			If:   []metadata.Cond{{Key: k.session.Key, Modified: k.session.Modified}},
@@ -54,14 +63,10 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 			return fmt.Errorf("take over the session: %w", err)
 		}
 	}
-	s := &o.session
-	s.record = metadata.Session{Broker: o.cfg.Broker, Rack: o.cfg.Rack, Started: o.started.UTC()}
-	txn := metadata.Txn{
-		If:   []metadata.Cond{{Key: o.sessionKey()}},
-		Then: []metadata.Op{metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease)},
+	if s.former.Key == "" {
+		txn.If = append(txn.If, metadata.Cond{Key: o.sessionKey()})
+		txn.Then = append(txn.Then, metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease))
 	}
-	txn.Then = append(txn.Then, metadata.Put(metadata.RegistrationKey(o.cfg.Cluster, o.cfg.Broker),
-		metadata.Encode(metadata.Registration{Broker: o.cfg.Broker, Rack: o.cfg.Rack})))
 	var sealing []*streamKey
 	for i := range k.streams {
 		old := &k.streams[i]
@@ -83,7 +88,29 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 	for _, old := range sealing {
 		old.modified = revision
 	}
-	o.incarnation, s.record.Incarnation, s.modified = revision, revision, revision
+	o.incarnation, s.record.Incarnation = revision, revision
+	if s.former.Key == "" {
+		s.modified = revision
+	}
+	return nil
+}
+
+// replaceFormer makes the session ours that the incarnation before left, if it did: for a moment there is none. The caller has the turn. It is two
+// transactions because etcd does not let one delete and create a key, and the key's creation tells everyone of the new incarnation.
+func (o *Owner) replaceFormer(ctx context.Context) error {
+	s := &o.session
+	if s.former.Key == "" {
+		return nil
+	}
+	_, err := o.store.Commit(ctx, metadata.Txn{
+		If:   []metadata.Cond{{Key: s.former.Key, Modified: s.former.Modified}},
+		Then: []metadata.Op{metadata.Delete(s.former.Key)},
+	})
+	// A conflict is its lease that ran out, or somebody else: creating the key tells.
+	if err != nil && !errors.Is(err, metadata.ErrConflict) {
+		return fmt.Errorf("take over the session: %w", err)
+	}
+	s.former = metadata.KV{}
 	return nil
 }
 
@@ -99,7 +126,11 @@ func (o *Owner) MarkReady(ctx context.Context, endpoints []metadata.Endpoint) er
 	}
 	defer s.give()
 	s.record.Endpoints, s.record.Ready = endpoints, true
-	if err := o.putSession(ctx); err != nil {
+	err := o.replaceFormer(ctx)
+	if err == nil {
+		err = o.putSession(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("ownership: broker %d: mark ready: %w", o.cfg.Broker, err)
 	}
 	return nil
@@ -125,6 +156,13 @@ func (o *Owner) putSession(ctx context.Context) error {
 // reregister brings the session back after its lease ran out, unless another incarnation is registered. The caller has the turn.
 func (o *Owner) reregister(ctx context.Context) error {
 	s := &o.session
+	if s.former.Key != "" { // nothing to bring back yet
+		lease, err := o.store.Grant(ctx, o.cfg.LeaseTTL)
+		if err == nil {
+			s.lease = lease
+		}
+		return err
+	}
 	kv, found, err := o.store.Get(ctx, o.sessionKey())
 	if err != nil {
 		return err
