@@ -84,6 +84,7 @@ var allowed = map[string][]string{
 	"control/resource":  {"awsapi", "kafka/configdef", "metadata", "secret"},
 	"control/reconcile": {},
 	"control/dataplane": {"control/resource", "metadata"},
+	"delivery":          {"control/dataplane", "control/resource", "metadata"},
 
 	"control/dataplane/brokertest": {}, // a broker for tests
 	"node":                         {"control/resource", "metadata"},
@@ -96,6 +97,7 @@ var allowed = map[string][]string{
 	"test/cluster":     {},
 	"test/...":         {"test/cluster"},
 	"test/chaos":       {"internal/checker", "internal/planted", "test/cluster"},
+	"test/rolling":     {"storage/batch", "test/cluster"}, // measures without a client library in between
 	// The benchmark's load generator and its probes of the machine know no cluster of ours: they take addresses.
 	"test/bench":     {"test/bench/...", "test/cluster"},
 	"test/bench/...": {},
