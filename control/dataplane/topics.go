@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/metadata"
 )
 
 // Refusal is a broker's error code with what it said about it. It unwraps to the code.
@@ -52,6 +54,7 @@ var errNoController = errors.New("dataplane: no broker of the cluster serves")
 // Topic is a topic as the brokers see it.
 type Topic struct {
 	Name       string
+	ID         metadata.TopicID
 	Internal   bool
 	Partitions []Partition // in order
 }
@@ -171,7 +174,7 @@ func (b *Brokers) Topic(ctx context.Context, name string) (Topic, error) {
 }
 
 func topicOf(in *kmsg.MetadataResponseTopic) Topic {
-	t := Topic{Internal: in.IsInternal, Partitions: make([]Partition, len(in.Partitions))}
+	t := Topic{ID: in.TopicID, Internal: in.IsInternal, Partitions: make([]Partition, len(in.Partitions))}
 	if in.Topic != nil {
 		t.Name = *in.Topic
 	}
