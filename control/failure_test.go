@@ -40,12 +40,16 @@ func TestFailedUpdatesAreUndone(t *testing.T) {
 		{
 			"a broker refuses its restart", static, func(f *fleet) { f.refuses = newProperties(2) },
 			"BrokerNotReady", "Broker 2 could not be restarted after 0s, and serves on as it was: exit status 1: no such thing",
-			"", map[metadata.BrokerID]int{1: 3, 2: 1, 3: 1}, false,
+			"",
+			map[metadata.BrokerID]int{1: 3, 2: 1, 3: 1},
+			false,
 		},
 		{
 			"a broker does not come back as it is to be", static, func(f *fleet) { f.breaks = newProperties(2) },
 			"BrokerNotReady", "Broker 2 did not come back in 5m0s: exit status 1: no such thing",
-			"", map[metadata.BrokerID]int{1: 3, 2: 3, 3: 1}, false,
+			"",
+			map[metadata.BrokerID]int{1: 3, 2: 3, 3: 1},
+			false,
 		},
 		{
 			"a broker does not come back at all", static, func(f *fleet) {
@@ -370,4 +374,72 @@ func TestClustersOfEarlierReleasesConverge(t *testing.T) {
 			t.Errorf("keys left (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestUndoResumesFromEveryCrashPoint kills the control plane before and after each commit of an update that fails: it is undone all the same.
+func TestUndoResumesFromEveryCrashPoint(t *testing.T) {
+	fleets := map[string]struct {
+		u     updateCase
+		spoil func(f *fleet)
+	}{
+		"roll back": {
+			updateCase{op: resource.OpConfiguration, target: resource.Change{Configuration: new(staticRevision)}},
+			func(f *fleet) {
+				f.breaks = func(s resource.BrokerSpec) string {
+					if s.Broker == 3 && s.Properties["num.partitions"] == "7" {
+						return "exit status 1"
+					}
+					return ""
+				}
+			},
+		},
+		"remove added brokers": {
+			updateCase{op: resource.OpIncreaseBrokers, target: resource.Change{Brokers: new(6)}, prepare: active},
+			func(f *fleet) {
+				f.broken = func(b metadata.BrokerID) string {
+					if b == 5 {
+						return "address already in use"
+					}
+					return ""
+				}
+			},
+		},
+	}
+	for name, tt := range fleets {
+		t.Run(name, func(t *testing.T) {
+			run := func(n int, after bool) (steps []stepName) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.startFleet()
+					key := tt.u.before(t, w)
+					tt.spoil(w.fleet)
+					was, _, _, err := resource.ReadCluster(w.ctx, w.store, key)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n == 0 {
+						w.startControl(t, w.store)
+					} else {
+						w.controlThatIsKilled(t, n, after, false)
+					}
+					op := w.ended(t, tt.u.begin(t, w, key))
+					is := w.in(w.ctx, t, key, resource.Active)
+					if op.State != resource.OpUpdateFailed || is.Changes(was.Current(tt.u.target)) || len(is.Nodes) != 3 {
+						t.Errorf("%d after=%v: operation %s, %+v", n, after, op.State, is)
+					}
+					for _, id := range []string{"1", "2", "3"} {
+						if n := w.fleet.starts[resource.BrokerSpecKey("n1", was.UUID, id)]; n > 3 {
+							t.Errorf("broker %s was started %d times", id, n)
+						}
+					}
+					steps = w.trace.drain()
+				})
+				return steps
+			}
+			for n := range len(run(0, false)) {
+				run(n+1, false)
+				run(n+1, true)
+			}
+		})
+	}
 }

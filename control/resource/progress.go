@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"maps"
 	"time"
 
 	"weir/metadata"
@@ -66,9 +67,7 @@ func (o Operation) Expect(took map[string]time.Duration) Operation {
 // Measured returns took with what the ended operation adds to it: the mean of before and now, so that old figures fade.
 func (o *Operation) Measured(took map[string]time.Duration) map[string]time.Duration {
 	out := make(map[string]time.Duration, len(took)+len(o.Steps))
-	for k, v := range took {
-		out[k] = v
-	}
+	maps.Copy(out, took)
 	note := func(n StepName, d time.Duration) {
 		if before, ok := out[n.TookKey()]; ok {
 			d = (before + d) / 2

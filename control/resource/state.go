@@ -57,8 +57,8 @@ const (
 	ActionConnect          Action = "create VPC connection"
 	ActionReject           Action = "reject VPC connection"
 	ActionDisconnect       Action = "delete VPC connection"
-	ActionReadSecrets      Action = "read SCRAM secrets"
-	ActionWriteSecrets     Action = "write SCRAM secrets"
+	ActionReadSecrets      Action = "read SCRAM secrets"  //nolint:gosec // no credential
+	ActionWriteSecrets     Action = "write SCRAM secrets" //nolint:gosec // no credential
 )
 
 // Rule says in which states of a cluster an action is allowed.
