@@ -313,46 +313,6 @@ func TestDescribeEchoesWhatTerraformReads(t *testing.T) {
 	}
 }
 
-func TestStateDecidesWhatIsAllowed(t *testing.T) {
-	a := newAccount(t)
-	arn := a.create("orders")
-	calls := map[resource.Action]func() error{
-		resource.ActionBootstrapBrokers: func() error {
-			_, err := a.GetBootstrapBrokers(a.ctx, &gen.GetBootstrapBrokersInput{ClusterArn: &arn})
-			return err
-		},
-		resource.ActionListNodes: func() error { _, err := a.ListNodes(a.ctx, &gen.ListNodesInput{ClusterArn: &arn}); return err },
-		resource.ActionReboot: func() error {
-			_, err := a.RebootBroker(a.ctx, &gen.RebootBrokerInput{ClusterArn: &arn, BrokerIds: []string{"1"}})
-			return err
-		},
-		resource.ActionDelete: func() error { _, err := a.DeleteCluster(a.ctx, &gen.DeleteClusterInput{ClusterArn: &arn}); return err },
-	}
-	texts := map[resource.Action]string{
-		resource.ActionBootstrapBrokers: "You can't get bootstrap broker nodes for a cluster in %s state.",
-		resource.ActionDelete:           "You can't delete cluster in %s state.",
-	}
-	for _, s := range []resource.ClusterState{
-		resource.Creating, resource.Active, resource.Updating, resource.RebootingBroker, resource.Maintenance, resource.Healing,
-		resource.Failed, resource.Deleting,
-	} {
-		for action, call := range calls {
-			a.set(arn, func(c *resource.Cluster) { c.State = s })
-			err := call()
-			if s.Allows(action) != (err == nil) {
-				t.Errorf("%s in %s: %v", action, s, err)
-			}
-			if err == nil {
-				continue
-			}
-			want := strings.ReplaceAll(texts[action], "%s", string(s))
-			if r := refusalOf(err); r.code != "BadRequestException" || want != "" && r.message != want {
-				t.Errorf("%s in %s: %+v, want %q", action, s, r, want)
-			}
-		}
-	}
-}
-
 func TestBootstrapAndNodesOfAnActiveCluster(t *testing.T) {
 	a := newAccount(t)
 	in := a.request("orders")
