@@ -34,6 +34,7 @@ type observation struct {
 	settingsAt metadata.Revision
 	balance    metadata.BalanceStatus                      // read only during updates, as what follows
 	reports    map[metadata.BrokerID]metadata.BrokerReport // of brokers that report
+	loads      map[metadata.BrokerID]metadata.BrokerLoad   // read only while a serverless cluster is ACTIVE
 	registered map[metadata.BrokerID]bool                  // brokers that ever served
 
 	machines []machine // all that are registered; read only while there are brokers to place
@@ -104,6 +105,11 @@ func observe(ctx context.Context, store metadata.Store, key string) (o *observat
 	}
 	if o.cluster.State == resource.Updating {
 		if err := o.readReports(ctx, store); err != nil {
+			return nil, false, err
+		}
+	}
+	if o.cluster.State == resource.Active && o.cluster.Kind() == metadata.Serverless {
+		if err := o.readLoads(ctx, store); err != nil {
 			return nil, false, err
 		}
 	}

@@ -45,6 +45,7 @@ const (
 	undo            stepName = "undo"
 	removeAdded     stepName = "remove added brokers"
 	failUpdate      stepName = "fail update"
+	scaleServerless stepName = "scale a serverless cluster"
 )
 
 // step is one change of the records: all of it in one transaction.
@@ -155,9 +156,10 @@ func planSteady(o *observation, cfg Config) (*step, time.Duration) {
 		return o.replaceBroker(startHealing, id), 0
 	} else if nodes, changed := o.withEndpoints(); changed {
 		return o.updateEndpoints(nodes), 0
-	} else {
+	} else if wait > 0 || o.cluster.Kind() != metadata.Serverless {
 		return nil, wait
 	}
+	return o.planServerless()
 }
 
 // planHealing watches over a cluster with a broker that is being replaced.

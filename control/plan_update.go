@@ -213,7 +213,7 @@ func (o *observation) forget(ids []metadata.BrokerID) []metadata.Op {
 	for _, id := range ids {
 		ops = append(ops,
 			metadata.Delete(metadata.SessionKey(k, id)), metadata.Delete(metadata.RegistrationKey(k, id)),
-			metadata.Delete(metadata.BrokerReportKey(k, id)),
+			metadata.Delete(metadata.BrokerReportKey(k, id)), metadata.Delete(metadata.BrokerLoadKey(k, id)),
 			metadata.Delete(metadata.ConfigKey(k, metadata.BrokerConfigs, fmt.Sprint(id))),
 			metadata.DeletePrefix(metadata.StreamKey(k, metadata.StreamID(fmt.Sprintf("%d-", id)))),
 		)

@@ -28,6 +28,7 @@ const (
 //	weir/1/k/<cluster uuid>/pid                  ProducerIDBlock
 //	weir/1/k/<cluster uuid>/settings             Settings   what the control plane wants of the brokers
 //	weir/1/k/<cluster uuid>/report/<broker>      BrokerReport
+//	weir/1/k/<cluster uuid>/load/<broker>        BrokerLoad, of serverless clusters
 //	weir/1/k/<cluster uuid>/balance              BalanceStatus
 
 // ClusterPrefix is the prefix of all data-plane keys of the cluster.

@@ -49,6 +49,10 @@ func (b *Broker) Run(ctx context.Context, listeners []Listener) error {
 		return nil
 	})
 	g.Go(func() error {
+		b.reportLoad(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		b.watchCompacted(ctx)
 		return nil
 	})

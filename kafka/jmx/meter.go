@@ -31,10 +31,18 @@ func (m *Meter) Mark(n int64) { m.count.Add(n) }
 func (m *Meter) Count() int64 { return m.count.Load() }
 
 // OneMinuteRate is the average over about a minute, a second.
-func (m *Meter) OneMinuteRate() float64 {
+func (m *Meter) OneMinuteRate() float64 { return m.rate(0) }
+
+// FiveMinuteRate is the average over about five minutes, a second.
+func (m *Meter) FiveMinuteRate() float64 { return m.rate(1) }
+
+// FifteenMinuteRate is the average over about a quarter of an hour, a second.
+func (m *Meter) FifteenMinuteRate() float64 { return m.rate(2) }
+
+func (m *Meter) rate(i int) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.rates[0]
+	return m.rates[i]
 }
 
 // tick takes what came since the last tick into the rates.
