@@ -250,11 +250,11 @@ func (op *produceOp) verify(ctx context.Context) {
 
 var errTwoProducers = fmt.Errorf("records of more than one producer: %w", kerr.InvalidRecord)
 
-// led finds a partition, waiting for it if it is ours and just opening.
+// led finds a partition, waiting for it if it is ours, or about to be, and just opening.
 func (op *produceOp) led(ctx context.Context, t *image.Topic, index int32) (led, error) {
 	key := partition.Key{Topic: t.ID, Index: index}
 	l, err := op.b.leaders.get(key)
-	if err != nil && t.Partitions[index].Leader == op.b.cfg.Broker {
+	if err != nil && op.b.opens(t, index) {
 		return op.await(ctx, key)
 	}
 	return l, err

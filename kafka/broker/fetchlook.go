@@ -175,11 +175,11 @@ func (l *look) partition(ctx context.Context, f *found) error {
 	return nil
 }
 
-// led finds a partition, waiting for it a moment if it is ours and just opening, as when its leader has moved here. All of a look's waiting ends at the same moment.
+// led finds a partition, waiting for it a moment if it is ours, or about to be, and just opening. All of a look's waiting ends at the same moment.
 func (l *look) led(ctx context.Context, t *image.Topic, key partition.Key) (led, error) {
 	b := l.op.b
 	found, err := b.leaders.get(key)
-	if err == nil || t.Partitions[key.Index].Leader != b.cfg.Broker {
+	if err == nil || !b.opens(t, key.Index) {
 		return found, err
 	}
 	if l.patience.IsZero() {

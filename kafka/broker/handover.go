@@ -55,6 +55,12 @@ func (op *produceOp) handedOver(img *image.Image) bool {
 	return false
 }
 
+// opens reports whether a partition may be open in a moment: it is ours, or is about to be, which others, who send clients here, may know before our image shows it.
+func (b *Broker) opens(t *image.Topic, index int32) bool {
+	as := &t.Partitions[index]
+	return as.Leader == b.cfg.Broker || as.Target == b.cfg.Broker
+}
+
 // refused reports whether the partition is, or was, ours and takes nothing any more.
 func (p *producePart) refused() bool {
 	return p.err != nil && p.led != nil && errors.Is(p.err, kerr.NotLeaderForPartition)
