@@ -71,6 +71,14 @@ func (m *brokerMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge("disk_slow", "1 while the disk is too slow.", slow)
 
+	v := m.owner.MoveStats()
+	gauge("moves_copying_partitions", "Partitions that are being copied to this broker.", v.Copying)
+	counter("moves_taken_over_total", "Partitions that this broker copied and leads since.", v.TakenOver)
+	counter("moves_forgotten_total", "Partitions that others took over, and whose data this broker let go.", v.Forgotten)
+	counter("moves_taken_back_total", "Hand-overs that the other broker did not finish.", v.TakenBack)
+	counter("moves_failed_total", "Attempts at moving a partition that failed and are made again.", v.Failed)
+	counter("moves_copied_bytes_total", "Bytes of batches that this broker copied from others.", v.Copied)
+
 	t := m.owner.Tiers().Stats()
 	gauge("tier_journal_bytes", "Journal kept on disk.", t.JournalBytes)
 	gauge("tier_unflushed_bytes", "Journal files with data that was not flushed.", t.UnflushedBytes)

@@ -36,6 +36,7 @@ type follower struct {
 	lent   map[partition.Key]bool                 // we led them, and others do without having taken them over: an operator's hand
 	ends   map[partition.Key]int64                // of the leaders' logs, where we copy
 
+	counts   moveCounts
 	round    *round        // the next checkpoint that moves wait for, which others may join
 	taking   chan struct{} // has a token while such a checkpoint is taken
 	changing chan struct{} // has a token while an assignment is changed: partitions share records, and would be in each other's way

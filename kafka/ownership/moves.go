@@ -142,6 +142,7 @@ func (m *mover) run(ctx context.Context, key partition.Key, j *job) {
 	}
 	m.mu.Unlock()
 	if err != nil && !ended {
+		m.o.follow.counts.failed.Add(1)
 		m.o.log.Warn("partition could not be moved yet", "topic", key.Topic.String(), "partition", key.Index, "err", err)
 	}
 	m.o.follow.signal()
@@ -309,6 +310,7 @@ func (o *Owner) forget(ctx context.Context, key partition.Key) error {
 	}
 	f.mu.Unlock()
 	if k != nil {
+		o.follow.counts.forgotten.Add(1)
 		var end int64
 		k.View(func(s *stream.PartitionState) { end = s.End })
 		o.log.Info("data of a partition that another broker leads are forgotten", "topic", key.Topic.String(), "partition", key.Index, "offset", end)

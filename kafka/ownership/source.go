@@ -168,6 +168,7 @@ func (o *Owner) takeBack(ctx context.Context, key partition.Key) error {
 		}
 		as.Epoch++
 		o.follow.expect(key, as.Epoch)
+		o.follow.counts.takenBack.Add(1)
 		return true
 	})
 }

@@ -57,6 +57,8 @@ func (o *Owner) takeOver(ctx context.Context, peers Peers, key partition.Key) er
 	}
 	c := &copier{o: o, peers: peers, key: key, leader: as.Leader, epoch: as.Epoch, seen: seen, part: part}
 	began := o.now()
+	o.follow.counts.copying.Add(1)
+	defer o.follow.counts.copying.Add(-1)
 	o.log.Info("copying a partition", "topic", key.Topic.String(), "partition", key.Index, "from", int32(c.leader), "offset", c.end())
 	for {
 		started := time.Now()
@@ -74,6 +76,7 @@ func (o *Owner) takeOver(ctx context.Context, peers Peers, key partition.Key) er
 	if err := c.handOver(ctx); err != nil {
 		return fmt.Errorf("take partition %v over from broker %d: %w", key, c.leader, err)
 	}
+	o.follow.counts.takenOver.Add(1)
 	o.log.Info("partition was taken over", "topic", key.Topic.String(), "partition", key.Index, "from", int32(c.leader), "offset", c.end(), "dur", o.now().Sub(began))
 	return nil
 }
@@ -181,6 +184,7 @@ func (c *copier) fill(ctx context.Context, w *segment.Writer, base, end, rate in
 		}
 		next = a.Next
 		copied += int64(len(a.data))
+		c.o.follow.counts.copied.Add(int64(len(a.data)))
 		if err := pause(ctx, began, int64(len(a.data)), rate); err != nil {
 			return 0, err
 		}
