@@ -208,7 +208,10 @@ func (a *api) describeConfigurationRevision(ctx context.Context, in *gen.Describ
 	if err != nil {
 		return nil, storeError(err)
 	}
-	if !ok {
+	switch {
+	case !ok && *in.Revision >= 1 && *in.Revision <= c.Latest.Number: // it was deleted after its head was read
+		return nil, badRequest("arn", "%s", textConfiguration)
+	case !ok:
 		return nil, &gen.NotFoundException{
 			InvalidParameter: "revision",
 			Message:          fmt.Sprintf("The configuration has no revision %d. Its revisions are 1 to %d.", *in.Revision, c.Latest.Number),

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -337,5 +338,35 @@ func TestConfigurationInUseIsNotDeleted(t *testing.T) {
 	a.set(cluster, func(c *resource.Cluster) { c.Configuration = resource.ConfigurationRef{} })
 	if _, err := a.DeleteConfiguration(a.ctx, &gen.DeleteConfigurationInput{Arn: &arn}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A cluster that takes a configuration and its deletion, at the same moment: one of them is refused, and no cluster has a configuration that is gone.
+func TestDeletingAConfigurationRacesWithUsingIt(t *testing.T) {
+	a := newAccount(t)
+	arn := a.create("k")
+	a.activate(arn)
+	for i := range 30 {
+		configuration := a.createConfiguration(fmt.Sprintf("c%d", i), "")
+		var current string
+		a.set(arn, func(c *resource.Cluster) {
+			c.State, c.Operation, c.Configuration, current = resource.Active, "", resource.ConfigurationRef{}, c.CurrentVersion
+		})
+		var used, deleted error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, used = a.UpdateClusterConfiguration(a.ctx, &gen.UpdateClusterConfigurationInput{
+				ClusterArn: &arn, CurrentVersion: &current, ConfigurationInfo: &gen.ConfigurationInfo{Arn: &configuration, Revision: new(int64(1))},
+			})
+		})
+		wg.Go(func() { _, deleted = a.DeleteConfiguration(a.ctx, &gen.DeleteConfigurationInput{Arn: &configuration}) })
+		wg.Wait()
+		_, err := a.DescribeConfiguration(a.ctx, &gen.DescribeConfigurationInput{Arn: &configuration})
+		switch {
+		case used == nil && refusalOf(deleted).message == textConfigurationInUse && err == nil:
+		case deleted == nil && refusalOf(used).message == textConfiguration && err != nil:
+		default:
+			t.Fatalf("used: %v; deleted: %v; then: %v", used, deleted, err)
+		}
 	}
 }

@@ -41,7 +41,10 @@ func (a *api) useConfiguration(ctx context.Context, c *resource.Cluster, in *gen
 	if err != nil {
 		return u, storeError(err)
 	}
-	if !ok {
+	switch {
+	case !ok && *in.Revision >= 1 && *in.Revision <= k.Latest.Number: // it was deleted after its head was read
+		return u, badRequest(parameter, "%s", textConfiguration)
+	case !ok:
 		return u, badRequest(parameter, "The configuration has no revision %d. Its latest is %d.", *in.Revision, k.Latest.Number)
 	}
 	if len(k.Versions) > 0 && !slices.Contains(k.Versions, c.KafkaVersion) {
