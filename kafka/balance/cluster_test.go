@@ -33,6 +33,8 @@ type machines struct {
 	store *metadata.Mem
 	dir   string
 
+	properties map[string]string // of brokers
+
 	mu    sync.Mutex
 	alive map[metadata.BrokerID]*machine
 }
@@ -102,7 +104,7 @@ func (c *machines) start(id metadata.BrokerID) *machine {
 		group.Wait()
 		c.t.Fatal(err)
 	}
-	m.topics = topic.New(topic.Config{Cluster: cluster, Broker: id}, topic.Deps{Store: c.store, Image: m.image, Log: log})
+	m.topics = topic.New(topic.Config{Cluster: cluster, Broker: id, Properties: c.properties}, topic.Deps{Store: c.store, Image: m.image, Log: log})
 	b := New(Config{Cluster: cluster, Broker: id, Tick: 20 * time.Millisecond, Level: 100 * time.Millisecond}, Deps{
 		Log: log, Store: c.store, Image: m.image, Topics: m.topics,
 		Traffic: func(ctx context.Context, of metadata.BrokerID) ([]partition.Traffic, error) {
@@ -202,10 +204,7 @@ type client struct {
 
 func (p *client) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		b := batch.NewBuilder()
-		b.ProducerID, b.ProducerEpoch, b.BaseSequence = p.producer, 0, p.sent
-		b.Add(1_700_000_000_000, nil, fmt.Append(nil, p.sent))
-		data := b.Batch()
+		data := p.next()
 		for began, tries := time.Now(), 1; ; tries++ {
 			if p.once(data) {
 				if tries > 1 {
@@ -218,6 +217,23 @@ func (p *client) run(ctx context.Context) {
 		p.sent++
 		<-time.After(2 * time.Millisecond)
 	}
+}
+
+// next is the batch that is to be appended.
+func (p *client) next() []byte {
+	b := batch.NewBuilder()
+	b.ProducerID, b.ProducerEpoch, b.BaseSequence = p.producer, 0, p.sent
+	b.Add(1_700_000_000_000, nil, fmt.Append(nil, p.sent))
+	return b.Batch()
+}
+
+// write appends one, if there is a leader.
+func (p *client) write() bool {
+	ok := p.once(p.next())
+	if ok {
+		p.sent++
+	}
+	return ok
 }
 
 func (p *client) once(data []byte) bool {

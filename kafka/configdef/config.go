@@ -69,7 +69,7 @@ type Effect string
 // is nothing of. Topic configs never have no effect.
 const (
 	Applied     Effect = ""
-	Leadership  Effect = "No effect: a broker that is down keeps its partitions, so nothing has to move back. Elections are asked for (kafka-leader-election.sh)."
+	Leadership  Effect = "The controller gives leaders back, each of which copies its log; also soon after a broker came back. Not while the cluster balances itself by load."
 	NoZooKeeper Effect = "No effect: there is no ZooKeeper. The versions that have one on MSK are served as all others are."
 	NoListener  Effect = "No effect yet: brokers have no listener of that name."
 	Threads     Effect = "No effect: Weir has no such threads or queues. Work spreads over the processors there are."
