@@ -178,6 +178,25 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 			ts.Check(err)
 			ts.Check(roundTrip(s.t, args[0], args[1], want))
 		},
+		// alter BOOTSTRAP TOPIC NAME VALUE sets a config of the topic. Negated, it has a REGEXP more, which the broker's refusal matches. What a tag of
+		// the cluster has just changed may reach brokers a moment later, so it is tried again for a while.
+		"alter": func(ts *testscript.TestScript, neg bool, args []string) {
+			if len(args) != 4 && (!neg || len(args) != 5) {
+				ts.Fatalf("usage: alter BOOTSTRAP TOPIC NAME VALUE, or ! alter BOOTSTRAP TOPIC NAME VALUE REGEXP")
+			}
+			cluster.Eventually(s.t, 30*time.Second, func() error {
+				refusal, err := alter(s.t, args[0], args[1], args[2], args[3])
+				switch {
+				case err != nil:
+					return err
+				case neg && (refusal == "" || !regexp.MustCompile(args[4]).MatchString(refusal)):
+					return fmt.Errorf("refused with %q, want %s", refusal, args[4])
+				case !neg && refusal != "":
+					return fmt.Errorf("refused: %s", refusal)
+				}
+				return nil
+			})
+		},
 		// closed ADDRESS,...: nothing accepts connections there.
 		"closed": func(ts *testscript.TestScript, _ bool, args []string) {
 			for address := range strings.SplitSeq(args[0], ",") {
@@ -275,6 +294,29 @@ func (s *session) aws(ts *testscript.TestScript) []string {
 		argv = append(argv, "--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL"))
 	}
 	return argv
+}
+
+// alter sets a config of a topic, and returns what the broker says against it.
+func alter(t *testing.T, bootstrap, topic, name, value string) (refusal string, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
+	if err != nil {
+		return "", err
+	}
+	defer cl.Close()
+	answers, err := kadm.NewClient(cl).AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: name, Value: &value}}, topic)
+	if err != nil {
+		return "", fmt.Errorf("alter topic %s: %w", topic, err)
+	}
+	answer, err := answers.On(topic, nil)
+	if err != nil {
+		return "", fmt.Errorf("alter topic %s: %w", topic, err)
+	}
+	if answer.Err != nil {
+		return answer.Err.Error() + ": " + answer.ErrMessage, nil
+	}
+	return "", nil
 }
 
 // roundTrip produces one record and reads the topic from its start: count records must be there.
