@@ -186,6 +186,7 @@ func (o *observation) removeRecords() *step {
 		Then: []metadata.Op{
 			metadata.DeletePrefix(metadata.ClusterPrefix(o.cluster.UUID)),
 			metadata.DeletePrefix(s.OperationsPrefix(o.cluster.UUID)),
+			metadata.DeletePrefix(s.AttachedPrefix(o.cluster.UUID)),
 			metadata.Delete(s.ClusterNameKey(o.cluster.Name)),
 			metadata.Delete(o.cluster.Key()),
 		},

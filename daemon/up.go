@@ -241,7 +241,7 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		return err
 	}
 	brokers := dataplane.New(dataplane.Config{}, log)
-	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers})
+	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers, Master: gr.master})
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ import (
 // world is what a call is answered from: the scope's network, and the clusters that live in it.
 type world struct {
 	resource.Network
-	scope    resource.Scope
-	clusters []resource.Cluster
+	scope       resource.Scope
+	clusters    []resource.Cluster
+	connections []resource.VPCConnection
 }
 
 // world reads the network.
@@ -29,7 +30,11 @@ func (a *api) world(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return &world{Network: *n, scope: s, clusters: clusters}, nil
+	connections, err := resource.ListVPCConnections(ctx, a.store, s)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return &world{Network: *n, scope: s, clusters: clusters, connections: connections}, nil
 }
 
 // change is a world with the writes of one call. They are committed in one transaction.
@@ -205,12 +210,15 @@ func (w *world) brokers() []broker {
 	return out
 }
 
-// subnetUsed and groupUsed tell whether a cluster or a network interface is in the subnet or has the group.
+// subnetUsed and groupUsed tell whether a cluster, a VPC connection or a network interface is in the subnet or has the group.
 func (w *world) subnetUsed(id string) bool {
 	for _, c := range w.clusters {
 		if slices.ContainsFunc(c.Subnets, func(s resource.ClientSubnet) bool { return s.ID == id }) {
 			return true
 		}
+	}
+	if slices.ContainsFunc(w.connections, func(v resource.VPCConnection) bool { return slices.Contains(v.Subnets, id) }) {
+		return true
 	}
 	return slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return v.Subnet == id })
 }
@@ -220,6 +228,9 @@ func (w *world) groupUsed(id string) bool {
 		if slices.Contains(c.SecurityGroups, id) {
 			return true
 		}
+	}
+	if slices.ContainsFunc(w.connections, func(v resource.VPCConnection) bool { return slices.Contains(v.SecurityGroups, id) }) {
+		return true
 	}
 	return slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return slices.Contains(v.Groups, id) })
 }

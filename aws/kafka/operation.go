@@ -129,7 +129,17 @@ func operationInfo(c *resource.Cluster, op *resource.Operation) gen.ClusterOpera
 		ClientRequestId: optional(op.RequestID), ClusterArn: new(c.ARN()),
 		CreationTime: new(op.Created), EndTime: ended(op), ErrorInfo: errorInfo(op),
 		OperationArn: new(c.OperationARN(op.ID)), OperationState: new(string(op.State)), OperationType: new(string(op.Type)),
-		OperationSteps: steps(op), SourceClusterInfo: sourceInfo(op), TargetClusterInfo: targetInfo(op),
+		OperationSteps: steps(op), SourceClusterInfo: sourceInfo(op), TargetClusterInfo: targetInfo(op), VpcConnectionInfo: connectionInfo(op),
+	}
+}
+
+func connectionInfo(op *resource.Operation) *gen.VpcConnectionInfo {
+	if op.Connection == nil {
+		return nil
+	}
+	return &gen.VpcConnectionInfo{
+		VpcConnectionArn: new(op.Connection.ARN), Owner: new(op.Connection.Owner), CreationTime: new(op.Connection.Created),
+		UserIdentity: &gen.UserIdentity{Type: gen.UserIdentityTypeAwsaccount, PrincipalId: new(op.Connection.Owner)},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	gen "weir/awsapi/gen/kafka"
 	"weir/control/dataplane"
 	"weir/metadata"
+	"weir/secret"
 )
 
 // api holds what the operations share.
@@ -16,18 +17,21 @@ type api struct {
 	store   metadata.Store
 	now     func() time.Time
 	brokers *dataplane.Clients
+	master  *secret.Master
 }
 
 // Deps are what the operations work with beside the store.
 type Deps struct {
 	// Brokers reaches the brokers of clusters, for topic operations.
 	Brokers *dataplane.Clients
+	// Master opens the secrets that become SCRAM users.
+	Master *secret.Master
 }
 
 // New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
 // must carry an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
 func New(store metadata.Store, deps Deps) *gen.Service {
-	a := &api{store: store, now: time.Now, brokers: deps.Brokers}
+	a := &api{store: store, now: time.Now, brokers: deps.Brokers, master: deps.Master}
 	return &gen.Service{
 		CreateCluster:                 a.createCluster,
 		CreateClusterV2:               a.createClusterV2,
@@ -68,6 +72,18 @@ func New(store metadata.Store, deps Deps) *gen.Service {
 		ListTopics:                    a.listTopics,
 		UpdateTopic:                   a.updateTopic,
 		DeleteTopic:                   a.deleteTopic,
+		PutClusterPolicy:              a.putClusterPolicy,
+		GetClusterPolicy:              a.getClusterPolicy,
+		DeleteClusterPolicy:           a.deleteClusterPolicy,
+		CreateVpcConnection:           a.createVpcConnection,
+		DescribeVpcConnection:         a.describeVpcConnection,
+		DeleteVpcConnection:           a.deleteVpcConnection,
+		ListVpcConnections:            a.listVpcConnections,
+		ListClientVpcConnections:      a.listClientVpcConnections,
+		RejectClientVpcConnection:     a.rejectClientVpcConnection,
+		BatchAssociateScramSecret:     a.batchAssociateScramSecret,
+		BatchDisassociateScramSecret:  a.batchDisassociateScramSecret,
+		ListScramSecrets:              a.listScramSecrets,
 		TagResource:                   a.tagResource,
 		UntagResource:                 a.untagResource,
 		ListTagsForResource:           a.listTagsForResource,

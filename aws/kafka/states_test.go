@@ -70,7 +70,7 @@ func examples(arn, version string) map[string]any {
 		"UpdateChannel":                &gen.UpdateChannelInput{ClusterArn: &arn, ChannelArn: &channel},
 		"DeleteChannel":                &gen.DeleteChannelInput{ClusterArn: &arn, ChannelArn: &channel},
 		"GetClusterPolicy":             &gen.GetClusterPolicyInput{ClusterArn: &arn},
-		"PutClusterPolicy":             &gen.PutClusterPolicyInput{ClusterArn: &arn, Policy: new(`{"Version":"2012-10-17","Statement":[]}`)},
+		"PutClusterPolicy":             &gen.PutClusterPolicyInput{ClusterArn: &arn, Policy: new(goodPolicy)},
 		"DeleteClusterPolicy":          &gen.DeleteClusterPolicyInput{ClusterArn: &arn},
 		"DescribeVpcConnection":        &gen.DescribeVpcConnectionInput{Arn: &connection},
 		"ListClientVpcConnections":     &gen.ListClientVpcConnectionsInput{ClusterArn: &arn},
@@ -136,7 +136,7 @@ func TestStatesDecideWhatIsAllowed(t *testing.T) {
 			})
 			err := a.call(operation, in)
 			got := refusalOf(err)
-			refused := got.parameter == "clusterArn" && strings.HasSuffix(got.message, fmt.Sprintf(" in %s state.", s))
+			refused := strings.EqualFold(strings.TrimPrefix(got.parameter, "target"), "clusterArn") && strings.HasSuffix(got.message, fmt.Sprintf(" in %s state.", s))
 			if refused != !slices.Contains(rule.States, s) || refused && got.code != "BadRequestException" {
 				t.Errorf("%s in %s: %v", operation, s, err)
 			}

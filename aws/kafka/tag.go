@@ -40,23 +40,43 @@ func checkTags(tags map[string]string) error {
 	return nil
 }
 
-// tagged reads the resource that a tag call names. Clusters are all that can be tagged so far.
-func (a *api) tagged(ctx context.Context, arn *string) (resource.Cluster, metadata.Revision, error) {
+// taggable is a record with tags.
+type taggable struct {
+	key  string
+	at   metadata.Revision
+	tags map[string]string
+	with func(tags map[string]string) []byte // the record with other tags
+}
+
+// tagged reads the resource that a tag call names: a cluster or a VPC connection.
+func (a *api) tagged(ctx context.Context, arn *string) (taggable, error) {
+	const parameter = "resourceArn"
+	if _, _, _, ok := resource.ParseVPCConnectionARN(*arn); ok {
+		v, at, _, err := a.connection(ctx, arn, parameter)
+		return taggable{v.Key(), at, v.Tags, func(tags map[string]string) []byte {
+			v.Tags = tags
+			return metadata.Encode(v)
+		}}, err
+	}
 	ref, ok := resource.ParseClusterARN(*arn)
 	if !ok {
-		return resource.Cluster{}, 0, notFound("resourceArn")
+		return taggable{}, notFound(parameter)
 	}
-	return a.referenced(ctx, ref, "resourceArn")
+	c, at, err := a.referenced(ctx, ref, parameter)
+	return taggable{c.Key(), at, c.Tags, func(tags map[string]string) []byte {
+		c.Tags = tags
+		return metadata.Encode(c)
+	}}, err
 }
 
 // retag changes a resource's tags; it starts over when the resource changes meanwhile.
 func (a *api) retag(ctx context.Context, arn *string, change func(map[string]string)) error {
 	for {
-		c, at, err := a.tagged(ctx, arn)
+		r, err := a.tagged(ctx, arn)
 		if err != nil {
 			return err
 		}
-		tags := maps.Clone(c.Tags)
+		tags := maps.Clone(r.tags)
 		if tags == nil {
 			tags = make(map[string]string)
 		}
@@ -64,13 +84,12 @@ func (a *api) retag(ctx context.Context, arn *string, change func(map[string]str
 		if err := checkTags(tags); err != nil {
 			return err
 		}
-		if maps.Equal(tags, c.Tags) {
+		if maps.Equal(tags, r.tags) {
 			return nil
 		}
-		c.Tags = tags
 		_, err = a.store.Commit(ctx, metadata.Txn{
-			If:   []metadata.Cond{{Key: c.Key(), Modified: at}},
-			Then: []metadata.Op{metadata.Put(c.Key(), metadata.Encode(c))},
+			If:   []metadata.Cond{{Key: r.key, Modified: r.at}},
+			Then: []metadata.Op{metadata.Put(r.key, r.with(tags))},
 		})
 		if !errors.Is(err, metadata.ErrConflict) {
 			return storeError(err)
@@ -99,9 +118,12 @@ func (a *api) untagResource(ctx context.Context, in *gen.UntagResourceInput) (*g
 }
 
 func (a *api) listTagsForResource(ctx context.Context, in *gen.ListTagsForResourceInput) (*gen.ListTagsForResourceOutput, error) {
-	c, _, err := a.tagged(ctx, in.ResourceArn)
+	r, err := a.tagged(ctx, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
-	return &gen.ListTagsForResourceOutput{Tags: tagsOf(&c)}, nil
+	if r.tags == nil {
+		r.tags = map[string]string{}
+	}
+	return &gen.ListTagsForResourceOutput{Tags: r.tags}, nil
 }

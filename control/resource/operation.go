@@ -168,8 +168,17 @@ type Operation struct {
 	Error     *StateInfo     `json:"error,omitempty"`
 	Reboot    *Reboot        `json:"reboot,omitempty"`
 	Update    *Update        `json:"update,omitempty"`
+	// Connection is what an operation on a VPC connection was about.
+	Connection *OperationConnection `json:"connection,omitempty"`
 	// Queued tells that it waits in Cluster.Queue. Its state is PENDING.
 	Queued bool `json:"queued,omitempty"`
+}
+
+// OperationConnection is what an operation tells of a VPC connection.
+type OperationConnection struct {
+	ARN     string    `json:"arn"`
+	Owner   string    `json:"owner"` // account of the clients
+	Created time.Time `json:"created"`
 }
 
 // Reboot is what a REBOOT_NODE operation works on. The last two are recorded together with the request to the node, so that a resumed
