@@ -13,7 +13,7 @@ import (
 // of replicas (KIP-860). Replicas that are null cancel. Copying begins when the answer is sent, and only if the leader is not to stay.
 // Brokers use it among themselves with a tagged field, about a partition that moves (kafka/ownership, question.go): blocks on the journal.
 // Errors per partition: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, NO_REASSIGNMENT_IN_PROGRESS, REQUEST_TIMED_OUT,
-// INVALID_REQUEST (a serverless cluster).
+// INVALID_REQUEST (a serverless cluster), POLICY_VIOLATION (a cluster that balances itself, or the end of a move away from a broker that is being emptied).
 func (b *Broker) alterPartitionReassignments(ctx context.Context, r *Request) kmsg.Response {
 	req, resp := body[*kmsg.AlterPartitionAssignmentsRequest](r), kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
