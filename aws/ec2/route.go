@@ -130,7 +130,7 @@ func (a *api) createRoute(ctx context.Context, in *gen.CreateRouteInput) (*gen.C
 			}
 			route.Interface = i.ID
 		}
-		if err := c.free4(t, to, in); err != nil {
+		if err := c.accepts(t, to, in); err != nil {
 			return err
 		}
 		t.Routes = append(t.Routes, route)
@@ -143,8 +143,8 @@ func (a *api) createRoute(ctx context.Context, in *gen.CreateRouteInput) (*gen.C
 	return &gen.CreateRouteOutput{Return: new(true)}, nil
 }
 
-// free4 checks that the table can take a route to there.
-func (c *change) free4(t *resource.RouteTable, to netip.Prefix, in *gen.CreateRouteInput) error {
+// accepts checks that the table can take a route to there.
+func (c *change) accepts(t *resource.RouteTable, to netip.Prefix, in *gen.CreateRouteInput) error {
 	v, err := c.vpc(&t.VPC)
 	if err != nil {
 		return err

@@ -137,7 +137,8 @@ func (a *api) modifySubnetAttribute(ctx context.Context, in *gen.ModifySubnetAtt
 		name  string
 		value *gen.AttributeBooleanValue
 	}{
-		{"assignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation}, {"enableDns64", in.EnableDns64},
+		{"assignIpv6AddressOnCreation", in.AssignIpv6AddressOnCreation},
+		{"enableDns64", in.EnableDns64},
 		{"enableResourceNameDnsAAAARecordOnLaunch", in.EnableResourceNameDnsAAAARecordOnLaunch},
 		{"mapCustomerOwnedIpOnLaunch", in.MapCustomerOwnedIpOnLaunch},
 	} {

@@ -220,10 +220,8 @@ func (a *api) getKeyRotationStatus(ctx context.Context, in *gen.GetKeyRotationSt
 	out := &gen.GetKeyRotationStatusOutput{KeyId: new(scopeOf(ctx).KeyARN(k.ID)), KeyRotationEnabled: new(k.Rotation != nil && k.DeleteAt.IsZero())}
 	if *out.KeyRotationEnabled {
 		period := time.Duration(k.Rotation.Days) * day
-		next := k.Rotation.Since.Add(period)
-		if passed := a.now().Sub(k.Rotation.Since); passed > 0 {
-			next = k.Rotation.Since.Add((passed/period + 1) * period)
-		}
+		passed := max(0, a.now().Sub(k.Rotation.Since))
+		next := k.Rotation.Since.Add(passed - passed%period + period)
 		out.RotationPeriodInDays, out.NextRotationDate = new(k.Rotation.Days), new(next)
 	}
 	return out, nil

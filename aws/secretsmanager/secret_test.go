@@ -191,7 +191,7 @@ func TestDeletedSecretsComeBackUntilTheirWindowEnds(t *testing.T) {
 	}
 	remove := &gen.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: new(int64(7))}
 	deleted, err := f.DeleteSecret(ctx, remove)
-	if d := must(t, deleted, err).DeletionDate.Sub(time.Now()); d < 6*24*time.Hour || d > 7*24*time.Hour {
+	if d := time.Until(*must(t, deleted, err).DeletionDate); d < 6*24*time.Hour || d > 7*24*time.Hour {
 		t.Errorf("deletion in %v", d)
 	}
 	_, err = f.GetSecretValue(ctx, &gen.GetSecretValueInput{SecretId: id})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,6 @@ func FindSecret(ctx context.Context, store metadata.Store, s Scope, text string)
 	if !ok {
 		return Secret{}, 0, false, nil
 	}
-	suffix := ""
 	if name != text {
 		if name, ok = strings.CutPrefix(name, "secret:"); !ok {
 			return Secret{}, 0, false, nil
@@ -80,8 +80,7 @@ func FindSecret(ctx context.Context, store metadata.Store, s Scope, text string)
 			if err != nil {
 				return Secret{}, 0, false, err
 			}
-			suffix = name[i+1:]
-			if ok && v.Suffix == suffix {
+			if ok && v.Suffix == name[i+1:] {
 				return v, at, !v.Gone(time.Now()), nil
 			}
 		}
@@ -106,10 +105,8 @@ func ReadSecret(ctx context.Context, store metadata.Store, m *secret.Master, s S
 		return secret.Value{}, false, err
 	}
 	for _, version := range v.Versions {
-		for _, stage := range version.Stages {
-			if stage == Current {
-				return OpenSecret(ctx, store, m, s, v, version.ID)
-			}
+		if slices.Contains(version.Stages, Current) {
+			return OpenSecret(ctx, store, m, s, v, version.ID)
 		}
 	}
 	return secret.Value{}, false, nil
