@@ -3,6 +3,7 @@ package resource
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ func serverlessProperties(p map[string]string) {
 	}
 	p["min.insync.replicas"], p["transaction.state.log.min.isr"] = "2", "2"
 	p["unclean.leader.election.enable"] = "false"
+	p[timestampBefore], p[timestampAfter] = strconv.FormatInt(math.MaxInt64, 10), strconv.FormatInt(math.MaxInt64, 10)
 	p["log.retention.bytes"] = strconv.FormatInt(serverlessRetentionBytes, 10)
 }
 
