@@ -84,7 +84,7 @@ func Look(in Input) Plan {
 	case in.Prefer:
 		m.prefer(in.Percentage)
 	}
-	p.Moves = append(off, m.moves()...)
+	p.Moves = slices.Concat(off, m.moves())
 	for _, id := range b.Drain {
 		if !slices.ContainsFunc(m.spots, func(s *spot) bool { return m.holds(s, id) }) {
 			p.Drained = append(p.Drained, id)

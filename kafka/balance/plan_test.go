@@ -92,7 +92,7 @@ func TestDrainEmptiesBrokers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
 		defer d.stop()
-		leave := ids(rapid.Permutation(all(d.brokers)).Draw(t, "leave")[:rapid.IntRange(1, d.brokers-1).Draw(t, "n")])
+		leave := rapid.Permutation(all(d.brokers)).Draw(t, "leave")[:rapid.IntRange(1, d.brokers-1).Draw(t, "n")]
 		gone := func(b metadata.BrokerID) bool { return slices.Contains(leave, b) }
 		d.want(metadata.Balance{Drain: leave})
 		remain := d.brokers - len(leave)

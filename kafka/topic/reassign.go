@@ -43,10 +43,8 @@ func (a *Admin) Reassign(ctx context.Context, r Reassignment) error {
 			}
 			return true, cancelReassignment(as)
 		}
-		for _, b := range r.Replicas {
-			if now.Draining(b) {
-				return false, checkManual(now, [][]metadata.BrokerID{r.Replicas})
-			}
+		if slices.ContainsFunc(r.Replicas, now.Draining) {
+			return false, checkManual(now, [][]metadata.BrokerID{r.Replicas})
 		}
 		if now := len(as.Replicas) - len(as.Adding); r.SameFactor && len(r.Replicas) != now {
 			return false, fault(kerr.InvalidReplicationFactor, "The replication factor is changed from %d to %d", now, len(r.Replicas))
