@@ -29,6 +29,10 @@ type Config struct {
 	Log      string // where the log goes: "file" (log/weir.log in the data directory) or "stderr"
 	LogLevel string // debug, info, warn or error
 	Storage  string // settings of the brokers' storage, name=value,name=value; "" are the defaults
+
+	S3Endpoint    string // of the object store that channels deliver to; "" is none
+	S3Region      string // of the object store
+	S3Credentials string // file with the object store's access key
 }
 
 // Default is the one list of defaults.
@@ -41,6 +45,7 @@ func Default() Config {
 		Brokers:  3,
 		Log:      "file",
 		LogLevel: "info",
+		S3Region: "us-east-1",
 	}
 }
 
@@ -62,6 +67,9 @@ func Settings() []Setting {
 		{"log", "where the log goes: file (log/weir.log in the data directory) or stderr", func(c *Config) any { return &c.Log }},
 		{"log-level", "least level that is logged: debug, info, warn, error", func(c *Config) any { return &c.LogLevel }},
 		{"storage", "when brokers move and drop data, as name=value,name=value (docs/guide/storage.md)", func(c *Config) any { return &c.Storage }},
+		{"s3-endpoint", "URL of the S3-compatible store that channels deliver to (docs/guide/channels.md)", func(c *Config) any { return &c.S3Endpoint }},
+		{"s3-region", "region of that store", func(c *Config) any { return &c.S3Region }},
+		{"s3-credentials", "file with that store's access key, in the form of the AWS CLI's", func(c *Config) any { return &c.S3Credentials }},
 	}
 }
 
@@ -231,6 +239,9 @@ func (c *Config) Check() error {
 	}
 	if _, err := c.level(); err != nil {
 		return usage("log-level", fmt.Sprintf("%q is not a level", c.LogLevel), "use debug, info, warn or error")
+	}
+	if c.S3Endpoint == "" && c.S3Credentials != "" {
+		return usage("s3-credentials", "there is no --s3-endpoint to use them at", "name the object store with --s3-endpoint")
 	}
 	if _, err := tier.Parse(c.Storage); err != nil {
 		return usage("storage", strings.TrimPrefix(err.Error(), "tier: "), "give it as flush-age=5m,flush-bytes=1GiB")

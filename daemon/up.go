@@ -241,7 +241,12 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		return err
 	}
 	brokers := dataplane.New(dataplane.Config{}, log)
-	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers, Master: gr.master})
+	channels, closeStore, err := u.newChannels(log, store, brokers)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers, ObjectStore: u.cfg.S3Endpoint != "", Master: gr.master})
 	if err != nil {
 		return err
 	}
@@ -266,6 +271,7 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 	})
 	g.Go(func() error { return ended(gctx, controller.Run(gctx)) })
 	g.Go(func() error { return ended(gctx, brokers.Run(gctx)) })
+	g.Go(func() error { return ended(gctx, channels.Run(gctx)) })
 	g.Go(func() error { return serveHTTP(gctx, gr.api, front.NewServer(f)) })
 	g.Go(func() error { return serveHTTP(gctx, gr.sock, front.NewServer(reader)) })
 	g.Go(func() error {

@@ -17,13 +17,18 @@ type api struct {
 	store   metadata.Store
 	now     func() time.Time
 	brokers *dataplane.Clients
-	master  *secret.Master
+
+	objectStore bool // channels have one to deliver to
+
+	master *secret.Master
 }
 
 // Deps are what the operations work with beside the store.
 type Deps struct {
 	// Brokers reaches the brokers of clusters, for topic operations.
 	Brokers *dataplane.Clients
+	// ObjectStore says that channels have a store to deliver to.
+	ObjectStore bool
 	// Master opens the secrets that become SCRAM users.
 	Master *secret.Master
 }
@@ -31,7 +36,7 @@ type Deps struct {
 // New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
 // must carry an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
 func New(store metadata.Store, deps Deps) *gen.Service {
-	a := &api{store: store, now: time.Now, brokers: deps.Brokers, master: deps.Master}
+	a := &api{store: store, now: time.Now, brokers: deps.Brokers, objectStore: deps.ObjectStore, master: deps.Master}
 	return &gen.Service{
 		CreateCluster:                 a.createCluster,
 		CreateClusterV2:               a.createClusterV2,
@@ -72,6 +77,11 @@ func New(store metadata.Store, deps Deps) *gen.Service {
 		ListTopics:                    a.listTopics,
 		UpdateTopic:                   a.updateTopic,
 		DeleteTopic:                   a.deleteTopic,
+		CreateChannel:                 a.createChannel,
+		DescribeChannel:               a.describeChannel,
+		ListChannels:                  a.listChannels,
+		UpdateChannel:                 a.updateChannel,
+		DeleteChannel:                 a.deleteChannel,
 		PutClusterPolicy:              a.putClusterPolicy,
 		GetClusterPolicy:              a.getClusterPolicy,
 		DeleteClusterPolicy:           a.deleteClusterPolicy,

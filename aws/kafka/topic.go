@@ -301,6 +301,9 @@ func (a *api) deleteTopic(ctx context.Context, in *gen.DeleteTopicInput) (*gen.D
 	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
+	if err := a.topicHasChannel(ctx, &c, name); err != nil {
+		return nil, err
+	}
 	missing := false
 	err = a.brokers.Use(ctx, &c, func(ctx context.Context, b *dataplane.Brokers) error {
 		if _, err := b.Topic(ctx, name); err != nil {
