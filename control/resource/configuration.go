@@ -124,7 +124,8 @@ func CreateConfiguration(ctx context.Context, store metadata.Store, c Configurat
 		_, err = store.Commit(ctx, metadata.Txn{
 			If: []metadata.Cond{
 				{Key: s.ConfigurationQuotaKey(), Modified: counted},
-				{Key: s.ConfigurationNameKey(c.Name)}, {Key: c.Key()},
+				{Key: s.ConfigurationNameKey(c.Name)},
+				{Key: c.Key()},
 			},
 			Then: []metadata.Op{
 				metadata.Put(s.ConfigurationQuotaKey(), metadata.Encode(struct{}{})),

@@ -184,33 +184,44 @@ func TestProperties(t *testing.T) {
 		want    map[string]string // "" is: not there
 	}{
 		{
-			"standard", Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "3.9.x.kraft", Subnets: zones(3)}, nil,
+			"standard",
+			Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "3.9.x.kraft", Subnets: zones(3)},
+			nil,
 			map[string]string{
 				"default.replication.factor": "3", "min.insync.replicas": "2", "unclean.leader.election.enable": "true", "auto.create.topics.enable": "false",
 				"log.segment.bytes": "1073741824", "zookeeper.set.acl": "",
 			},
 		},
 		{
-			"two zones, with ZooKeeper", Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "3.6.0", Subnets: zones(2)}, nil,
+			"two zones, with ZooKeeper",
+			Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "3.6.0", Subnets: zones(2)},
+			nil,
 			map[string]string{"default.replication.factor": "2", "min.insync.replicas": "1", "zookeeper.session.timeout.ms": "18000", "zookeeper.set.acl": "false"},
 		},
 		{
-			"tiered", Cluster{InstanceType: "kafka.m7g.16xlarge", KafkaVersion: "3.7.x", Subnets: zones(3), StorageMode: StorageTiered}, nil,
+			"tiered",
+			Cluster{InstanceType: "kafka.m7g.16xlarge", KafkaVersion: "3.7.x", Subnets: zones(3), StorageMode: StorageTiered},
+			nil,
 			map[string]string{
 				"unclean.leader.election.enable": "false", "log.segment.bytes": "134217728", "num.io.threads": "64", "num.network.threads": "32",
 				"num.replica.fetchers": "16", "remote.log.reader.threads": "42", timestampBefore: "86400000", timestampDifference: "",
 			},
 		},
 		{
-			"tiered preview", Cluster{InstanceType: "kafka.m5.large", KafkaVersion: "2.8.2.tiered", Subnets: zones(3), StorageMode: StorageTiered}, nil,
+			"tiered preview",
+			Cluster{InstanceType: "kafka.m5.large", KafkaVersion: "2.8.2.tiered", Subnets: zones(3), StorageMode: StorageTiered},
+			nil,
 			map[string]string{timestampDifference: "86400000", timestampBefore: ""},
 		},
 		{
-			"express", Cluster{InstanceType: "express.m7g.4xlarge", KafkaVersion: "3.9.x", Subnets: zones(3)}, nil,
+			"express",
+			Cluster{InstanceType: "express.m7g.4xlarge", KafkaVersion: "3.9.x", Subnets: zones(3)},
+			nil,
 			map[string]string{"unclean.leader.election.enable": "false", "num.io.threads": "32", "num.network.threads": "16", timestampAfter: "86400000"},
 		},
 		{
-			"custom wins", Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "4.2.x", Subnets: zones(3)},
+			"custom wins",
+			Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "4.2.x", Subnets: zones(3)},
 			map[string]string{"min.insync.replicas": "1", "log.retention.ms": "5"},
 			map[string]string{"min.insync.replicas": "1", "log.retention.ms": "5", "num.partitions": "1"},
 		},
@@ -377,4 +388,32 @@ func TestCheckedPropertiesStartABroker(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever comes, a check neither panics nor says nothing of what it finds, and what it lets pass starts a broker.
+func FuzzCheckProperties(f *testing.F) {
+	for _, s := range []string{"num.partitions=1", "group.min.session.timeout.ms=9\ngroup.max.session.timeout.ms=1", "max.connections.per.ip=0", "x=1\nlisteners=a", "a\\"} {
+		f.Add(s, uint8(0))
+	}
+	kinds := []metadata.ClusterKind{"", metadata.Standard, metadata.Express, metadata.Serverless}
+	versions := KafkaVersions()
+	f.Fuzz(func(t *testing.T, text string, pick uint8) {
+		findings := CheckProperties(text, []string{versions[int(pick)%len(versions)].Name}, kinds[int(pick)%len(kinds)])
+		last := 0
+		for _, p := range findings {
+			if p.Line < last || p.Message == "" {
+				t.Fatalf("finding %+v after line %d", p, last)
+			}
+			last = p.Line
+		}
+		if len(findings) > 0 {
+			return
+		}
+		properties, _ := configdef.ParseProperties(text)
+		for _, p := range properties {
+			if err := configdef.ValidateBroker(p.Name, p.Value); err != nil {
+				t.Fatalf("passed, and a broker refuses it: %v", err)
+			}
+		}
+	})
 }

@@ -31,7 +31,7 @@ func CheckProperties(text string, versions []string, kind metadata.ClusterKind) 
 	}
 	values := make(map[string]string, len(properties))
 	for _, p := range properties {
-		if m := checkProperty(p.Name, p.Value, known, kind); m != "" {
+		if m := checkProperty(p.Name, p.Value, known, kind, len(findings) < suggestionsMax); m != "" {
 			findings = append(findings, Finding{Line: p.Line, Property: shortName(p.Name), Message: m})
 			continue
 		}
@@ -56,11 +56,14 @@ func shortName(name string) string {
 	return strings.ToValidUTF8(name[:nameMax], "") + "..."
 }
 
-// checkProperty says in a sentence why the property cannot be set so; empty if it can.
-func checkProperty(name, value string, versions []KafkaVersion, kind metadata.ClusterKind) string {
+// suggestionsMax is how many problems may be found before names are no longer looked for that are like an unknown one: that takes time for each.
+const suggestionsMax = 100
+
+// checkProperty says in a sentence why the property cannot be set so; empty if it can. suggest is whether to look for the name that was meant.
+func checkProperty(name, value string, versions []KafkaVersion, kind metadata.ClusterKind, suggest bool) string {
 	c, ok := configdef.Broker(name)
 	if !ok {
-		return unknownProperty(name)
+		return unknownProperty(name, suggest)
 	}
 	switch {
 	case notInFiles(name):
@@ -107,7 +110,7 @@ func quoted(value string) string {
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // unknownProperty says what is known of a name that is not a broker's property.
-func unknownProperty(name string) string {
+func unknownProperty(name string, suggest bool) string {
 	if c, ok := configdef.Topic(name); ok {
 		if len(c.Synonyms) == 0 {
 			return "It is a property of topics, not of brokers: set it on each topic."
@@ -117,15 +120,20 @@ func unknownProperty(name string) string {
 	if _, ok := configdef.Group(name); ok {
 		return "It is a property of groups, not of brokers: set it on each group."
 	}
+	if !suggest {
+		return noSuchProperty
+	}
 	var names []string
 	for _, c := range configdef.Brokers() {
 		names = append(names, c.Name)
 	}
 	if near := configdef.Nearest(name, names); near != "" {
-		return fmt.Sprintf("There is no such property. Did you mean %s?", near)
+		return fmt.Sprintf("%s Did you mean %s?", noSuchProperty, near)
 	}
-	return "There is no such property."
+	return noSuchProperty
 }
+
+const noSuchProperty = "There is no such property."
 
 // checkTogether finds values that are in order each and not together.
 func checkTogether(values map[string]string) []Finding {

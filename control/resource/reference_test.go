@@ -205,12 +205,12 @@ fetch.max.bytes group.max.size inter.broker.listener.name inter.broker.protocol.
 
 func TestEveryPropertyOfMSKIsInTheReference(t *testing.T) {
 	page := reference()
-	for _, n := range strings.Fields(mskDefaults + "\n" + mskCustom + "\n" + mskOther) {
+	for n := range strings.FieldsSeq(mskDefaults + "\n" + mskCustom + "\n" + mskOther) {
 		if !strings.Contains(page, "`"+n+"`") {
 			t.Errorf("%s is not in the reference", n)
 		}
 	}
-	for _, n := range strings.Fields(mskCustom) {
+	for n := range strings.FieldsSeq(mskCustom) {
 		if !settable(n, metadata.Standard) {
 			t.Errorf("MSK lets configurations set %s, and Weir does not: %v", n, CheckProperties(n+"=1", nil, metadata.Standard))
 		}

@@ -32,7 +32,7 @@ func (c *Config) Validate(value string) error {
 
 // Reason is what is wrong with a value, without the value and the config's name; empty if nothing is.
 func (c *Config) Reason(value string) string {
-	err := c.validate(value, func(format string, args ...any) error { return fmt.Errorf(format, args...) })
+	err := c.validate(value, fmt.Errorf)
 	if err == nil {
 		return ""
 	}
