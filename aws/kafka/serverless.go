@@ -219,3 +219,16 @@ func serverlessOperation(c *resource.Cluster) *gen.ClusterOperationV2Serverless 
 func shown(c *resource.Cluster, op *resource.Operation) bool {
 	return op.Type.Listed() && !c.Scales(op.Type)
 }
+
+// scaling tells whether all that the cluster is being updated for is the service's own choice of brokers, which is no reason to make a caller wait who
+// wants it gone.
+func (a *api) scaling(ctx context.Context, c *resource.Cluster) (bool, error) {
+	if c.Kind() != metadata.Serverless || c.Operation == "" {
+		return false, nil
+	}
+	op, _, ok, err := resource.ReadOperation(ctx, a.store, c.Scope().OperationKey(c.UUID, c.Operation))
+	if err != nil {
+		return false, storeError(err)
+	}
+	return ok && c.Scales(op.Type), nil
+}

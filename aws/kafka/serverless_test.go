@@ -176,6 +176,11 @@ func TestServerlessRefusesWhatIsOfProvisionedClusters(t *testing.T) {
 	a := newAccount(t)
 	arn := new(a.createServerless("orders"))
 	a.activate(*arn)
+	described, err := a.DescribeClusterV2(a.ctx, &gen.DescribeClusterV2Input{ClusterArn: arn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := described.ClusterInfo.CurrentVersion
 	calls := map[string]func() error{
 		"DescribeCluster": func() error {
 			_, err := a.DescribeCluster(a.ctx, &gen.DescribeClusterInput{ClusterArn: arn})
@@ -188,6 +193,39 @@ func TestServerlessRefusesWhatIsOfProvisionedClusters(t *testing.T) {
 		},
 		"RebootBroker": func() error {
 			_, err := a.RebootBroker(a.ctx, &gen.RebootBrokerInput{ClusterArn: arn, BrokerIds: []string{"1"}})
+			return err
+		},
+		"UpdateBrokerCount": func() error {
+			_, err := a.UpdateBrokerCount(a.ctx, &gen.UpdateBrokerCountInput{ClusterArn: arn, CurrentVersion: version, TargetNumberOfBrokerNodes: new(int32(6))})
+			return err
+		},
+		"UpdateBrokerType": func() error {
+			_, err := a.UpdateBrokerType(a.ctx, &gen.UpdateBrokerTypeInput{ClusterArn: arn, CurrentVersion: version, TargetInstanceType: new("kafka.m5.large")})
+			return err
+		},
+		"UpdateBrokerStorage": func() error {
+			_, err := a.UpdateBrokerStorage(a.ctx, &gen.UpdateBrokerStorageInput{
+				ClusterArn: arn, CurrentVersion: version,
+				TargetBrokerEBSVolumeInfo: []gen.BrokerEBSVolumeInfo{{KafkaBrokerNodeId: new("All"), VolumeSizeGB: new(int32(200))}},
+			})
+			return err
+		},
+		"UpdateStorage": func() error {
+			_, err := a.UpdateStorage(a.ctx, &gen.UpdateStorageInput{ClusterArn: arn, CurrentVersion: version, StorageMode: gen.StorageModeTiered})
+			return err
+		},
+		"UpdateMonitoring": func() error {
+			_, err := a.UpdateMonitoring(a.ctx, &gen.UpdateMonitoringInput{ClusterArn: arn, CurrentVersion: version, EnhancedMonitoring: gen.EnhancedMonitoringPerBroker})
+			return err
+		},
+		"UpdateClusterKafkaVersion": func() error {
+			_, err := a.UpdateClusterKafkaVersion(a.ctx, &gen.UpdateClusterKafkaVersionInput{ClusterArn: arn, CurrentVersion: version, TargetKafkaVersion: new("3.9.x")})
+			return err
+		},
+		"UpdateRebalancing": func() error {
+			_, err := a.UpdateRebalancing(a.ctx, &gen.UpdateRebalancingInput{
+				ClusterArn: arn, CurrentVersion: version, Rebalancing: &gen.Rebalancing{Status: gen.RebalancingStatusPaused},
+			})
 			return err
 		},
 		"GetCompatibleKafkaVersions": func() error {
@@ -280,6 +318,10 @@ func TestServerlessScalingIsNotShown(t *testing.T) {
 	listed, err := a.ListClusterOperationsV2(a.ctx, &gen.ListClusterOperationsV2Input{ClusterArn: &arn})
 	if err != nil || len(listed.ClusterOperationInfoList) != 0 {
 		t.Errorf("listed: %+v, %v", listed, err)
+	}
+	deleted, err := a.DeleteCluster(a.ctx, &gen.DeleteClusterInput{ClusterArn: &arn})
+	if err != nil || deleted.State != gen.ClusterStateDeleting {
+		t.Errorf("deleted meanwhile: %+v, %v", deleted, err)
 	}
 }
 

@@ -69,6 +69,9 @@ func (a *api) turn(ctx context.Context, c *resource.Cluster, action resource.Act
 	if c.State.Allows(action) {
 		return *c, false, nil
 	}
+	if scaling, err := a.scaling(ctx, c); err != nil || scaling && action == resource.ActionDelete {
+		return *c, false, err
+	}
 	// A cluster's end waits for nothing.
 	if action == resource.ActionDelete || !c.State.CanQueue() || !awsapi.ScopeFrom(ctx).Queue {
 		return resource.Cluster{}, false, refused(action, c.State)
