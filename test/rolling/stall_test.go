@@ -281,4 +281,3 @@ func (p *prober) answered(resp *kmsg.ProduceResponse) {
 		p.rounds[rp.Partition]++
 	}
 }
-

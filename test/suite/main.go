@@ -44,6 +44,7 @@ func suites() []suite {
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
 		{"streams", "Kafka Streams, exactly once, while brokers are killed", 6 * time.Minute, realParts("streams")},
 		{"chaos", "clients of all kinds under faults, what they saw checked", 10 * time.Minute, realParts("chaos")},
+		{"rolling", "clusters that change under load, and what their clients notice", 5 * time.Minute, realParts("rolling")},
 		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
 	}
 }
