@@ -94,6 +94,24 @@ func TestFailedUpdatesAreUndone(t *testing.T) {
 			"", nil, false,
 		},
 		{
+			"emptied brokers do not go",
+			updateCase{op: resource.OpDecreaseBrokers, target: resource.Change{Brokers: new(3)}, brokers: 6},
+			func(f *fleet) { f.busy = true },
+			"BrokersNotStopped", "The nodes have not stopped brokers [4 5 6] in 5m0s.",
+			"",
+			map[metadata.BrokerID]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1},
+			false,
+		},
+		{
+			"brokers do not stop",
+			updateCase{op: resource.OpStop, target: resource.Change{Stopped: new(true)}},
+			func(f *fleet) { f.busy = true },
+			"BrokersNotStopped", "The nodes have not stopped brokers [1 2 3] in 5m0s.",
+			"",
+			map[metadata.BrokerID]int{1: 1, 2: 1, 3: 1},
+			false,
+		},
+		{
 			"no such revision",
 			updateCase{op: resource.OpConfiguration, target: resource.Change{
 				Configuration: &resource.ConfigurationRef{ARN: testConfiguration.ARN(), Revision: 9},
@@ -179,6 +197,12 @@ func TestFailedUpdatesAreUndone(t *testing.T) {
 					}
 					if diff := cmp.Diff(tt.start, got); diff != "" {
 						t.Errorf("starts (-want +got):\n%s", diff)
+					}
+				}
+				for k := range w.fleet.starts {
+					kv, ok, err := w.store.Get(w.ctx, k)
+					if err != nil || ok != (len(is.Nodes) == 6 || metadata.LastSegment(k) <= "3") || strings.Contains(string(kv.Value), `"stopped":true`) {
+						t.Errorf("spec %s: %v, %v, %s", k, ok, err, kv.Value)
 					}
 				}
 				w.in(w.ctx, t, key, resource.Active) // what is healing heals: the fleet's broker starts when it was replaced

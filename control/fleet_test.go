@@ -27,6 +27,7 @@ type fleet struct {
 	// startsIn is the time from a start to Ready.
 	startsIn time.Duration
 	stuck    bool  // the balancer moves nothing
+	busy     bool  // the node ends no broker
 	used     int64 // bytes on each volume
 	// deaf brokers do not report that they follow settings.
 	deaf bool
@@ -79,6 +80,9 @@ func (f *fleet) run(ctx context.Context) error {
 
 func (f *fleet) apply(ctx context.Context, e metadata.Event) error {
 	have := f.brokers[e.Key]
+	if e.Deleted && f.busy {
+		return nil
+	}
 	if e.Deleted {
 		if have != nil {
 			delete(f.brokers, e.Key)
@@ -92,6 +96,8 @@ func (f *fleet) apply(ctx context.Context, e metadata.Event) error {
 		return err
 	}
 	switch {
+	case spec.Stopped && f.busy:
+		return nil
 	case have == nil:
 		have = &fakeBroker{spec: spec}
 		f.brokers[e.Key] = have
