@@ -159,35 +159,43 @@ func TestCreateConfigurationRefuses(t *testing.T) {
 		{"name that begins with a hyphen", gen.CreateConfigurationInput{Name: new("-a")}, "BadRequestException", "name", textBadCharacters},
 		{"empty name", gen.CreateConfigurationInput{Name: new("")}, "BadRequestException", "name", textBadCharacters},
 		{
-			"long name", gen.CreateConfigurationInput{Name: new(strings.Repeat("a", 129))},
+			"long name",
+			gen.CreateConfigurationInput{Name: new(strings.Repeat("a", 129))},
 			"BadRequestException", "name", "A configuration's name must have 1 to 128 characters.",
 		},
 		{
-			"name that is taken", gen.CreateConfigurationInput{Name: new("taken")},
+			"name that is taken",
+			gen.CreateConfigurationInput{Name: new("taken")},
 			"ConflictException", "name", "A configuration with the name taken already exists in this account and Region.",
 		},
 		{
-			"long description", gen.CreateConfigurationInput{Description: new(strings.Repeat("ü", 1025))},
+			"long description",
+			gen.CreateConfigurationInput{Description: new(strings.Repeat("ü", 1025))},
 			"BadRequestException", "description", "A description can have at most 1024 characters.",
 		},
 		{
-			"unknown version", gen.CreateConfigurationInput{KafkaVersions: []string{"3.9.x", "9.9.9"}},
+			"unknown version",
+			gen.CreateConfigurationInput{KafkaVersions: []string{"3.9.x", "9.9.9"}},
 			"BadRequestException", "kafkaVersions", "Unsupported KafkaVersion [9.9.9]. Valid values: [1.1.1, 2.1.0,",
 		},
 		{
-			"too many versions", gen.CreateConfigurationInput{KafkaVersions: strings.Split(strings.Repeat("3.9.x,", 100)+"3.9.x", ",")},
+			"too many versions",
+			gen.CreateConfigurationInput{KafkaVersions: strings.Split(strings.Repeat("3.9.x,", 100)+"3.9.x", ",")},
 			"BadRequestException", "kafkaVersions", "Specify at most 100 versions.",
 		},
 		{
-			"long properties", gen.CreateConfigurationInput{ServerProperties: []byte(strings.Repeat("#", 65537))},
+			"long properties",
+			gen.CreateConfigurationInput{ServerProperties: []byte(strings.Repeat("#", 65537))},
 			"BadRequestException", "serverProperties", "The server properties have 65537 bytes. They can have at most 65536.",
 		},
 		{
-			"encoded twice", gen.CreateConfigurationInput{ServerProperties: []byte(base64.StdEncoding.EncodeToString([]byte("num.partitions=3\n")))},
+			"encoded twice",
+			gen.CreateConfigurationInput{ServerProperties: []byte(base64.StdEncoding.EncodeToString([]byte("num.partitions=3\n")))},
 			"BadRequestException", "serverProperties", "The server properties are base64 text once they are decoded",
 		},
 		{
-			"two bad properties", gen.CreateConfigurationInput{ServerProperties: []byte("num.partitions=0\nnum.network.threads=5\nno.such=x")},
+			"two bad properties",
+			gen.CreateConfigurationInput{ServerProperties: []byte("num.partitions=0\nnum.network.threads=5\nno.such=x")},
 			"BadRequestException", "serverProperties", `[
   {
     "line": 1,
@@ -208,15 +216,18 @@ func TestCreateConfigurationRefuses(t *testing.T) {
 ]`,
 		},
 		{
-			"a property that the version has not", gen.CreateConfigurationInput{KafkaVersions: []string{"2.2.1"}, ServerProperties: []byte("replica.selector.class=x")},
+			"a property that the version has not",
+			gen.CreateConfigurationInput{KafkaVersions: []string{"2.2.1"}, ServerProperties: []byte("replica.selector.class=x")},
 			"BadRequestException", "serverProperties", "Kafka 2.2.1 has no such property: it is there from 2.4 on.",
 		},
 		{
-			"a secret", gen.CreateConfigurationInput{ServerProperties: []byte("ssl.key.password=hush")},
+			"a secret",
+			gen.CreateConfigurationInput{ServerProperties: []byte("ssl.key.password=hush")},
 			"BadRequestException", "serverProperties", "[hidden]",
 		},
 		{
-			"no text at all", gen.CreateConfigurationInput{ServerProperties: []byte{0xff, 0xfe, 0}},
+			"no text at all",
+			gen.CreateConfigurationInput{ServerProperties: []byte{0xff, 0xfe, 0}},
 			"BadRequestException", "serverProperties", "The line is not UTF-8 text.",
 		},
 	}
