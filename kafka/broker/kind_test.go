@@ -1,17 +1,23 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/kafka/image"
 	"weir/kafka/kind"
 	"weir/kafka/partition"
+	"weir/kafka/quota"
 	"weir/kafka/topic"
 	"weir/metadata"
 )
@@ -281,4 +287,63 @@ func TestServerlessIsNotReassigned(t *testing.T) {
 	if p.ErrorCode != kerr.InvalidRequest.Code || p.ErrorMessage == nil || !strings.Contains(*p.ErrorMessage, "cannot be reassigned") {
 		t.Errorf("%+v", p)
 	}
+}
+
+// What a broker carries is told to the control plane with what it leads, but for internal topics.
+func TestLoadCountsWhatABrokerLeads(t *testing.T) {
+	r := newRig(t, rigConfig{brokers: 2})
+	r.create("t", 4)
+	if err := r.brokers[0].admin.CreateInternal("__consumer_offsets")(t.Context(), 5, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, b := range r.brokers {
+		r.await("the topics are known", func() bool { return b.live.Current().TopicCount() == 2 })
+		l := b.load(b.live.Current())
+		sum += l.Leaders
+		if l.Leaders == 0 || l.In != 0 || l.Out != 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+	if sum != 4 {
+		t.Errorf("%d leaders, want 4", sum)
+	}
+}
+
+// Other clusters have as many brokers as somebody wants, so nobody asks what theirs carry.
+func TestOnlyServerlessBrokersReportLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := metadata.NewMem()
+		defer store.Close()
+		live := image.New(store, testCluster)
+		b := &Broker{cfg: Config{Cluster: testCluster, Broker: 7}, log: slog.New(slog.DiscardHandler), store: store, image: live, kind: newRuled(quota.Settings{}), kafka: newKafkaMetrics(nil)}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); b.reportLoad(ctx) }()
+		defer func() { cancel(); <-done }()
+		reported := func() bool {
+			_, ok, err := store.Get(t.Context(), metadata.BrokerLoadKey(testCluster, 7))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ok
+		}
+		<-time.After(10 * loadEvery)
+		synctest.Wait()
+		if reported() {
+			t.Error("a broker of a Standard cluster reports its load")
+		}
+		b.kind.rules.Store(kind.Of(&metadata.Settings{Kind: metadata.Serverless}))
+		<-time.After(2 * loadEvery)
+		synctest.Wait()
+		if !reported() {
+			t.Fatal("nothing is reported")
+		}
+		at := store.Revision()
+		<-time.After(10 * loadEvery)
+		synctest.Wait()
+		if store.Revision() != at {
+			t.Error("what has not changed is reported again")
+		}
+	})
 }
