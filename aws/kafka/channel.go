@@ -208,14 +208,14 @@ func (a *api) changeChannel(
 }
 
 func (a *api) updateChannel(ctx context.Context, in *gen.UpdateChannelInput) (*gen.UpdateChannelOutput, error) {
-	switch {
-	case in.IcebergDestinationUpdate != nil:
-		return nil, badRequest("icebergDestinationUpdate", "The channel's destination is S3. Its type can't be changed.")
-	case in.S3DestinationUpdate == nil:
-		return nil, badRequest("s3DestinationUpdate", "Specify s3DestinationUpdate.")
-	}
-	seconds := *in.S3DestinationUpdate.DataFreshnessInSeconds
 	ch, op, err := a.changeChannel(ctx, in.ClusterArn, in.ChannelArn, opUpdateChannel, func(ch *resource.Channel) error {
+		switch {
+		case in.IcebergDestinationUpdate != nil:
+			return badRequest("icebergDestinationUpdate", "The channel's destination is S3. Its type can't be changed.")
+		case in.S3DestinationUpdate == nil:
+			return badRequest("s3DestinationUpdate", "Specify s3DestinationUpdate.")
+		}
+		seconds := *in.S3DestinationUpdate.DataFreshnessInSeconds
 		if err := checkFreshness("s3DestinationUpdate.dataFreshnessInSeconds", seconds); err != nil {
 			return err
 		}
@@ -255,4 +255,26 @@ func (a *api) topicHasChannel(ctx context.Context, c *resource.Cluster, topic st
 		return badRequest("topicName", "%s", textChannel)
 	}
 	return nil
+}
+
+// namedChannel finds the channel of an ARN that does not come with its cluster's.
+func (a *api) namedChannel(ctx context.Context, arn *string, parameter string) (resource.Channel, metadata.Revision, error) {
+	scope, name, id, _ := resource.ParseChannelARN(*arn)
+	if scope != scopeOf(ctx) {
+		return resource.Channel{}, 0, notFound(parameter)
+	}
+	kvs, _, err := a.store.List(ctx, scope.ChannelsPrefix())
+	if err != nil {
+		return resource.Channel{}, 0, storeError(err)
+	}
+	for _, kv := range kvs {
+		if metadata.LastSegment(kv.Key) != id {
+			continue
+		}
+		ch, err := metadata.Decode[resource.Channel](kv)
+		if err != nil || ch.Name == name {
+			return ch, kv.Modified, err
+		}
+	}
+	return resource.Channel{}, 0, notFound(parameter)
 }

@@ -134,6 +134,16 @@ func TestChannelLife(t *testing.T) {
 	if out := describe(); out.Status != gen.ChannelStatusActive || out.ClusterOperationArn != nil {
 		t.Errorf("active: %+v", out)
 	}
+	// Terraform changes tags through calls of their own, and reads them with the channel.
+	if _, err := a.TagResource(a.ctx, &gen.TagResourceInput{ResourceArn: made.ChannelArn, Tags: map[string]string{"stage": "test"}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.UntagResource(a.ctx, &gen.UntagResourceInput{ResourceArn: made.ChannelArn, TagKeys: []string{"team"}}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]string{"stage": "test"}, describe().Tags); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
+	}
 	// The topic stays as long as the channel is there.
 	got := refusalOf(topicCalls(a.account)["DeleteTopic"](a.arn, "t"))
 	if want := (refusal{"BadRequestException", "topicName", textChannel}); got != want {

@@ -48,7 +48,7 @@ type taggable struct {
 	with func(tags map[string]string) []byte // the record with other tags
 }
 
-// tagged reads the resource that a tag call names: a cluster or a VPC connection.
+// tagged reads the resource that a tag call names: a cluster, a VPC connection or a channel.
 func (a *api) tagged(ctx context.Context, arn *string) (taggable, error) {
 	const parameter = "resourceArn"
 	if _, _, _, ok := resource.ParseVPCConnectionARN(*arn); ok {
@@ -56,6 +56,13 @@ func (a *api) tagged(ctx context.Context, arn *string) (taggable, error) {
 		return taggable{v.Key(), at, v.Tags, func(tags map[string]string) []byte {
 			v.Tags = tags
 			return metadata.Encode(v)
+		}}, err
+	}
+	if _, _, _, ok := resource.ParseChannelARN(*arn); ok {
+		ch, at, err := a.namedChannel(ctx, arn, parameter)
+		return taggable{ch.Key(), at, ch.Tags, func(tags map[string]string) []byte {
+			ch.Tags = tags
+			return metadata.Encode(ch)
 		}}, err
 	}
 	ref, ok := resource.ParseClusterARN(*arn)
