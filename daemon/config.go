@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"weir/awsapi/front"
 	"weir/storage/tier"
 )
 
@@ -23,6 +24,7 @@ import (
 type Config struct {
 	Data     string // data directory
 	API      string // host:port of the AWS APIs
+	APIRate  int    // calls a second that an account may make of one service over time
 	Region   string // the region that is served
 	Demo     bool   // have a cluster named demo
 	Brokers  int    // of the demo cluster
@@ -40,6 +42,7 @@ func Default() Config {
 	return Config{
 		Data:     ".weir",
 		API:      "127.0.0.1:4566",
+		APIRate:  front.CallRate,
 		Region:   "us-east-1",
 		Demo:     true,
 		Brokers:  3,
@@ -61,6 +64,7 @@ func Settings() []Setting {
 	return []Setting{
 		{"data", "directory that keeps all state", func(c *Config) any { return &c.Data }},
 		{"api", "address of the AWS APIs", func(c *Config) any { return &c.API }},
+		{"api-rate", "calls a second that an account may make of one AWS service over time; four times as many at once", func(c *Config) any { return &c.APIRate }},
 		{"region", "AWS region to serve", func(c *Config) any { return &c.Region }},
 		{"demo", "create a cluster named demo at the first start", func(c *Config) any { return &c.Demo }},
 		{"brokers", "number of brokers of the demo cluster", func(c *Config) any { return &c.Brokers }},
@@ -207,6 +211,9 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+// apiRateMax is more than the control plane can answer.
+const apiRateMax = 1_000_000
+
 var regionForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 
 // Check finds values that cannot work.
@@ -227,6 +234,9 @@ func (c *Config) Check() error {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usage("api", fmt.Sprintf("%q is not an address of this machine's loopback; the APIs have no TLS yet and are not served without it "+
 			"elsewhere", host), "use 127.0.0.1, or a tunnel to it")
+	}
+	if c.APIRate < 1 || c.APIRate > apiRateMax {
+		return usage("api-rate", fmt.Sprintf("%d is not between 1 and %d", c.APIRate, apiRateMax), "give a number of calls a second")
 	}
 	if !regionForm.MatchString(c.Region) {
 		return usage("region", fmt.Sprintf("%q does not look like a region", c.Region), "give it as us-east-1")

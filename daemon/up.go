@@ -325,7 +325,7 @@ func (u *Up) newNode(dir *dataDir, log *slog.Logger, gr *ground) (*node.Node, er
 
 func (u *Up) newFront(log *slog.Logger, store metadata.Store, gr *ground, deps awskafka.Deps) (*front.Front, error) {
 	keys := authn.NewKeys(gr.root)
-	return front.New(front.Config{Region: u.cfg.Region}, front.Deps{
+	return front.New(front.Config{Region: u.cfg.Region, CallRate: u.cfg.APIRate}, front.Deps{
 		Log:       log,
 		Services:  services(store, gr.master, deps),
 		AccessKey: keys.AccessKey,

@@ -2,7 +2,8 @@
 // calls it, and encodes what it returns, for every service that it is given. See docs/adr/0005-generated-aws-front.md.
 //
 // A request passes these checks in this order, and each refuses in the form of the service that the request is for: host and origin, signature
-// form, service of the credential scope, body size, signature, region of the scope, protocol and operation, input, the model's constraints.
+// form, service of the credential scope, body size, signature, region of the scope, the account's rate of calls, protocol and operation, input, the
+// model's constraints.
 // What is routed is the raw path that was signed; nothing cleans or rewrites it, and no header changes the method.
 package front
 
@@ -32,6 +33,8 @@ type Config struct {
 	Hosts []string
 	// BodyBytesMax bounds a request's body, packed and unpacked; 0 means 1 MiB.
 	BodyBytesMax int64
+	// CallRate is how many calls a second an account may make of one service over time, and four times as many at once; 0 means CallRate.
+	CallRate int
 }
 
 // Deps is what the front needs of others. All but Healthy are required.
@@ -55,6 +58,7 @@ type Front struct {
 	services map[string]*service // by signing name
 	names    []string            // the services', sorted
 	dummy    string              // stands in for the secret of unknown keys
+	throttle *throttle
 }
 
 // New checks cfg and the services; it starts nothing.
@@ -66,10 +70,12 @@ func New(cfg Config, deps Deps) (*Front, error) {
 		return nil, errors.New("front: a logger, access keys and a clock are required")
 	case cfg.BodyBytesMax < 0:
 		return nil, fmt.Errorf("front: body limit %d", cfg.BodyBytesMax)
+	case cfg.CallRate < 0:
+		return nil, fmt.Errorf("front: call rate %d", cfg.CallRate)
 	case cfg.BodyBytesMax == 0:
 		cfg.BodyBytesMax = BodyBytesMax
 	}
-	f := &Front{cfg: cfg, deps: deps, log: deps.Log, hosts: map[string]bool{}, services: map[string]*service{}, dummy: uuid.NewString()}
+	f := &Front{cfg: cfg, deps: deps, log: deps.Log, hosts: map[string]bool{}, services: map[string]*service{}, dummy: uuid.NewString(), throttle: newThrottle(cfg.CallRate)}
 	for _, h := range cfg.Hosts {
 		f.hosts[normalHost(h)] = true
 	}
@@ -167,6 +173,9 @@ func (f *Front) handle(ctx context.Context, c *call) (reply protocol.Reply, err 
 	signed.Body = c.body
 	if err := f.authenticate(ctx, c, signed, claim); err != nil {
 		return protocol.Reply{}, err
+	}
+	if !f.throttle.allow(c.principal.Account, c.service.model.Name, f.deps.Now()) {
+		return protocol.Reply{}, throttled(c)
 	}
 	in, err := f.input(c)
 	if err != nil {
