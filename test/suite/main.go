@@ -42,6 +42,7 @@ func suites() []suite {
 		{"differential", "the same requests to Apache Kafka and to Weir, answers compared field by field", 5 * time.Minute, realParts("differential")},
 		{"tooling", "every command-line tool that ships with Apache Kafka", 8 * time.Minute, realParts("tooling")},
 		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
+		{"channels", "topics delivered to a real S3-compatible server", 5 * time.Minute, realParts("channels")},
 		{"streams", "Kafka Streams, exactly once, while brokers are killed", 6 * time.Minute, realParts("streams")},
 		{"chaos", "clients of all kinds under faults, what they saw checked", 10 * time.Minute, realParts("chaos")},
 		{"rolling", "clusters that change under load, and what their clients notice", 5 * time.Minute, realParts("rolling")},
