@@ -15,12 +15,17 @@
 //
 // MarkReady then tells everyone that the broker serves.
 //
+// In a planned restart (Config.TakeOver, docs/adr/0015-restarts-in-place.md) the incarnation before leaves its session (LeaveSession): step 3 then only sets the
+// streams to SEALING, and its revision is the incarnation; the session changes hands in MarkReady. Others see a broker that serves all the while.
+//
 // # Non-obvious
 //
 //   - The lock is the fence, the lease is not. With the file WAL nobody but a process on this machine can write the log, and the lock admits one.
 //     So losing the lease does not stop appends (design, rule R6): the broker registers anew, under a new lease, and goes on with its stream.
 //     Session.Incarnation keeps naming the stream then, while the key's creation revision is a later one. Only when the key belongs to
 //     another incarnation does the broker stop: somebody else holds what it thinks it holds.
+//   - What may become of a stream's record is in rules.go, as functions of records. TestSealProtocol explores all interleavings of incarnations that follow
+//     them.
 //   - A session key left behind by a kill is not waited for. The lock proves that its process is gone, so the key is deleted and made anew, guarded
 //     by its revision. It is two transactions because etcd does not let one delete and create a key.
 //   - Epochs are bumped before anything is served and after everything is replayed, so a partition's epoch names at most one incarnation's appends.
@@ -47,5 +52,7 @@
 //     of it when we led it would otherwise be applied to it, or hide it.
 //   - The state of a partition has one owner at any moment. Pass hands it on under the old owner's lock, and View and Edit of the old one ask the new one, so
 //     that a checkpoint under way sees it exactly once.
+//   - What a restart finds of a partition with which the metadata connect us in no way may be a whole copy of a move that was called off, or the only copy there is. Its
+//     leader is asked whether it has all of it before it goes (stray.go).
 //   - A deleted topic whose RELEASE did not make it to the log is found again by replay and dropped, since no assignment names it.
 package ownership

@@ -31,3 +31,10 @@ func (o *Owner) Copies() (n int) {
 	}
 	return n
 }
+
+// Strays is how many partitions a restart found that may be copies nobody wants.
+func (o *Owner) Strays() int {
+	o.follow.mu.Lock()
+	defer o.follow.mu.Unlock()
+	return len(o.follow.strays)
+}

@@ -36,6 +36,8 @@ type follower struct {
 	lent   map[partition.Key]bool                 // we led them, and others do without having taken them over: an operator's hand
 	ends   map[partition.Key]int64                // of the leaders' logs, where we copy
 
+	strays map[partition.Key]bool // that a restart found, and that may be copies nobody wants; see dropStray
+
 	counts   moveCounts
 	round    *round        // the next checkpoint that moves wait for, which others may join
 	taking   chan struct{} // has a token while such a checkpoint is taken
@@ -54,7 +56,7 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 	f.seen, f.topics, f.kept = revision-1, make(map[metadata.TopicID]*followed), make(map[wal.Partition]keeper)
 	f.todo, f.fences = make(map[partition.Key]bool), make(map[partition.Key]fence)
 	f.mine, f.ends = make(map[partition.Key]metadata.LeaderEpoch), make(map[partition.Key]int64)
-	f.lent = make(map[partition.Key]bool)
+	f.lent, f.strays = make(map[partition.Key]bool), make(map[partition.Key]bool)
 	f.taking, f.changing = make(chan struct{}, 1), make(chan struct{}, 1)
 	f.dynamic = [2]map[string]string{k.dynamic[o.name()], k.dynamic[""]}
 	f.props, f.static = image.NewStatic(o.cfg.Properties), o.cfg.Properties
@@ -89,6 +91,7 @@ func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision)
 			continue
 		}
 		f.kept[p] = &dormant{name: p, state: s}
+		f.strays[partition.Key{Topic: p.Topic, Index: p.Index}] = true
 	}
 	if deleted > 0 {
 		o.log.Info("partitions in the log belong to deleted topics", "partitions", deleted)

@@ -496,6 +496,63 @@ func TestCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
 	}
 }
 
+// The same if the target had all of it, and all but became the leader. What its leader does not have stays.
+func TestWholeCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lost=%v", lost), func(t *testing.T) {
+			w := newMoveWorld(t, 8, nil, 1, 2, 3)
+			defer w.store.Close()
+			one, two := w.start(1), w.start(2)
+			p := one.awaitLead()
+			for i := range int32(20) {
+				if _, err := sendBatch(p, moveBatch(1, i, 1, "k", "v"), partition.FromClient); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var tried atomic.Bool
+			w.target(2)
+			w.store.SetFault(func(c metadata.Call) metadata.Fault {
+				for _, op := range c.Txn.Then {
+					if bytes.Contains(op.Value, []byte(`"l":2`)) {
+						tried.Store(true)
+						return metadata.Fault{Before: metadata.ErrUnavailable}
+					}
+				}
+				return metadata.Fault{}
+			})
+			until(t, "broker 2 would lead", tried.Load)
+			two.crash(4)
+			w.target(0)
+			until(t, "broker 1 leads again", func() bool { q, ok := one.leads(); return ok && q.LeaderEpoch() > 0 })
+			if lost { // an operator's hand: a broker leads that has nothing
+				w.put(metadata.Put(metadata.AssignmentKey(crashCluster, w.topic.ID, 0), metadata.Encode(metadata.Assignment{
+					Partitions: []metadata.PartitionAssignment{{Leader: 3, Replicas: []metadata.BrokerID{3}}},
+				})))
+				w.start(3).awaitLead()
+			}
+			two = w.start(2)
+			if n := len(two.Kept()); n != 1 {
+				t.Fatalf("a restart finds %d partitions", n)
+			}
+			if !lost {
+				until(t, "the copy is dropped", func() bool { return len(two.Kept()) == 0 })
+				if err := two.Tiers().Checkpoint(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				two.crash(5)
+				if n := len(w.start(2).Kept()); n != 0 {
+					t.Errorf("it is back: %d", n)
+				}
+				return
+			}
+			until(t, "the leader was asked", func() bool { return two.Strays() == 0 })
+			if n := len(two.Kept()); n != 1 {
+				t.Errorf("the only copy is gone")
+			}
+		})
+	}
+}
+
 // An answer that is cut or made up is an error.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("{\"version\":1,\"start\":0,\"end\":9,\"next\":5}\nbatches"))

@@ -23,6 +23,7 @@ const (
 	dutyForget        // another broker has everything that we had
 	dutyCopy          // we are to lead it
 	dutyDrop          // we were to lead it, and have a part of it
+	dutyStray         // a restart found data of it, and we have nothing to do with it
 )
 
 const (
@@ -160,6 +161,8 @@ func (m *mover) do(ctx context.Context, key partition.Key, d duty) error {
 		return m.o.takeOver(ctx, m.peers, key)
 	case dutyDrop:
 		return m.o.drop(ctx, key)
+	case dutyStray:
+		return m.o.dropStray(ctx, m.peers, key)
 	case dutyNone:
 	}
 	return nil
@@ -214,6 +217,8 @@ func (f *follower) dutyLocked(key partition.Key, me metadata.BrokerID, now time.
 		return dutyCopy, true
 	case f.isCopyLocked(key):
 		return dutyDrop, true
+	case f.strays[key] && f.kept[key.WAL()] != nil:
+		return dutyStray, true
 	}
 	return dutyNone, false
 }

@@ -27,6 +27,7 @@ const (
 	askRead = "read" // batches from an offset on; with no bytes at all, only how the log is
 	askTake = "take" // the state, after which the leader takes nothing any more
 	askKeep = "keep" // nothing: the leader may go on
+	askHave = "have" // nothing: whether the leader has all that the other has, which is no target
 
 	askTraffic = "traffic" // of no partition: what those that the broker leads have carried
 )
@@ -41,6 +42,7 @@ type question struct {
 	Revision  metadata.Revision    `json:"revision"` // at which it believes so
 	From      int64                `json:"from"`
 	Bytes     int32                `json:"bytes"`
+	Last      metadata.LeaderEpoch `json:"last,omitempty"` // of the record before From
 }
 
 // answer is what the leader says. Data follows it: batches or a state.
@@ -51,6 +53,7 @@ type answer struct {
 	Start   int64  `json:"start"`
 	End     int64  `json:"end"`  // what is durable
 	Next    int64  `json:"next"` // where to go on reading
+	Has     bool   `json:"has,omitempty"`
 	data    []byte
 }
 

@@ -54,7 +54,7 @@ func (o *Owner) answer(ctx context.Context, q *question) (*answer, error) {
 		return nil, kerr.UnknownTopicOrPartition
 	case as.Leader != o.cfg.Broker || as.Epoch != q.Epoch:
 		return nil, fmt.Errorf("partition %v is led by broker %d in epoch %d: %w", key, as.Leader, as.Epoch, kerr.NotLeaderForPartition)
-	case as.Target != q.By:
+	case as.Target != q.By && q.What != askHave:
 		return nil, fmt.Errorf("partition %v is to be led by broker %d, not %d: %w", key, as.Target, q.By, kerr.InvalidReplicaAssignment)
 	}
 	p, err := o.leaders.Get(key)
@@ -65,6 +65,8 @@ func (o *Owner) answer(ctx context.Context, q *question) (*answer, error) {
 		return nil, fmt.Errorf("partition %v is open in epoch %d: %w", key, p.LeaderEpoch(), kerr.NotLeaderForPartition)
 	}
 	switch q.What {
+	case askHave:
+		return &answer{Has: has(p, q.From, q.Last)}, nil
 	case askRead:
 		return o.readFor(ctx, p, q)
 	case askTake:
