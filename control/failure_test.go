@@ -232,7 +232,7 @@ func (w *world) settings(t *testing.T, cluster string) metadata.Settings {
 // ended waits until the operation has ended.
 func (w *world) ended(t *testing.T, op resource.Operation) resource.Operation {
 	t.Helper()
-	for range 100_000 {
+	for range 10_000 {
 		v, _, ok, err := resource.ReadOperation(w.ctx, w.store, op.Key(w.scope))
 		if err != nil || !ok {
 			t.Fatal(err, ok)
@@ -240,7 +240,7 @@ func (w *world) ended(t *testing.T, op resource.Operation) resource.Operation {
 		if !v.Ended.IsZero() {
 			return v
 		}
-		<-time.After(100 * time.Millisecond)
+		<-time.After(time.Second)
 	}
 	t.Fatal("the operation does not end")
 	return op
