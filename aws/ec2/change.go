@@ -14,9 +14,10 @@ import (
 // world is what a call is answered from: the scope's network, and the clusters that live in it.
 type world struct {
 	resource.Network
-	scope       resource.Scope
-	clusters    []resource.Cluster
-	connections []resource.VPCConnection
+	scope    resource.Scope
+	clusters []resource.Cluster
+	subnets  map[string]bool // ids of those that clusters and connections to them use
+	groups   map[string]bool // likewise
 }
 
 // world reads the network.
@@ -34,7 +35,32 @@ func (a *api) world(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return &world{Network: *n, scope: s, clusters: clusters, connections: connections}, nil
+	w := &world{Network: *n, scope: s, clusters: clusters, subnets: make(map[string]bool), groups: make(map[string]bool)}
+	for _, c := range clusters {
+		w.use(c.Subnets, c.SecurityGroups)
+		if c.Serverless != nil {
+			for _, v := range c.Serverless.VPCs {
+				w.use(v.Subnets, v.SecurityGroups)
+			}
+		}
+	}
+	for _, c := range connections {
+		for _, id := range c.Subnets {
+			w.subnets[id] = true
+		}
+		w.use(nil, c.SecurityGroups)
+	}
+	return w, nil
+}
+
+// use notes that something of MSK is in these subnets and has these groups.
+func (w *world) use(subnets []resource.ClientSubnet, groups []string) {
+	for _, s := range subnets {
+		w.subnets[s.ID] = true
+	}
+	for _, id := range groups {
+		w.groups[id] = true
+	}
 }
 
 // change is a world with the writes of one call. They are committed in one transaction.
@@ -212,27 +238,11 @@ func (w *world) brokers() []broker {
 
 // subnetUsed and groupUsed tell whether a cluster, a VPC connection or a network interface is in the subnet or has the group.
 func (w *world) subnetUsed(id string) bool {
-	for _, c := range w.clusters {
-		if slices.ContainsFunc(c.Subnets, func(s resource.ClientSubnet) bool { return s.ID == id }) {
-			return true
-		}
-	}
-	if slices.ContainsFunc(w.connections, func(v resource.VPCConnection) bool { return slices.Contains(v.Subnets, id) }) {
-		return true
-	}
-	return slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return v.Subnet == id })
+	return w.subnets[id] || slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return v.Subnet == id })
 }
 
 func (w *world) groupUsed(id string) bool {
-	for _, c := range w.clusters {
-		if slices.Contains(c.SecurityGroups, id) {
-			return true
-		}
-	}
-	if slices.ContainsFunc(w.connections, func(v resource.VPCConnection) bool { return slices.Contains(v.SecurityGroups, id) }) {
-		return true
-	}
-	return slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return slices.Contains(v.Groups, id) })
+	return w.groups[id] || slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return slices.Contains(v.Groups, id) })
 }
 
 // Error codes and texts for what does not exist.

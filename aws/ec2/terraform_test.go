@@ -271,6 +271,37 @@ func TestNothingIsDeletedThatAClusterJustTook(t *testing.T) {
 	wantCode(t, "subnet that a cluster took meanwhile", err, "DependencyViolation")
 }
 
+func TestConnectionsAndServerlessClustersUseTheirNetworks(t *testing.T) {
+	ctx, s, n, store := opened(t)
+	v, err := s.CreateVpc(ctx, &gen.CreateVpcInput{CidrBlock: new("10.0.0.0/16")})
+	vpc := must(t, v, err).Vpc.VpcId
+	var subnets, groups []string
+	for _, cidr := range []string{"10.0.1.0/24", "10.0.2.0/24"} {
+		sub, err := s.CreateSubnet(ctx, &gen.CreateSubnetInput{VpcId: vpc, CidrBlock: &cidr})
+		subnets = append(subnets, *must(t, sub, err).Subnet.SubnetId)
+		g, err := s.CreateSecurityGroup(ctx, &gen.CreateSecurityGroupInput{GroupName: &cidr, Description: &cidr, VpcId: vpc})
+		groups = append(groups, *must(t, g, err).GroupId)
+	}
+	c := resource.Cluster{UUID: resource.NewUUID(), Name: "serverless", Account: scope.Account, Region: scope.Region}
+	c.Serverless = &resource.Serverless{VPCs: []resource.VPCAccess{
+		{VPC: n.VPCs[0].ID}, {VPC: *vpc, Subnets: []resource.ClientSubnet{{ID: subnets[0]}}, SecurityGroups: groups[:1]},
+	}}
+	connection := resource.VPCConnection{
+		UUID: resource.NewUUID(), Account: scope.Account, Region: scope.Region, Subnets: subnets[1:], SecurityGroups: groups[1:],
+	}
+	txn := resource.CreateTxn(c, resource.NewOperation(resource.OpCreate, c.UUID, "", c.Created))
+	txn.Then = append(txn.Then, metadata.Put(connection.Key(), metadata.Encode(connection)))
+	if _, err := store.Commit(t.Context(), txn); err != nil {
+		t.Fatal(err)
+	}
+	for i := range subnets {
+		_, err := s.DeleteSubnet(ctx, &gen.DeleteSubnetInput{SubnetId: &subnets[i]})
+		wantCode(t, "subnet in use", err, "DependencyViolation")
+		_, err = s.DeleteSecurityGroup(ctx, &gen.DeleteSecurityGroupInput{GroupId: &groups[i]})
+		wantCode(t, "group in use", err, "DependencyViolation")
+	}
+}
+
 func TestNetworksOfTheFirstReleaseAreCompleted(t *testing.T) {
 	store := metadata.NewMem()
 	t.Cleanup(func() { _ = store.Close() })
