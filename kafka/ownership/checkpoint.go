@@ -100,14 +100,12 @@ func (o *Owner) concerned(k *keys, c *stream.Checkpoint, lost func(stream.Journa
 func (o *Owner) Publish(ctx context.Context, p stream.Pointer) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	next := o.record.Stream
-	next.Checkpoint, next.FromSeq, next.FromOff = p.Number, p.From.Seq, p.From.Off
+	next := toCheckpoint(o.record.Stream, p)
 	key := metadata.StreamKey(o.cfg.Cluster, next.ID)
 	for range triesMax {
-		revision, err := o.store.Commit(ctx, metadata.Txn{
-			If:   []metadata.Cond{{Key: key, Modified: o.record.modified}},
-			Then: []metadata.Op{metadata.Put(key, metadata.Encode(next))},
-		})
+		var txn metadata.Txn
+		change(&txn, key, o.record.modified, next)
+		revision, err := o.store.Commit(ctx, txn)
 		if err == nil {
 			o.record.modified, o.record.Stream = revision, next
 			return nil
@@ -134,7 +132,7 @@ func (o *Owner) rereadRecord(ctx context.Context, key string) error {
 			return err
 		}
 	}
-	if !found || there.State != metadata.StreamOpen {
+	if !remainsOurs(there, found) {
 		err := fmt.Errorf("%w: its stream %s is not open any more", ErrSuperseded, o.streamID())
 		select {
 		case o.superseded <- err:

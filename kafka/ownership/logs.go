@@ -177,8 +177,9 @@ func (o *Owner) replay(ctx context.Context, s *streamKey, c *stream.Checkpoint) 
 		return err
 	case !r.Sealed: // not even a first file: it was there when the stream became OPEN
 		return fmt.Errorf("its files are gone: %w", wal.ErrCorrupt)
-	case s.record.State == metadata.StreamSealed && end != s.end():
-		return fmt.Errorf("it ends at %v, but was sealed at %v: %w", end, s.end(), wal.ErrCorrupt)
+	}
+	if _, _, err := toSealed(s.record, end); err != nil {
+		return err
 	}
 	s.record.EndSeq, s.record.EndOff = end.Seq, end.Off
 	o.log.Info("stream replayed", "stream", string(s.record.ID), "from", from.String(), "entries", r.Entries, "dur", o.now().Sub(began))

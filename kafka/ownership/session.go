@@ -71,10 +71,9 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 	for i := range k.streams {
 		old := &k.streams[i]
 		// Those beyond the limit of a transaction stay OPEN a little longer: step 5 seals them from either state.
-		if old.record.State == metadata.StreamOpen && len(txn.Then) < opsMax {
-			old.record.State = metadata.StreamSealing
-			txn.If = append(txn.If, metadata.Cond{Key: old.key, Modified: old.modified})
-			txn.Then = append(txn.Then, metadata.Put(old.key, metadata.Encode(old.record)))
+		if next, ok := toSealing(old.record); ok && len(txn.Then) < opsMax {
+			old.record = next
+			change(&txn, old.key, old.modified, next)
 			sealing = append(sealing, old)
 		}
 	}

@@ -22,16 +22,17 @@ func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 	var first metadata.Txn // conditions and writes of the streams
 	for i := range k.streams {
 		old := &k.streams[i]
-		op := metadata.Delete(old.key)
-		if !old.drop {
-			if old.record.State == metadata.StreamSealed {
-				continue
-			}
-			old.record.State = metadata.StreamSealed
-			op = metadata.Put(old.key, metadata.Encode(old.record))
+		next, ok, err := toSealed(old.record, old.end())
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("seal stream %s: %w", old.record.ID, err)
+		case old.drop:
+			first.If = append(first.If, metadata.Cond{Key: old.key, Modified: old.modified})
+			first.Then = append(first.Then, metadata.Delete(old.key))
+		case ok:
+			old.record = next
+			change(&first, old.key, old.modified, next)
 		}
-		first.If = append(first.If, metadata.Cond{Key: old.key, Modified: old.modified})
-		first.Then = append(first.Then, op)
 		if len(first.Then) == opsMax-1 {
 			if _, err := o.store.Commit(ctx, first); err != nil {
 				return 0, fmt.Errorf("seal the older streams: %w", err)
@@ -39,10 +40,8 @@ func (o *Owner) take(ctx context.Context, k *keys) (metadata.Revision, error) {
 			first = metadata.Txn{}
 		}
 	}
-	own := metadata.Stream{ID: o.streamID(), Broker: o.cfg.Broker, State: metadata.StreamOpen}
-	ownKey := metadata.StreamKey(o.cfg.Cluster, own.ID)
-	first.If = append(first.If, metadata.Cond{Key: ownKey})
-	first.Then = append(first.Then, metadata.Put(ownKey, metadata.Encode(own)))
+	own := toOpen(o.cfg.Broker, o.incarnation)
+	change(&first, metadata.StreamKey(o.cfg.Cluster, own.ID), 0, own)
 	o.record.Stream = own
 
 	var newest metadata.Revision
