@@ -264,20 +264,23 @@ func TestWhatBrokersRefuse(t *testing.T) {
 	for _, tt := range tests {
 		b := coded(t, tt.code.Code)
 		a.serve(b)
-		calls := map[string]func() error{
-			"topicName":      func() error { return topicCalls(a.account)["CreateTopic"](a.arn, "t") },
-			"topicName ":     func() error { return topicCalls(a.account)["DeleteTopic"](a.arn, "t") },
-			"partitionCount": func() error { return topicCalls(a.account)["UpdateTopic"](a.arn, "t") },
-			"configs": func() error {
-				_, err := a.UpdateTopic(a.ctx, &gen.UpdateTopicInput{ClusterArn: &a.arn, TopicName: new("t"), Configs: encoded("{}")})
+		calls := []struct {
+			parameter string
+			call      func(arn, topic string) error
+		}{
+			{"topicName", topicCalls(a.account)["CreateTopic"]},
+			{"topicName", topicCalls(a.account)["DeleteTopic"]},
+			{"partitionCount", topicCalls(a.account)["UpdateTopic"]},
+			{"configs", func(arn, topic string) error {
+				_, err := a.UpdateTopic(a.ctx, &gen.UpdateTopicInput{ClusterArn: &arn, TopicName: &topic, Configs: encoded("{}")})
 				return err
-			},
+			}},
 		}
-		for parameter, call := range calls {
-			err := call()
+		for _, c := range calls {
+			err := c.call(a.arn, "t")
 			want := tt.want
 			if want.parameter == "" {
-				want.parameter = strings.TrimSpace(parameter)
+				want.parameter = c.parameter
 			}
 			f := awsapi.AsFault(err)
 			if f == nil || f.HTTPStatus() != tt.status || f.Code != want.code || f.Message != want.message || parameterOf(t, err) != want.parameter {
