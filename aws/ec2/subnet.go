@@ -75,7 +75,8 @@ func (w *world) zone(name, id *string) (resource.Zone, error) {
 		return resource.Zone{}, fault("InvalidParameterValue", "Value (%s) for parameter availabilityZoneId is invalid.", *id)
 	}
 	return resource.Zone{}, fault("InvalidParameterValue",
-		"Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %v.", *name, names)
+		"Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %v.",
+		*name, names)
 }
 
 // fits checks that p can become a subnet's block in v.

@@ -1,6 +1,6 @@
-// Package kms is what `aws kms` does: keys, aliases, policies, rotation settings and grants as records, so that configurations which name a key can be
-// applied and create calls can check it. Keys have no material yet: whatever encrypts, signs or makes data keys is answered as not implemented, and
-// policies and grants allow and deny nothing. One file per resource.
+// Package kms is what `aws kms` does: keys, aliases, policies, rotation settings and grants as records, so that configurations which name a
+// key can be applied and create calls can check it. Keys have no material yet: whatever encrypts, signs or makes data keys is answered as not
+// implemented, and policies and grants allow and deny nothing. One file per resource.
 //
 // Non-obvious:
 //   - A key whose waiting period has passed is gone for every call from that moment; its records are removed by the next call that lists or makes keys.
