@@ -58,7 +58,7 @@ func storeError(err error) error {
 	return err
 }
 
-// cluster reads the cluster of a reference, which must be of the call's own account and region and be printed as text.
+// cluster reads the cluster of a reference, which must be of the call's own account and region. Callers compare the ARN, which the reference loses parts of.
 func (a *api) cluster(ctx context.Context, ref resource.ClusterRef, parameter string) (resource.Cluster, metadata.Revision, error) {
 	s := awsapi.ScopeFrom(ctx)
 	if ref.Scope != (resource.Scope{Account: s.Account, Region: s.Region}) {
