@@ -110,7 +110,7 @@ func (m *machine) status(broker string) (resource.BrokerStatus, bool) {
 // await waits for a status.
 func (m *machine) await(broker, what string, cond func(resource.BrokerStatus) bool) resource.BrokerStatus {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 60*time.Second)
 	defer cancel()
 	for range m.store.Watch(ctx, resource.BrokerStatusKey("n1", "c1", broker), 1) {
 		if s, ok := m.status(broker); ok && cond(s) {
@@ -216,7 +216,7 @@ func TestRemovedBrokerLeavesNothing(t *testing.T) {
 
 func (m *machine) awaitGone(broker string) {
 	m.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {

@@ -377,8 +377,8 @@ func (w *protocol) forget(i int) {
 // served is the largest leader epoch that a process serves or served in, -1 if none.
 func (w *protocol) served() metadata.LeaderEpoch {
 	most := metadata.LeaderEpoch(-1)
-	for _, p := range w.procs {
-		if p.checkpoint > 0 || p.buffered > 0 || p.phase == serving {
+	for i := range w.procs {
+		if p := &w.procs[i]; p.checkpoint > 0 || p.buffered > 0 || p.phase == serving {
 			most = max(most, p.epoch)
 		}
 	}

@@ -119,7 +119,8 @@ func (l *load) program(t *testing.T, name, bootstrap string, argv ...string) {
 		reading.Wait()
 		err := cmd.Wait()
 		late.Stop()
-		if said, _ := os.ReadFile(errs.Name()); err != nil {
+		if err != nil {
+			said, _ := os.ReadFile(errs.Name()) // whatever there is
 			t.Errorf("%s: %v\n%s", name, err, said)
 		}
 		errs.Close()
