@@ -12,6 +12,8 @@ type ExitCode int
 const (
 	ExitFailed        ExitCode = 1
 	ExitUsage         ExitCode = 2
+	ExitNotFound      ExitCode = 3
+	ExitDenied        ExitCode = 4
 	ExitConflict      ExitCode = 5
 	ExitTimeout       ExitCode = 6
 	ExitCannotConnect ExitCode = 7

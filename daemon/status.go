@@ -107,7 +107,7 @@ func (r *statusReader) read(ctx context.Context) (Status, error) {
 		if err != nil {
 			return s, err
 		}
-		if !cs.ready() {
+		if !cs.ready() && !cs.IsStopped() {
 			s.Health = Degraded
 		}
 		s.Clusters = append(s.Clusters, cs)
