@@ -7,8 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,11 +64,12 @@ func lines(ctx context.Context, s3 *minio.Client, bucket, prefix string) (all []
 	return all, objects, nil
 }
 
-// TestChannelLosesAndDuplicatesNothing delivers a topic while `weir up` is killed again and again. A start delivers at once what is there, so the
-// test need not wait for the channel's freshness.
+// TestChannelLosesAndDuplicatesNothing delivers a topic while `weir up` is killed at each moment of a delivery. A start delivers at once what is
+// there, so the test need not wait for the channel's freshness.
 func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 	store := cluster.StartS3(t)
-	t.Setenv("WEIR_S3_ENDPOINT", store.Endpoint)
+	door := newDoor(t, store.Endpoint)
+	t.Setenv("WEIR_S3_ENDPOINT", door.URL)
 	t.Setenv("WEIR_S3_CREDENTIALS", store.Credentials)
 	s3, err := minio.New(strings.TrimPrefix(store.Endpoint, "http://"), &minio.Options{
 		Creds: credentials.NewStaticV4(store.AccessKey, store.SecretKey, ""), Region: "us-east-1", BucketLookup: minio.BucketLookupPath,
@@ -123,7 +129,8 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 
 	var want []string
 	bad := 0
-	for round := range 4 {
+	// Each round kills `weir up` at another moment of a delivery. Dead letters are put first.
+	for round, at := range []moment{{put: 1}, {put: 1, after: true}, {put: 2}, {put: 2, after: true}} {
 		for i := range 250 {
 			value := fmt.Sprintf(`{"n":"%d-%d"}`, round, i)
 			want = append(want, value)
@@ -131,18 +138,26 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 		}
 		produce("not JSON")
 		bad++
-		// The next start delivers at once, and is killed somewhere on its way, except the last.
 		w.KillAll()
+		up := make(chan struct{})
+		killed := door.arm(at, func() { <-up; w.KillAll() })
+		w.Start(t) // delivers at once
+		close(up)
+		select {
+		case <-killed:
+		case <-ctx.Done():
+			t.Fatalf("round %d: nothing was put", round)
+		}
 		w.Start(t)
 		w.AwaitReady(t)
+		cluster.Eventually(t, 60*time.Second, func() error {
+			got, _, err := lines(ctx, s3, "data", "raw/orders/year=")
+			if err == nil && len(got) < len(want) {
+				err = fmt.Errorf("%d of %d records are delivered", len(got), len(want))
+			}
+			return err
+		})
 	}
-	cluster.Eventually(t, 60*time.Second, func() error {
-		got, _, err := lines(ctx, s3, "data", "raw/orders/year=")
-		if err == nil && len(got) < len(want) {
-			err = fmt.Errorf("%d of %d records are delivered", len(got), len(want))
-		}
-		return err
-	})
 	got, objects, err := lines(ctx, s3, "data", "")
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +199,81 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 	if _, err := api.DeleteTopic(ctx, &kafka.DeleteTopicInput{ClusterArn: arn, TopicName: aws.String("orders")}); err != nil {
 		t.Error(err)
 	}
+}
+
+// moment is one of a delivery: before or after the store has got the n-th object.
+type moment struct {
+	put   int
+	after bool
+}
+
+// door is what stands before the store, and can kill who comes through.
+type door struct {
+	*httptest.Server
+
+	mu   sync.Mutex
+	at   moment
+	puts int
+	kill func()
+	done chan struct{}
+}
+
+func newDoor(t *testing.T, store string) *door {
+	t.Helper()
+	to, err := url.Parse(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{}
+	transport := &http.Transport{}
+	behind := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // which is signed
+	}}
+	d.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			behind.ServeHTTP(rw, r)
+			return
+		}
+		d.mu.Lock()
+		d.puts++
+		hit, after, kill := d.kill != nil && d.puts == d.at.put, d.at.after, d.kill
+		if hit {
+			d.kill = nil
+			defer close(d.done)
+		}
+		d.mu.Unlock()
+		if hit && !after {
+			kill()
+			return
+		}
+		// What the sender gets is held back, so that it cannot know before it is killed.
+		answer := httptest.NewRecorder()
+		behind.ServeHTTP(answer, r)
+		if hit {
+			kill()
+			return
+		}
+		for name, values := range answer.Header() {
+			rw.Header()[name] = values
+		}
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(func() {
+		d.CloseClientConnections()
+		d.Close()
+		transport.CloseIdleConnections()
+	})
+	return d
+}
+
+// arm makes the door kill at that moment, counted from now; the channel is closed when it has.
+func (d *door) arm(at moment, kill func()) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at, d.puts, d.kill, d.done = at, 0, kill, make(chan struct{})
+	return d.done
 }
 
 // producer returns what appends a record, acknowledged.
