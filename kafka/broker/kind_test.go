@@ -39,6 +39,11 @@ func (r *rig) wants(s metadata.Settings) {
 // rule gives a broker rules that no kind has, so that a test needs no thousands of connections.
 func (r *rig) rule(b *rigBroker, change func(*kind.Rules)) {
 	r.t.Helper()
+	r.await("the broker has counted the brokers, and takes no rules from the image any more", func() bool {
+		b.kind.mu.Lock()
+		defer b.kind.mu.Unlock()
+		return b.kind.brokers == len(r.brokers) && b.kind.settings == b.live.Current().Settings()
+	})
 	b.kind.mu.Lock()
 	defer b.kind.mu.Unlock()
 	rules := kind.Of(&metadata.Settings{Kind: metadata.Serverless})
@@ -179,7 +184,7 @@ func TestServerlessCompactedPartitionIsFull(t *testing.T) {
 	compacted, _ := b.live.Current().Topic("compacted")
 	key, other := partition.Key{Topic: compacted.ID}, partition.Key{Topic: plain.ID}
 	img := b.live.Current()
-	b.kind.rules.Store(rules)
+	r.rule(b, func(*kind.Rules) {})
 	if full := fullPartitions(rules, img, []partition.Size{{Key: key, Bytes: rules.CompactedBytes - 1}, {Key: other, Bytes: 1 << 50}}); full != nil {
 		t.Errorf("full: %v", *full)
 	}
