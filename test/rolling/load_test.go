@@ -289,6 +289,25 @@ func (l *load) during(t *testing.T, f func()) string {
 	return strings.Join(said, ", ")
 }
 
+// follow waits until every reader gets every partition's records again: one whose metadata were too old may take some seconds for its own next look.
+func (l *load) follow(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	cluster.Eventually(t, time.Minute, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for name, s := range l.worst {
+			for p := range int32(partitions) {
+				if s.last[p].Before(began) {
+					return fmt.Errorf("%s has read nothing of partition %d since %v", name, p, began)
+				}
+			}
+		}
+		return nil
+	})
+	t.Logf("all readers follow after %v", time.Since(began).Round(time.Millisecond))
+}
+
 // check reads the topic with a new client and compares it with what the others were told.
 func (l *load) check(t *testing.T, bootstrap string) {
 	t.Helper()

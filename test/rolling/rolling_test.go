@@ -162,6 +162,7 @@ func TestOperationsUnderLoad(t *testing.T) {
 			t.Fatalf("%s is not to be noticed", o.name)
 		}
 	}
+	l.follow(t)
 	l.stop()
 	l.check(t, w.Bootstrap())
 }
