@@ -223,7 +223,7 @@ func (p *client) run(ctx context.Context) {
 func (p *client) next() []byte {
 	b := batch.NewBuilder()
 	b.ProducerID, b.ProducerEpoch, b.BaseSequence = p.producer, 0, p.sent
-	b.Add(1_700_000_000_000, nil, fmt.Append(nil, p.sent))
+	b.Add(time.Now().UnixMilli(), nil, fmt.Append(nil, p.sent))
 	return b.Batch()
 }
 
@@ -384,7 +384,7 @@ func TestLoadIsLevelled(t *testing.T) {
 			for seq := int32(0); load.Err() == nil; {
 				b := batch.NewBuilder()
 				b.ProducerID, b.ProducerEpoch, b.BaseSequence = int64(i), 0, seq
-				b.Add(1_700_000_000_000, nil, value)
+				b.Add(time.Now().UnixMilli(), nil, value)
 				if (&client{c: c, key: k}).once(b.Batch()) {
 					wrote.Add(1)
 					seq++
