@@ -145,7 +145,7 @@ const idle = time.Hour
 
 // step does what the channel needs now and returns when to look again.
 func (c *Channels) step(ctx context.Context, ch *resource.Channel, at metadata.Revision, last *time.Time) (time.Duration, error) {
-	_, _, there, err := resource.ReadCluster(ctx, c.deps.Store, ch.Scope().ClusterKey(ch.Cluster))
+	cluster, _, there, err := resource.ReadCluster(ctx, c.deps.Store, ch.Scope().ClusterKey(ch.Cluster))
 	switch {
 	case err != nil:
 		return 0, err
@@ -153,6 +153,8 @@ func (c *Channels) step(ctx context.Context, ch *resource.Channel, at metadata.R
 		return idle, c.remove(ctx, ch, at)
 	case ch.State == resource.ChannelFailed, c.deps.Sink == nil:
 		return idle, nil
+	case cluster.State == resource.Maintenance: // stopped
+		return pauseMax, nil
 	case ch.State == resource.ChannelCreating:
 		return 0, c.create(ctx, ch, at)
 	case ch.State == resource.ChannelUpdating:

@@ -239,3 +239,26 @@ func TestDeletedChannelLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestStoppedClusterIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, resource.ChannelCreating, nil)
+		defer b.end()
+		b.wantState(resource.ChannelActive, "")
+		set := func(s resource.ClusterState) {
+			c, _, _, err := resource.ReadCluster(t.Context(), b.store, b.c.Scope().ClusterKey(b.c.Cluster))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.State = s
+			b.commit(metadata.Put(c.Key(), metadata.Encode(c)))
+		}
+		b.topic.append(0, "a")
+		set(resource.Maintenance)
+		<-time.After(2 * b.c.Freshness())
+		b.wantLines()
+		set(resource.Active)
+		<-time.After(2 * pauseMax)
+		b.wantLines("a")
+	})
+}

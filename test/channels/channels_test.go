@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -254,9 +255,7 @@ func newDoor(t *testing.T, store string) *door {
 			kill()
 			return
 		}
-		for name, values := range answer.Header() {
-			rw.Header()[name] = values
-		}
+		maps.Copy(rw.Header(), answer.Header())
 		rw.WriteHeader(answer.Code)
 		_, _ = rw.Write(answer.Body.Bytes())
 	}))
