@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -63,9 +64,7 @@ func (c *apiClient) call(ctx context.Context, service, method, path string, head
 	if err != nil {
 		return err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Content-Type", "application/json")
 	sum := sha256.Sum256(body)
 	who := aws.Credentials{AccessKeyID: c.root.AccessKeyID, SecretAccessKey: c.root.SecretAccessKey.Reveal()}

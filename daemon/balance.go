@@ -22,7 +22,9 @@ func balancePartitions(
 ) {
 	b := balance.New(balance.Config{Cluster: h.Cluster, Broker: h.Broker}, balance.Deps{
 		Log: log, Store: store, Image: live, Topics: topics, Registerer: r,
-		Traffic: func(ctx context.Context, of metadata.BrokerID) ([]partition.Traffic, error) { return ownership.AskTraffic(ctx, peers, of) },
+		Traffic: func(ctx context.Context, of metadata.BrokerID) ([]partition.Traffic, error) {
+			return ownership.AskTraffic(ctx, peers, of)
+		},
 	})
 	_ = b.Run(ctx) // it ends with ctx only
 }

@@ -20,10 +20,10 @@ const (
 	codeSecretARN    = "InvalidSecretArn"
 	codeSecretKey    = "InvalidSecretKmsKey"
 	codeSecretSchema = "InvalidSecretSchema"
-	codeSecretQuota  = "SecretQuotaExceeded"
+	codeSecretQuota  = "SecretQuotaExceeded" //nolint:gosec // an error code
 
 	textSecretPrefix     = "The provided secret arn cannot be used with Amazon MSK. Secret names must have the prefix 'AmazonMSK_'"
-	textSecretUnreadable = "Amazon MSK wasn't able to access the provided secret."
+	textSecretUnreadable = "Amazon MSK wasn't able to access the provided secret." //nolint:gosec // a message
 	textSecretKey        = "The provided secret is encrypted with the default KMS key. Use a customer managed key."
 	textSecretSchema     = `The provided secret must be a JSON object with a username and a password, both texts: {"username": "...", "password": "..."}.`
 	textSecretAbsent     = "The provided secret is not associated with the cluster."
@@ -162,11 +162,17 @@ func (a *api) checkSecret(ctx context.Context, arn string) (*gen.UnprocessedScra
 	if err != nil {
 		return nil, err
 	}
-	var user struct{ Username, Password *string }
-	if !ok || json.Unmarshal(value.Reveal(), &user) != nil || deref(user.Username) == "" || deref(user.Password) == "" {
+	if !ok || !isUser(value.Reveal()) {
 		return unprocessed(arn, codeSecretSchema, textSecretSchema), nil
 	}
 	return nil, nil //nolint:nilnil // nothing is wrong with it
+}
+
+// isUser tells whether a secret's value is a user with a password.
+func isUser(value []byte) bool {
+	var user struct{ Username, Password *string }
+	err := json.Unmarshal(value, &user)
+	return err == nil && deref(user.Username) != "" && deref(user.Password) != ""
 }
 
 func unprocessed(arn, code, message string) *gen.UnprocessedScramSecret {

@@ -34,7 +34,7 @@ type Channel struct {
 	Created time.Time `json:"created"`
 
 	Topic            string            `json:"topic"`
-	TopicID          metadata.TopicID  `json:"topicId"` // a topic that was deleted and made again is another
+	TopicID          metadata.TopicID  `json:"topicId"`   // a topic that was deleted and made again is another
 	Converter        string            `json:"converter"` // BYTE_ARRAY, JSON or STRING
 	Storage          ChannelStorage    `json:"storage"`
 	DeadLetter       ChannelStorage    `json:"deadLetter"`
