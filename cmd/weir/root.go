@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(newUp(), newEnv(), newStatus(), newCluster(), newOperation(), newDoctor(), newDump(), newWAL(), newVersion(), newBroker())
+	root.AddCommand(newUp(), newEnv(), newStatus(), newCluster(), newOperation(), newConfiguration(), newDoctor(), newDump(), newWAL(), newVersion(), newBroker())
 	cmd, err := root.ExecuteContextC(ctx)
 	return report(cmd, err, stderr)
 }
