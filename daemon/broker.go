@@ -184,6 +184,8 @@ func serveBroker(
 	})
 	g.Go(func() error { balancePartitions(gctx, h, log, store, live, topics, b.Peers(), registry); return nil })
 	g.Go(func() error { metrics.watchHealth(gctx, log, b.SetJournalShare); return nil })
+	r := &reporter{cluster: h.Cluster, id: h.Broker, log: log, store: store, live: live, tiers: owner.Tiers(), broker: b}
+	g.Go(func() error { r.run(gctx); return nil })
 	g.Go(func() error { serveMetrics(gctx, h, log, registry); return nil })
 	g.Go(func() error { relay.run(gctx); return nil })
 	g.Go(func() error {

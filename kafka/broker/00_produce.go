@@ -146,6 +146,10 @@ func (op *produceOp) begin(ctx context.Context) {
 	case op.b.pressure.refuses():
 		op.b.metrics.journalRefused.Inc()
 		refuse = errJournalFull
+	case op.r.ClientID != adminClientID: // whose writes are of internal topics
+		if refuse = op.b.pressure.volume.take(op.img, int64(len(op.r.input.Bytes()))); refuse != nil {
+			op.b.metrics.volumeRefused.Inc()
+		}
 	}
 	for len(op.parts) < len(op.req.Parts) {
 		p := &producePart{op: op}

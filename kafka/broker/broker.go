@@ -99,6 +99,7 @@ type Broker struct {
 
 	loggers  *logger.Levels
 	features feature.Levels // that the cluster has as long as nobody changed them
+	followed atomic.Pointer[followedLevels]
 
 	producerIDs *txn.ProducerIDs
 	produceOps  sync.Pool // of *produceOp

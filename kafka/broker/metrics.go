@@ -28,6 +28,9 @@ type metrics struct {
 
 	journalShare, produceHeld prometheus.Gauge
 	journalRefused            prometheus.Counter
+	volumeUsed, volumeLimit   prometheus.Gauge
+	volumeLevel               prometheus.Gauge
+	volumeRefused             prometheus.Counter
 	throttled                 *prometheus.CounterVec // why
 	throttledSeconds          prometheus.Counter
 	budgets                   *prometheus.GaugeVec   // budget
@@ -60,6 +63,10 @@ func newMetrics(r prometheus.Registerer, rows []api) *metrics {
 		journalShare:     gauge("journal_ratio", "Journal kept, as a share of its limit."),
 		produceHeld:      gauge("produce_held_requests", "Produce requests whose bodies wait unread until the journal has room."),
 		journalRefused:   counter("produce_journal_refused_total", "Produce requests refused because the journal was at its limit."),
+		volumeUsed:       gauge("volume_used_bytes", "What the broker keeps on its disk: journal and containers."),
+		volumeLimit:      gauge("volume_limit_bytes", "Size of the broker's volume; 0 without one."),
+		volumeLevel:      gauge("volume_level", "How full the volume is: 1 from 60 % on, 2 from 80 % on, 3 when records are refused."),
+		volumeRefused:    counter("produce_volume_refused_total", "Produce requests refused because the volume was full."),
 		throttledSeconds: counter("throttled_seconds_total", "Pauses that clients were told to make."),
 		throttled: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "weir", Subsystem: "broker",

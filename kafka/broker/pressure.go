@@ -22,9 +22,10 @@ const (
 
 var errJournalFull = fmt.Errorf("the journal is at its limit until older data are flushed: %w", kerr.KafkaStorageError)
 
-// pressure is how full the journal is. Groups and the broker's own records do not feel it: they are few, and the limit is not the end of the disk.
+// pressure is how full the journal is, and the volume. Groups and the broker's own records do not feel it: they are few, and the limit is not the end of the disk.
 type pressure struct {
-	share atomic.Uint64 // float64
+	share  atomic.Uint64 // float64
+	volume volume
 
 	mu    sync.Mutex
 	eased chan struct{} // closed when bodies may be read again; nil while nobody waits

@@ -95,10 +95,11 @@ func (e *Engine) readBack(ctx context.Context, key string) error {
 
 // write writes the container and makes it durable.
 func (e *Engine) write(ctx context.Context, kind segment.Kind, id segment.ID, key string, chunks []chunk) ([]segment.Piece, error) {
-	out, err := e.deps.Store.Create(ctx, key)
+	file, err := e.deps.Store.Create(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("tier: create %s: %w", key, err)
 	}
+	out := &counted{Writer: file}
 	defer out.Abort()
 	w := segment.NewWriter(out, kind, id)
 	for _, c := range chunks {
@@ -122,6 +123,7 @@ func (e *Engine) write(ctx context.Context, kind segment.Kind, id segment.ID, ke
 	if err := out.Commit(ctx); err != nil {
 		return nil, fmt.Errorf("tier: commit %s: %w", key, err)
 	}
+	e.note(out)
 	return pieces, nil
 }
 

@@ -71,7 +71,7 @@ func (e *Engine) checkpointDue(dirtySince time.Time) bool {
 	written := e.deps.Journal.Written()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.current == 0 || due(written-e.saved.written, e.cfg.CheckpointBytes) || due(time.Since(dirtySince), e.cfg.CheckpointInterval) ||
+	return e.current == 0 || due(written-e.saved.written, e.ofVolume(e.cfg.CheckpointBytes)) || due(time.Since(dirtySince), e.cfg.CheckpointInterval) ||
 		e.edits != e.saved.edits && e.pressed() // what was flushed makes room only then
 }
 
@@ -79,6 +79,7 @@ func (e *Engine) checkpointDue(dirtySince time.Time) bool {
 func (e *Engine) checkpointer(ctx context.Context) {
 	var dirtySince time.Time
 	collected := time.Now()
+	_ = e.report(ctx, "measure", e.measure(ctx)) // Collect counts as well
 	e.every(ctx, e.cfg.Tick, "checkpoint", func(ctx context.Context) error {
 		if !e.dirty() {
 			dirtySince = time.Time{}

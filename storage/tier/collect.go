@@ -29,6 +29,7 @@ func (e *Engine) Collect(ctx context.Context) error {
 		return fmt.Errorf("tier: collect: %w", err)
 	}
 	defer e.collecting.leave()
+	made := e.count.made.Load()
 	// In this order: what is listed and not being built any more has got its references before they are looked at.
 	sizes := map[string]int64{}
 	for _, prefix := range []string{"b/", "s/"} {
@@ -76,7 +77,7 @@ func (e *Engine) Collect(ctx context.Context) error {
 	e.doomed, e.sparse, e.collected = doomed, sparse, current
 	e.mu.Unlock()
 	e.count.containers.Store(int64(len(sizes)))
-	e.count.containerBytes.Store(total)
+	e.count.containerBytes.Store(total + e.count.made.Load() - made) // some that were made meanwhile may be in total, until the next time
 	e.count.orphans.Store(wasted)
 	var errs []error
 	for key, d := range doomed {

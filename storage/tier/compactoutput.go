@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"weir/storage/blob"
 	"weir/storage/compact"
 	"weir/storage/segment"
 	"weir/storage/stream"
@@ -27,7 +26,7 @@ type output struct {
 	pieces []segment.Piece
 
 	key        string
-	object     blob.Writer // of the segment that was begun; nil: none was
+	object     *counted // of the segment that was begun; nil: none was
 	w          *segment.Writer
 	base, last int64                    // what the next, or the present one covers; base -1: from the next piece on
 	copied     bool                     // it is behind end
@@ -141,10 +140,11 @@ func (o *output) begin(ctx context.Context) error {
 	e.building[o.key] = true
 	e.mu.Unlock()
 	o.keys = append(o.keys, o.key)
-	object, err := e.deps.Store.Create(ctx, o.key)
+	file, err := e.deps.Store.Create(ctx, o.key)
 	if err != nil {
 		return &writeError{fmt.Errorf("tier: create %s: %w", o.key, err)}
 	}
+	object := &counted{Writer: file}
 	o.object, o.w, o.aborted = object, segment.NewWriter(object, segment.Segment, id), map[segment.Aborted]bool{}
 	if err := o.w.Begin(o.j.name, o.base, o.last); err != nil {
 		return &writeError{fmt.Errorf("tier: write %s: %w", o.key, err)}
@@ -170,6 +170,7 @@ func (o *output) finish(ctx context.Context) error {
 	if err != nil {
 		return &writeError{fmt.Errorf("tier: write %s: %w", o.key, err)}
 	}
+	o.c.e.note(o.object)
 	o.pieces = append(o.pieces, pieces...)
 	o.object, o.base = nil, -1
 	return nil

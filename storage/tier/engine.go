@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/storage/blob"
@@ -46,6 +47,8 @@ type Engine struct {
 	start time.Time
 	pace  pace
 	count counters
+
+	volume atomic.Int64 // what the broker may keep; see SetVolume
 
 	taking, moving, retaining, collecting, scrubbing turn
 

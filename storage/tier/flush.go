@@ -79,9 +79,13 @@ func (e *Engine) moves(p Partition) bool {
 	return !e.isStuck(p.Name())
 }
 
-// pressed reports whether the journal is near its limit.
+// pressed reports whether the journal is near its limit, or takes much of a small volume.
 func (e *Engine) pressed() bool {
-	return e.cfg.JournalLimit > 0 && e.count.journal.Load() >= e.cfg.JournalLimit/2
+	kept := e.count.journal.Load()
+	if v := e.volume.Load(); v > 0 && kept >= v/4 {
+		return true
+	}
+	return e.cfg.JournalLimit > 0 && kept >= e.cfg.JournalLimit/2
 }
 
 // unit returns the last of the files that the next flush empties.

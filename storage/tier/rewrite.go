@@ -256,7 +256,7 @@ func (e *Engine) moveOnce(ctx context.Context, m *moverState) error {
 			m.written, m.quiet = written, time.Now()
 		}
 		age := time.Since(m.looked)
-		if due(kept, e.cfg.FlushBytes) || e.pressed() || age > lookAtLeast || age > lookAtMost && m.quiet.After(m.looked) {
+		if due(kept, e.ofVolume(e.cfg.FlushBytes)) || e.pressed() || age > lookAtLeast || age > lookAtMost && m.quiet.After(m.looked) {
 			before := e.now()
 			m.look, m.looked = e.look(), time.Now()
 			e.count.pieces.Store(m.look.pieces)
@@ -309,7 +309,7 @@ func (e *Engine) flushDue(m *moverState, files []File, written int64) bool {
 		waiting = min(kept, written-e.flushedAt)
 	}
 	e.mu.Unlock()
-	return due(kept, e.cfg.FlushBytes) || e.pressed() || due(m.look.extents, e.cfg.FlushExtents) ||
+	return due(kept, e.ofVolume(e.cfg.FlushBytes)) || e.pressed() || due(m.look.extents, e.cfg.FlushExtents) ||
 		!since.IsZero() && due(time.Since(since), e.cfg.FlushAge) ||
 		due(waiting, e.cfg.FlushIdleBytes) && due(time.Since(m.quiet), e.cfg.FlushIdle)
 }

@@ -35,6 +35,7 @@ type Stats struct {
 type counters struct {
 	checkpoints, flushes, flushed, promoted, merged, retained, collected, reclaimed, scrubbed atomic.Int64
 	journal, unflushed, pieces, containers, containerBytes, orphans, failures, damaged        atomic.Int64
+	made                                                                                      atomic.Int64 // bytes of containers
 	held                                                                                      atomic.Bool
 	taken                                                                                     atomic.Int64 // when the last published checkpoint was begun: time.Since(Engine.start)
 }
