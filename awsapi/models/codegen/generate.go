@@ -42,9 +42,9 @@ func generate(s service, m *model) (map[string][]byte, error) {
 		fmt.Fprintf(&f, header, s.name)
 		if name == "service.go" {
 			fmt.Fprintf(&f, "// Package %s holds the wire types, enumerations, exceptions and operation table of %s, API version %s.\n",
-				s.name, m.Metadata.FullName, m.Metadata.APIVersion)
+				s.folder(), m.Metadata.FullName, m.Metadata.APIVersion)
 		}
-		fmt.Fprintf(&f, "package %s\n\n", s.name)
+		fmt.Fprintf(&f, "package %s\n\n", s.folder())
 		f.WriteString(imports(b.String()))
 		f.Write(b.Bytes())
 		src, err := format.Source(f.Bytes())

@@ -24,7 +24,7 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		for name, src := range files {
-			path := filepath.Join("..", "..", "gen", s.name, name)
+			path := filepath.Join("..", "..", "gen", s.folder(), name)
 			want[path] = true
 			got, err := os.ReadFile(path)
 			if err != nil {
@@ -91,7 +91,8 @@ func TestGoPattern(t *testing.T) {
 	for in, want := range map[string]string{
 		`[\u0020-\u00FF]+`: `[\x{0020}-\x{00FF}]+`,
 		`[\w-_]*`:          `[\w\-_]*`,
-		`^[0-9A-Za-z-]+$`:  `^[0-9A-Za-z-]+$`,
+		`[\u0020-\uD7FF\uD800\uDC00-\uDBFF\uDFFF\n]*`: `[\x{0020}-\x{D7FF}\x{10000}-\x{10FFFF}\n]*`,
+		`^[0-9A-Za-z-]+$`: `^[0-9A-Za-z-]+$`,
 	} {
 		if got, err := goPattern(in); got != want || err != nil {
 			t.Errorf("%s: %s, %v", in, got, err)

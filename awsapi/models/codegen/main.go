@@ -10,11 +10,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // service is what the model does not say, one line each. Adding a service is adding its model and a line here.
 type service struct {
-	name       string // folder of the model and of the output: the AWS CLI's name
+	name       string // folder of the model: the AWS CLI's name
 	validation string // constant of awsapi.Validation
 	// unbounded are shapes whose maximum is not a constraint: the model gives one that the service itself does not keep.
 	unbounded []string
@@ -22,6 +23,7 @@ type service struct {
 
 func services() []service {
 	return []service{
+		{name: "application-autoscaling", validation: "ValidationException"},
 		{name: "cloudwatch", validation: "MissingOrInvalid"},
 		{name: "ec2", validation: "MissingOrInvalid"},
 		{name: "iam", validation: "ValidationError"},
@@ -35,6 +37,9 @@ func services() []service {
 		{name: "weir", validation: "BadRequestWithParameter"}, // our own: what no service of AWS has a call for
 	}
 }
+
+// folder is that of the output, and the package's name.
+func (s service) folder() string { return strings.ReplaceAll(s.name, "-", "") }
 
 func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
@@ -58,7 +63,7 @@ func run(models, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		dir := filepath.Join(out, s.name)
+		dir := filepath.Join(out, s.folder())
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return err
 		}

@@ -252,11 +252,16 @@ func (g *generator) constraints(tags []string, key string, words []string, r *re
 // goPattern turns a model's pattern, which is Java's, into Go's. Patterns that Go cannot express (look-ahead, repetitions above 1000) are
 // an error: they are left out, and TestPatternsLeftOut keeps their list.
 func goPattern(p string) (string, error) {
+	p = strings.ReplaceAll(p, javaPlanes, `\x{10000}-\x{10FFFF}`)
+	p = strings.ReplaceAll(p, `\p{Print}`, `[\x20-\x7E]`) // Java's is of ASCII
 	p = unicodeEscape.ReplaceAllString(p, `\x{$1}`)
 	p = classDash.ReplaceAllString(p, `$1\-`)
 	_, err := regexp.Compile(p)
 	return p, err
 }
+
+// javaPlanes is how Java says all characters beyond the first plane: as pairs of surrogates.
+const javaPlanes = `\uD800\uDC00-\uDBFF\uDFFF`
 
 var (
 	unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
