@@ -18,6 +18,9 @@ import (
 type Config struct {
 	CreateTimeout time.Duration // until all brokers of a new cluster serve; default 2 minutes
 	RebootTimeout time.Duration // until a restarted broker serves again; default 5 minutes, which is for recovering a long log
+	// RollPace is how long a rolling restart gives clients between the beginnings of two brokers' turns, so that they have met again with one broker
+	// before the next is restarted; default 1.5 seconds.
+	RollPace      time.Duration
 	DeleteTimeout time.Duration // until the machines have removed a cluster's brokers; default 5 minutes
 	HealingAfter  time.Duration // how long a broker may be down before its cluster is in HEALING and it is replaced; default 2 seconds
 	ReplaceAgain  time.Duration // between two replacements of a broker that does not start; default 1 minute
@@ -37,6 +40,7 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.CreateTimeout, 2*time.Minute)
 	set(&c.RebootTimeout, 5*time.Minute)
+	set(&c.RollPace, 1500*time.Millisecond)
 	set(&c.DeleteTimeout, 5*time.Minute)
 	set(&c.HealingAfter, 2*time.Second)
 	set(&c.ReplaceAgain, time.Minute)

@@ -39,9 +39,10 @@ type look struct {
 }
 
 // lookAt says how to go on with the turns.
-func (o *observation) lookAt(turns []resource.BrokerProgress, timeout time.Duration) look {
+func (o *observation) lookAt(turns []resource.BrokerProgress, timeout, pace time.Duration) look {
 	l := look{turns: slices.Clone(turns)}
 	from := o.stepStart()
+	var before time.Time // when the turn before began
 	for i := range l.turns {
 		t := &l.turns[i]
 		switch t.Status {
@@ -77,10 +78,14 @@ func (o *observation) lookAt(turns []resource.BrokerProgress, timeout time.Durat
 				}
 				return l
 			}
+			if l.wait = before.Add(pace).Sub(o.now); l.wait > 0 {
+				return l
+			}
 			t.Reboot, t.Status, t.Started = o.nextRestart(t.Broker), resource.StepInProgress, o.now
 			l.next = t.Broker
 			return l
 		}
+		before = t.Started
 	}
 	l.over = true
 	return l
@@ -97,7 +102,7 @@ func (o *observation) downBut(id metadata.BrokerID, turns []resource.BrokerProgr
 
 // roll goes on with the rolling restart that is the given step.
 func (o *observation) roll(name resource.StepName, cfg Config) (*step, time.Duration) {
-	l := o.lookAt(o.op.Update.Brokers, cfg.RebootTimeout)
+	l := o.lookAt(o.op.Update.Brokers, cfg.RebootTimeout, cfg.RollPace)
 	record := func(u *resource.Update) { u.Brokers = l.turns }
 	switch {
 	case l.failed != 0:

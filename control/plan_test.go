@@ -198,3 +198,34 @@ func TestPlacementSpreadsBrokers(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A broker that is back does not send the next one off at once: clients get the pace's time to find it again.
+func TestRollingRestartsArePaced(t *testing.T) {
+	const pace = 1500 * time.Millisecond
+	o := situation(t, resource.Updating, resource.OpBrokerType)
+	turns := []resource.BrokerProgress{turn(1), turn(2)}
+	look := o.lookAt(turns, time.Hour, pace)
+	if look.next != 1 {
+		t.Fatalf("the first turn is broker %d's", look.next)
+	}
+	back := func(id metadata.BrokerID, r resource.Reboot) {
+		s := o.sessions[id]
+		s.incarnation = r.Incarnation + 1
+		o.sessions[id] = s
+		o.statuses[id] = resource.BrokerStatus{State: resource.BrokerRunning, Restart: r.Restart}
+	}
+	back(1, look.turns[0].Reboot)
+	o.now = o.now.Add(100 * time.Millisecond)
+	if l := o.lookAt(look.turns, time.Hour, pace); l.next != 0 || l.wait != pace-100*time.Millisecond {
+		t.Errorf("broker 1 is back at once: next %d, wait %s", l.next, l.wait)
+	}
+	o.now = o.now.Add(pace)
+	l := o.lookAt(look.turns, time.Hour, pace)
+	if l.next != 2 || l.turns[0].Status != resource.StepCompleted {
+		t.Errorf("after the pace: next %d, %+v", l.next, l.turns)
+	}
+	back(2, l.turns[1].Reboot)
+	if l := o.lookAt(l.turns, time.Hour, pace); !l.over {
+		t.Errorf("nobody waits after the last: %+v", l)
+	}
+}

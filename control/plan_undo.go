@@ -91,7 +91,7 @@ func planUndo(o *observation, cfg Config) (*step, time.Duration) {
 	case o.op.Type == resource.OpIncreaseBrokers:
 		return o.removeAdded(cfg)
 	case len(u.Undo) > 0:
-		l := o.lookAt(u.Undo, cfg.RebootTimeout)
+		l := o.lookAt(u.Undo, cfg.RebootTimeout, 0)
 		record := o.advanced(func(u *resource.Update) { u.Undo = l.turns })
 		switch {
 		case l.failed != 0:
