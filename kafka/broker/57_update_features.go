@@ -27,7 +27,7 @@ func (b *Broker) updateFeatures(ctx context.Context, r *Request) kmsg.Response {
 			}
 		}
 	}
-	rev, err := feature.Change(ctx, b.store, b.cfg.Cluster, b.features, updates, b.cfg.Broker, req.Version >= 1 && req.ValidateOnly)
+	rev, err := feature.Change(ctx, b.store, b.cfg.Cluster, b.startingLevels(b.image.Current()), updates, b.cfg.Broker, req.Version >= 1 && req.ValidateOnly)
 	if refused, ok := errors.AsType[*feature.Invalid](err); ok {
 		message := "The update failed for all features since the following feature had an error: " + refused.Message
 		resp.ErrorCode, resp.ErrorMessage = kerr.InvalidUpdateVersion.Code, &message

@@ -14,7 +14,28 @@ func (b *Broker) featureLevels(img *image.Image) feature.Levels {
 	if f := img.Features(); f != nil {
 		return f.Levels
 	}
-	return b.features
+	return b.startingLevels(img)
+}
+
+// startingLevels are those that the cluster's version starts with: the version that the control plane says now, so that all brokers change at one moment
+// when a rolling update of the version ends, and not each at its restart.
+func (b *Broker) startingLevels(img *image.Image) feature.Levels {
+	s := img.Settings()
+	if s == nil || s.KafkaVersion == b.cfg.KafkaVersion {
+		return b.features
+	}
+	if f := b.followed.Load(); f != nil && f.version == s.KafkaVersion {
+		return f.levels
+	}
+	f := &followedLevels{s.KafkaVersion, feature.Starting(s.KafkaVersion)}
+	b.followed.Store(f)
+	return f.levels
+}
+
+// followedLevels are the levels of a version that is not the one the broker was started for.
+type followedLevels struct {
+	version string
+	levels  feature.Levels
 }
 
 // describeFeatures adds the features to an answer to ApiVersions. Its epoch grows with every change of the metadata, as in Kafka.
