@@ -36,6 +36,7 @@ type observation struct {
 	reports    map[metadata.BrokerID]metadata.BrokerReport // of brokers that report
 	loads      map[metadata.BrokerID]metadata.BrokerLoad   // read only while a serverless cluster is ACTIVE
 	registered map[metadata.BrokerID]bool                  // brokers that ever served
+	scaling    *scaling                                    // read only while a cluster is ACTIVE; nil if it has none
 
 	machines []machine // all that are registered; read only while there are brokers to place
 	specs    map[metadata.BrokerID]spec
@@ -110,6 +111,11 @@ func observe(ctx context.Context, store metadata.Store, key string) (o *observat
 	}
 	if o.cluster.State == resource.Active && o.cluster.Kind() == metadata.Serverless {
 		if err := o.readLoads(ctx, store); err != nil {
+			return nil, false, err
+		}
+	}
+	if o.cluster.State == resource.Active && o.cluster.VolumeGiB > 0 {
+		if err := o.readScaling(ctx, store); err != nil {
 			return nil, false, err
 		}
 	}

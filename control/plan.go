@@ -46,6 +46,7 @@ const (
 	removeAdded     stepName = "remove added brokers"
 	failUpdate      stepName = "fail update"
 	scaleServerless stepName = "scale a serverless cluster"
+	scaleVolumes    stepName = "scale volumes"
 )
 
 // step is one change of the records: all of it in one transaction.
@@ -156,10 +157,13 @@ func planSteady(o *observation, cfg Config) (*step, time.Duration) {
 		return o.replaceBroker(startHealing, id), 0
 	} else if nodes, changed := o.withEndpoints(); changed {
 		return o.updateEndpoints(nodes), 0
-	} else if wait > 0 || o.cluster.Kind() != metadata.Serverless {
+	} else if wait > 0 {
 		return nil, wait
 	}
-	return o.planServerless()
+	if o.cluster.Kind() == metadata.Serverless {
+		return o.planServerless()
+	}
+	return o.planScaling()
 }
 
 // planHealing watches over a cluster with a broker that is being replaced.

@@ -23,6 +23,9 @@ func (c *Controller) watchAccounts(ctx context.Context) error {
 			if s, cluster, _, ok := resource.ParseOperationKey(e.Key); ok && !e.Deleted {
 				c.queue.Enqueue(s.ClusterKey(cluster))
 			}
+			if s, cluster, kind, ok := resource.ParseAttachedKey(e.Key); ok && resource.IsVolumeScaling(kind) && !e.Deleted {
+				c.queue.Enqueue(s.ClusterKey(cluster))
+			}
 		}
 		return nil
 	})

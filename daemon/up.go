@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"weir/authn"
+	"weir/aws/autoscaling"
 	"weir/aws/ec2"
 	awskafka "weir/aws/kafka"
 	"weir/aws/kms"
@@ -340,6 +341,7 @@ func services(store metadata.Store, master *secret.Master, deps awskafka.Deps) [
 		ec2.New(store),
 		sts.New(),
 		weir.New(store),
+		autoscaling.New(store),
 		&cloudwatch.Service{},
 		&iam.Service{},
 		&kafkaconnect.Service{},

@@ -69,6 +69,7 @@ var allowed = map[string][]string{
 	"awsapi/models/codegen":     {},
 	"authn":                     {"awsapi", "awsapi/sigv4", "metadata"},
 	"aws/kafka":                 {"awsapi", "awsapi/gen/kafka", "control/dataplane", "control/resource", "delivery", "kafka/configdef", "metadata", "secret"},
+	"aws/autoscaling":           {"awsapi", "awsapi/gen/applicationautoscaling", "control/resource", "metadata"},
 	"aws/weir":                  {"awsapi", "awsapi/gen/weir", "control/resource", "metadata"},
 	"aws/sts":                   {"authn", "awsapi", "awsapi/gen/sts"},
 	"aws/ec2":                   {"awsapi", "awsapi/gen/ec2", "metadata", "control/resource"},
