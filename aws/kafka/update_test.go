@@ -496,6 +496,11 @@ func TestUpdatesRecordWhatChanges(t *testing.T) {
 			info{ClientAuthentication: &gen.ClientAuthentication{Sasl: &gen.Sasl{Iam: &gen.Iam{Enabled: on}, Scram: &gen.Scram{Enabled: on}}}},
 		},
 		{
+			"nothing for other VPCs, as it is", nil, multiVPC(gen.VpcConnectivityClientAuthentication{
+				Sasl: &gen.VpcConnectivitySasl{Iam: &gen.VpcConnectivityIam{Enabled: new(false)}}, Tls: &gen.VpcConnectivityTls{Enabled: new(false)},
+			}), resource.OpConnectivity, change{}, info{}, info{},
+		},
+		{
 			"public access", withIAM, public(publicAccessOn), resource.OpConnectivity,
 			change{Connectivity: &resource.Connectivity{PublicAccess: publicAccessOn}},
 			info{ConnectivityInfo: &gen.ConnectivityInfo{PublicAccess: &gen.PublicAccess{Type: new(publicAccessOff)}}},
@@ -725,7 +730,7 @@ func TestCustomerActionFollowsTheFullestBroker(t *testing.T) {
 	for _, tt := range []struct {
 		gib  int64
 		want gen.CustomerActionStatus
-	}{{0, "NONE"}, {59, "NONE"}, {60, "ACTION_RECOMMENDED"}, {94, "ACTION_RECOMMENDED"}, {95, "CRITICAL_ACTION_REQUIRED"}, {120, "CRITICAL_ACTION_REQUIRED"}} {
+	}{{0, "NONE"}, {59, "NONE"}, {60, "ACTION_RECOMMENDED"}, {97, "ACTION_RECOMMENDED"}, {98, "CRITICAL_ACTION_REQUIRED"}, {120, "CRITICAL_ACTION_REQUIRED"}} {
 		a.report(arn, 1, metadata.BrokerReport{UsedBytes: 1 << 30})
 		a.report(arn, 2, metadata.BrokerReport{UsedBytes: tt.gib << 30})
 		a.report(arn, 7, metadata.BrokerReport{UsedBytes: 1 << 60}) // a broker that the cluster does not have any more

@@ -100,7 +100,8 @@ func keepsConnectivity(c *resource.Cluster, w ways) error {
 	return nil
 }
 
-// updateConnectivity changes one kind of connectivity at a time, as on MSK.
+// updateConnectivity changes one kind of connectivity at a time, as on MSK. To switch off again what is off for other VPCs starts an operation that
+// changes nothing: Terraform asks for it after each create whose configuration says so, and takes a refusal for a failed create.
 func (a *api) updateConnectivity(ctx context.Context, in *gen.UpdateConnectivityInput) (*gen.UpdateConnectivityOutput, error) {
 	s, err := a.update(ctx, in.ClusterArn, in.CurrentVersion, resource.ActionUpdateConnect, func(c *resource.Cluster) (wanted, error) {
 		w := wanted{operation: resource.OpConnectivity}
@@ -116,6 +117,8 @@ func (a *api) updateConnectivity(ctx context.Context, in *gen.UpdateConnectivity
 		}
 		changes := connectivityChanges(&c.Connectivity, &after)
 		switch {
+		case len(changes) == 0 && in.ConnectivityInfo != nil && in.ConnectivityInfo.VpcConnectivity != nil:
+			return w, nil
 		case len(changes) == 0:
 			return w, unchanged("connectivityInfo", "the connectivity")
 		case len(changes) > 1:
