@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kafka"
 	"github.com/aws/aws-sdk-go-v2/service/kafka/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 
 	"weir/test/cluster"
 )
@@ -46,7 +45,7 @@ func TestAWSSDKs(t *testing.T) {
 
 // goSDK is the story of the scripts in sdk/, told with the AWS SDK for Go 2.
 func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cfg := aws.Config{
 		Region:           w.Getenv("AWS_REGION"),
@@ -113,10 +112,7 @@ func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
 	if err != nil || !maps.Equal(tags.Tags, map[string]string{"language": "Go, ü", "a/b": "c d"}) {
 		t.Errorf("ListTagsForResource = %+v, %v", tags, err)
 	}
-	var fault smithy.APIError
-	if _, err := cl.ListConfigurations(ctx, nil); !errors.As(err, &fault) || !strings.Contains(fault.ErrorCode(), "NotImplemented") {
-		t.Errorf("ListConfigurations: %v, want NotImplemented", err)
-	}
+	configuration := goUpdates(ctx, t, cl, arn)
 	if _, err := cl.DeleteCluster(ctx, &kafka.DeleteClusterInput{ClusterArn: arn}); err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +123,79 @@ func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
 		}
 		return errors.Join(errors.New("the cluster is not gone"), err)
 	})
+	if _, err := cl.DeleteConfiguration(ctx, &kafka.DeleteConfigurationInput{Arn: configuration}); err != nil {
+		t.Error(err)
+	}
+}
+
+// goUpdates is the middle of the story: configuration, volumes and number of brokers are changed and read back. It returns the configuration.
+func goUpdates(ctx context.Context, t *testing.T, cl *kafka.Client, arn *string) *string {
+	t.Helper()
+	describe := func() *types.ClusterInfo {
+		t.Helper()
+		d, err := cl.DescribeCluster(ctx, &kafka.DescribeClusterInput{ClusterArn: arn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.ClusterInfo
+	}
+	done := func(operation *string) *types.ClusterOperationInfo {
+		t.Helper()
+		var info *types.ClusterOperationInfo
+		cluster.Eventually(t, 2*time.Minute, func() error {
+			o, err := cl.DescribeClusterOperation(ctx, &kafka.DescribeClusterOperationInput{ClusterOperationArn: operation})
+			if err != nil {
+				return err
+			}
+			info = o.ClusterOperationInfo
+			if *info.OperationState != "UPDATE_COMPLETE" {
+				return errors.New("the operation is " + *info.OperationState)
+			}
+			return nil
+		})
+		return info
+	}
+	made, err := cl.CreateConfiguration(ctx, &kafka.CreateConfigurationInput{Name: aws.String("of-go"), ServerProperties: []byte("log.retention.hours=48\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	configured, err := cl.UpdateClusterConfiguration(ctx, &kafka.UpdateClusterConfigurationInput{
+		ClusterArn: arn, CurrentVersion: describe().CurrentVersion,
+		ConfigurationInfo: &types.ConfigurationInfo{Arn: made.Arn, Revision: made.LatestRevision.Revision},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(configured.ClusterOperationArn)
+	volumes := *describe().BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo.VolumeSize
+	grown, err := cl.UpdateBrokerStorage(ctx, &kafka.UpdateBrokerStorageInput{
+		ClusterArn: arn, CurrentVersion: describe().CurrentVersion,
+		TargetBrokerEBSVolumeInfo: []types.BrokerEBSVolumeInfo{{KafkaBrokerNodeId: aws.String("All"), VolumeSizeGB: aws.Int32(volumes + 10)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(grown.ClusterOperationArn)
+	counted, err := cl.UpdateBrokerCount(ctx, &kafka.UpdateBrokerCountInput{
+		ClusterArn: arn, CurrentVersion: describe().CurrentVersion, TargetNumberOfBrokerNodes: aws.Int32(6),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := done(counted.ClusterOperationArn); *o.SourceClusterInfo.NumberOfBrokerNodes != 3 || *o.TargetClusterInfo.NumberOfBrokerNodes != 6 {
+		t.Errorf("the operation went from %+v to %+v", o.SourceClusterInfo, o.TargetClusterInfo)
+	}
+	_, err = cl.UpdateBrokerCount(ctx, &kafka.UpdateBrokerCountInput{ClusterArn: arn, CurrentVersion: aws.String("KOLD"), TargetNumberOfBrokerNodes: aws.Int32(9)})
+	if !is[*types.BadRequestException](err) || !strings.Contains(err.Error(), "isn't current") {
+		t.Errorf("an update from a stale version: %v", err)
+	}
+	now := describe()
+	software := now.CurrentBrokerSoftwareInfo
+	if *now.NumberOfBrokerNodes != 6 || *now.BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo.VolumeSize != volumes+10 ||
+		aws.ToString(software.ConfigurationArn) != *made.Arn || aws.ToInt64(software.ConfigurationRevision) != *made.LatestRevision.Revision {
+		t.Errorf("after the updates: %+v", now)
+	}
+	return made.Arn
 }
 
 // is says whether err is, or wraps, an E.

@@ -2,13 +2,16 @@ import java.net.URI;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import software.amazon.awssdk.core.SdkBytes;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.services.kafka.KafkaClient;
+import software.amazon.awssdk.services.kafka.model.BadRequestException;
 import software.amazon.awssdk.services.kafka.model.Cluster;
+import software.amazon.awssdk.services.kafka.model.ClusterOperationInfo;
 import software.amazon.awssdk.services.kafka.model.ClusterState;
 import software.amazon.awssdk.services.kafka.model.ConflictException;
 import software.amazon.awssdk.services.kafka.model.CreateClusterV2Request;
-import software.amazon.awssdk.services.kafka.model.KafkaException;
 import software.amazon.awssdk.services.kafka.model.NotFoundException;
 import software.amazon.awssdk.services.sts.StsClient;
 
@@ -61,12 +64,28 @@ public class Story {
     kafka.tagResource(r -> r.resourceArn(arn).tags(Map.of("a/b", "c d")));
     tags.put("a/b", "c d");
     check(kafka.listTagsForResource(r -> r.resourceArn(arn)).tags().equals(tags), "tags");
+    SdkBytes properties = SdkBytes.fromUtf8String("log.retention.hours=48\n");
+    var made = kafka.createConfiguration(r -> r.name("of-java").serverProperties(properties));
+    long revision = made.latestRevision().revision();
+    check(kafka.describeConfigurationRevision(r -> r.arn(made.arn()).revision(revision)).serverProperties().equals(properties), "properties");
+    int volumes = info.provisioned().brokerNodeGroupInfo().storageInfo().ebsStorageInfo().volumeSize();
+    updated(kafka, arn, v -> kafka.updateClusterConfiguration(r -> r.clusterArn(arn).currentVersion(v)
+        .configurationInfo(c -> c.arn(made.arn()).revision(revision))).clusterOperationArn());
+    updated(kafka, arn, v -> kafka.updateBrokerStorage(r -> r.clusterArn(arn).currentVersion(v)
+        .targetBrokerEBSVolumeInfo(b -> b.kafkaBrokerNodeId("All").volumeSizeGB(volumes + 10))).clusterOperationArn());
+    ClusterOperationInfo counted = updated(kafka, arn,
+        v -> kafka.updateBrokerCount(r -> r.clusterArn(arn).currentVersion(v).targetNumberOfBrokerNodes(6)).clusterOperationArn());
+    check(counted.sourceClusterInfo().numberOfBrokerNodes() == 3 && counted.targetClusterInfo().numberOfBrokerNodes() == 6, counted);
     try {
-      kafka.listConfigurations(r -> {});
-      check(false, "ListConfigurations is not built, and answered");
-    } catch (KafkaException e) {
-      check(e.awsErrorDetails().errorCode().contains("NotImplemented"), e);
+      kafka.updateBrokerCount(r -> r.clusterArn(arn).currentVersion("KOLD").targetNumberOfBrokerNodes(9));
+      check(false, "an update from a stale version was taken");
+    } catch (BadRequestException expected) {
+      check(expected.getMessage().contains("isn't current"), expected);
     }
+    var now = kafka.describeClusterV2(r -> r.clusterArn(arn)).clusterInfo().provisioned();
+    check(now.numberOfBrokerNodes() == 6 && now.brokerNodeGroupInfo().storageInfo().ebsStorageInfo().volumeSize() == volumes + 10, now);
+    var software = now.currentBrokerSoftwareInfo();
+    check(software.configurationArn().equals(made.arn()) && software.configurationRevision() == revision, now);
     check(kafka.deleteCluster(r -> r.clusterArn(arn)).state() == ClusterState.DELETING, "state after delete");
     end = System.nanoTime() + 60_000_000_000L;
     try {
@@ -77,6 +96,19 @@ public class Story {
       }
     } catch (NotFoundException expected) {
       check(expected.statusCode() == 404, expected);
+    }
+    kafka.deleteConfiguration(r -> r.arn(made.arn()));
+  }
+
+  /** Starts an update from the current version and waits for the operation's end. */
+  static ClusterOperationInfo updated(KafkaClient kafka, String arn, Function<String, String> call) throws Exception {
+    String operation = call.apply(kafka.describeCluster(r -> r.clusterArn(arn)).clusterInfo().currentVersion());
+    long end = System.nanoTime() + 120_000_000_000L;
+    while (true) {
+      ClusterOperationInfo o = kafka.describeClusterOperation(r -> r.clusterOperationArn(operation)).clusterOperationInfo();
+      if (o.operationState().equals("UPDATE_COMPLETE")) return o;
+      check(List.of("PENDING", "UPDATE_IN_PROGRESS").contains(o.operationState()) && System.nanoTime() < end, o);
+      Thread.sleep(20);
     }
   }
 }

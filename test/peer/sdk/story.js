@@ -8,7 +8,7 @@ const kafka = new k.KafkaClient({ maxAttempts: 1 })
 const send = (Command, input) => kafka.send(new Command(input))
 
 async function until(what, condition) {
-  const end = Date.now() + 60_000
+  const end = Date.now() + 120_000
   while (!(await condition())) {
     assert(Date.now() < end, what)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -50,7 +50,38 @@ async function story(subnets) {
   await send(k.TagResourceCommand, { ResourceArn: ClusterArn, Tags: { 'a/b': 'c d' } })
   const { Tags } = await send(k.ListTagsForResourceCommand, { ResourceArn: ClusterArn })
   assert.deepStrictEqual(Tags, { ...request.Tags, 'a/b': 'c d' })
-  await assert.rejects(send(k.ListConfigurationsCommand, {}), (err) => /NotImplemented/.test(err.name))
+
+  // Starts an update from the current version and waits for the operation's end.
+  const updated = async (Command, input) => {
+    const { ClusterInfo } = await send(k.DescribeClusterCommand, { ClusterArn })
+    const { ClusterOperationArn } = await send(Command, { ClusterArn, CurrentVersion: ClusterInfo.CurrentVersion, ...input })
+    let o
+    await until('the end of the operation', async () => {
+      o = (await send(k.DescribeClusterOperationCommand, { ClusterOperationArn })).ClusterOperationInfo
+      assert(['PENDING', 'UPDATE_IN_PROGRESS', 'UPDATE_COMPLETE'].includes(o.OperationState), JSON.stringify(o))
+      return o.OperationState === 'UPDATE_COMPLETE'
+    })
+    return o
+  }
+  const properties = Buffer.from('log.retention.hours=48\n')
+  const made = await send(k.CreateConfigurationCommand, { Name: 'of-javascript', ServerProperties: properties })
+  const Revision = made.LatestRevision.Revision
+  const stored = await send(k.DescribeConfigurationRevisionCommand, { Arn: made.Arn, Revision })
+  assert.strictEqual(Buffer.from(stored.ServerProperties).toString(), properties.toString())
+  await updated(k.UpdateClusterConfigurationCommand, { ConfigurationInfo: { Arn: made.Arn, Revision } })
+  const volumes = info.Provisioned.BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo.VolumeSize
+  await updated(k.UpdateBrokerStorageCommand, { TargetBrokerEBSVolumeInfo: [{ KafkaBrokerNodeId: 'All', VolumeSizeGB: volumes + 10 }] })
+  const counted = await updated(k.UpdateBrokerCountCommand, { TargetNumberOfBrokerNodes: 6 })
+  assert.strictEqual(counted.SourceClusterInfo.NumberOfBrokerNodes, 3)
+  assert.strictEqual(counted.TargetClusterInfo.NumberOfBrokerNodes, 6)
+  const stale = { ClusterArn, CurrentVersion: 'KOLD', TargetNumberOfBrokerNodes: 9 }
+  await assert.rejects(send(k.UpdateBrokerCountCommand, stale), (err) => err instanceof k.BadRequestException && /isn't current/.test(err.message))
+  const now = (await send(k.DescribeClusterV2Command, { ClusterArn })).ClusterInfo.Provisioned
+  assert.strictEqual(now.NumberOfBrokerNodes, 6)
+  assert.strictEqual(now.BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo.VolumeSize, volumes + 10)
+  assert.strictEqual(now.CurrentBrokerSoftwareInfo.ConfigurationArn, made.Arn)
+  assert.strictEqual(Number(now.CurrentBrokerSoftwareInfo.ConfigurationRevision), Number(Revision))
+
   const deleted = await send(k.DeleteClusterCommand, { ClusterArn })
   assert.strictEqual(deleted.State, 'DELETING')
   await until('gone', async () => {
@@ -62,6 +93,7 @@ async function story(subnets) {
       throw err
     }
   })
+  await send(k.DeleteConfigurationCommand, { Arn: made.Arn })
   console.log('ok')
 }
 
