@@ -35,6 +35,7 @@ func suites() []suite {
 		{"fuzz", "every fuzz target for a short while", 15 * time.Minute, fuzz},
 		{"script", "the command line and the AWS CLI, as users type them", 10 * time.Minute, realParts("script")},
 		{"peer", "clients after compaction, and the AWS SDKs", 15 * time.Minute, realParts("peer")},
+		{"terraform", "configurations of Terraform, applied with its provider's calls and waiters", 5 * time.Minute, realParts("terraform")},
 		{"matrix", "every client library through every feature", 10 * time.Minute, realParts("matrix")},
 		{"upstream", "the tests that franz-go and sarama carry", 15 * time.Minute, realParts("upstream")},
 		{"metrics", "the metrics that dashboards ask for", 5 * time.Minute, realParts("metrics")},
