@@ -25,6 +25,9 @@ type Settings struct {
 	Limits LimitsProfile `json:"limits,omitempty"`
 }
 
+// VolumeWall is how much of a broker's volume of that size records may fill: what is left is for groups and transactions, so that consumers can go on.
+func VolumeWall(volume int64) int64 { return volume - min(volume/20, 2<<30) }
+
 // LimitsProfile says which of the limits of a cluster's kind hold. The zero value is those that the real service has now.
 type LimitsProfile string
 

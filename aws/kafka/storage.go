@@ -7,6 +7,7 @@ import (
 
 	gen "weir/awsapi/gen/kafka"
 	"weir/control/resource"
+	"weir/metadata"
 )
 
 // The volumes of Standard brokers. Their size is a quota of the broker; provisioned throughput is recorded, and nothing is throttled by it.
@@ -113,11 +114,8 @@ func provisionedThroughput(t *resource.Throughput) *gen.ProvisionedThroughput {
 	return out
 }
 
-// From how full a volume, in percent, the service says that somebody should act, and must.
-const (
-	actionRecommendedPercent = 60
-	actionCriticalPercent    = 95
-)
+// actionRecommendedPercent is from how full a volume on the service says that somebody should act. When it takes no more records, somebody must.
+const actionRecommendedPercent = 60
 
 // customerAction says whether the cluster's owner has to see to its volumes, by what the fullest broker reports of itself.
 func (a *api) customerAction(ctx context.Context, c *resource.Cluster) (gen.CustomerActionStatus, error) {
@@ -128,14 +126,14 @@ func (a *api) customerAction(ctx context.Context, c *resource.Cluster) (gen.Cust
 	if err != nil {
 		return "", err
 	}
-	var percent int64
+	var used int64
 	for _, r := range reports {
-		percent = max(percent, r.UsedBytes*100/(int64(c.VolumeGiB)<<30))
+		used = max(used, r.UsedBytes)
 	}
-	switch {
-	case percent >= actionCriticalPercent:
+	switch size := int64(c.VolumeGiB) << 30; {
+	case used >= metadata.VolumeWall(size):
 		return gen.CustomerActionStatusCriticalActionRequired, nil
-	case percent >= actionRecommendedPercent:
+	case used >= size/100*actionRecommendedPercent:
 		return gen.CustomerActionStatusActionRecommended, nil
 	}
 	return gen.CustomerActionStatusNone, nil

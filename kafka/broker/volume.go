@@ -8,17 +8,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/image"
+	"weir/metadata"
 )
 
 // The volume of a broker is a quota of what it keeps on its disk: how large it is stands in the cluster's settings, so that a larger one holds as soon as
 // its record is seen. Records of users are refused a little before its end, which leaves room for what groups and transactions write: they are not
 // refused, so that consumers can go on, and drain it.
-
-const (
-	// volumeReserve is the share of a volume that users' records leave free, up to volumeReserveMax.
-	volumeReserve    = 20 // one in so many
-	volumeReserveMax = 2 << 30
-)
 
 // volumeLevels are the shares of a volume in percent from which on somebody should act: the log says so once on the way up. The last level, a
 // volume that takes no more records, has no share of its own.
@@ -57,9 +52,6 @@ func volumeSize(img *image.Image) int64 {
 	return 0
 }
 
-// wall is how much of a volume may be used before records of users are refused.
-func wall(size int64) int64 { return size - min(size/volumeReserve, volumeReserveMax) }
-
 // take says why the volume has no room for so many bytes of records, or counts them.
 func (v *volume) take(img *image.Image, bytes int64) error {
 	size := volumeSize(img)
@@ -67,12 +59,12 @@ func (v *volume) take(img *image.Image, bytes int64) error {
 		return nil
 	}
 	used := v.used.Load() + v.since.Load()
-	if used+bytes <= wall(size) {
+	if used+bytes <= metadata.VolumeWall(size) {
 		v.since.Add(bytes)
 		return nil
 	}
 	return fmt.Errorf("the broker's volume of %s has no room: %s are used, and records may fill %s of it; make the volume larger, or delete data: %w",
-		gibibytes(size), gibibytes(used), gibibytes(wall(size)), kerr.KafkaStorageError)
+		gibibytes(size), gibibytes(used), gibibytes(metadata.VolumeWall(size)), kerr.KafkaStorageError)
 }
 
 func gibibytes(n int64) string {
@@ -117,7 +109,7 @@ func volumeLevel(before int, used, size int64) (level int) {
 			level = i + 1
 		}
 	}
-	if reached(levelFull, wall(size)) {
+	if reached(levelFull, metadata.VolumeWall(size)) {
 		level = levelFull
 	}
 	return level

@@ -108,7 +108,7 @@ func TestVolumeIsNotOverrunBetweenLooks(t *testing.T) {
 
 func TestWall(t *testing.T) {
 	for size, want := range map[int64]int64{100: 95, 1 << 30: 1<<30 - 1<<30/20, 100 << 30: 98 << 30} {
-		if got := wall(size); got != want {
+		if got := metadata.VolumeWall(size); got != want {
 			t.Errorf("of %d: %d, want %d", size, got, want)
 		}
 	}
