@@ -36,12 +36,14 @@ func TestClusterPolicy(t *testing.T) {
 	if _, err := put(new("K1"), goodPolicy); refusalOf(err).parameter != "currentVersion" {
 		t.Errorf("first put with a version: %v", err)
 	}
-	first, err := put(nil, goodPolicy)
+	first, err := put(new(""), goodPolicy) // an empty version is none
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := put(nil, goodPolicy); refusalOf(err) != (refusal{"BadRequestException", "currentVersion", textPolicyVersion}) {
-		t.Errorf("replace without version: %v", err)
+	for _, version := range []*string{nil, new("")} {
+		if _, err := put(version, goodPolicy); refusalOf(err) != (refusal{"BadRequestException", "currentVersion", textPolicyVersion}) {
+			t.Errorf("replace without version: %v", err)
+		}
 	}
 	if _, err := put(new("KSTALE"), goodPolicy); refusalOf(err).parameter != "currentVersion" {
 		t.Errorf("replace with a stale version: %v", err)
