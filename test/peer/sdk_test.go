@@ -33,6 +33,12 @@ func TestAWSSDKs(t *testing.T) {
 	t.Run("Python", func(t *testing.T) {
 		wantOK(t, cluster.Run(t, w.Env(), cluster.Python(t), script("story.py"), list))
 	})
+	t.Run("Python, what a mock is expected to do", func(t *testing.T) {
+		wantOK(t, cluster.Run(t, w.Env(), cluster.Python(t), script("mocked.py"), list))
+	})
+	t.Run("Python, every paginator", func(t *testing.T) {
+		wantOK(t, cluster.Run(t, w.Env(), cluster.Python(t), script("pages.py"), list))
+	})
 	t.Run("JavaScript", func(t *testing.T) {
 		wantOK(t, cluster.Run(t, append(w.Env(), "NODE_PATH="+cluster.NodeModules(t)), "node", script("story.js"), list))
 	})
