@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,11 +122,8 @@ func (r *reporter) count(p *metadata.PartitionAssignment) {
 	if p.Leader == r.id {
 		r.report.Leaders++
 	}
-	for _, b := range p.Replicas {
-		if b == r.id {
-			r.report.Partitions++
-			break
-		}
+	if slices.Contains(p.Replicas, r.id) {
+		r.report.Partitions++
 	}
 }
 
