@@ -363,3 +363,15 @@ func TestOperationsNewestFirst(t *testing.T) {
 		t.Errorf("cluster while rebooting: %+v, %v", described, err)
 	}
 }
+
+// A cluster that failed has no brokers to start from, and says so without an error: Terraform asks before it destroys it.
+func TestBootstrapBrokersOfAFailedCluster(t *testing.T) {
+	a := newAccount(t)
+	arn := a.create("orders")
+	a.activate(arn)
+	a.set(arn, func(c *resource.Cluster) { c.State = resource.Failed })
+	out, err := a.GetBootstrapBrokers(a.ctx, &gen.GetBootstrapBrokersInput{ClusterArn: &arn})
+	if err != nil || out.BootstrapBrokerString != nil {
+		t.Errorf("%v, %v", out, err)
+	}
+}

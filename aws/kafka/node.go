@@ -28,6 +28,9 @@ func (a *api) getBootstrapBrokers(ctx context.Context, in *gen.GetBootstrapBroke
 	if !c.State.Allows(resource.ActionBootstrapBrokers) {
 		return nil, refused(resource.ActionBootstrapBrokers, c.State)
 	}
+	if c.State == resource.Failed {
+		return &gen.GetBootstrapBrokersOutput{}, nil // nothing of it runs
+	}
 	return &gen.GetBootstrapBrokersOutput{BootstrapBrokerString: optional(BootstrapString(&c))}, nil
 }
 

@@ -135,7 +135,7 @@ type journal struct {
 
 func (p *journal) show(op *daemon.Operation) {
 	if op.QueuePlace > 0 {
-		p.say("queue", fmt.Sprintf("waits behind %d operations", op.QueuePlace), time.Time{}, time.Time{})
+		p.say("queue", fmt.Sprintf("waits; its place in the queue is %d", op.QueuePlace), time.Time{}, time.Time{})
 	}
 	for _, s := range op.Steps {
 		if s.Status != "PENDING" {

@@ -23,7 +23,7 @@ func TestStateTable(t *testing.T) {
 		{RebootingBroker, []Action{ActionBootstrapBrokers, ActionListNodes}, []Action{ActionDelete, ActionReboot, ActionStop}},
 		{Maintenance, []Action{ActionStart, ActionDelete, ActionBootstrapBrokers}, []Action{ActionStop, ActionUpdateStorage, ActionReadTopics}},
 		{Healing, []Action{ActionDelete, ActionBootstrapBrokers, ActionListNodes}, []Action{ActionReboot, ActionUpdateConfig}},
-		{Failed, []Action{ActionDelete, ActionListNodes}, []Action{ActionBootstrapBrokers, ActionUpdateCount}},
+		{Failed, []Action{ActionDelete, ActionListNodes, ActionBootstrapBrokers}, []Action{ActionUpdateCount, ActionReboot}},
 		{Deleting, []Action{ActionListNodes, ActionDescribe}, []Action{ActionDelete, ActionBootstrapBrokers}},
 		{"OF_A_NEWER_VERSION", nil, []Action{ActionDescribe, ActionDelete}},
 	}

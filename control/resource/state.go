@@ -71,8 +71,8 @@ type Rule struct {
 // Rules is the table of actions allowed per state. What a cluster's state allows is decided by it and nowhere else, and the documentation's table is
 // made of it. It follows the service's own (cluster states of the developer guide; the state column of the operations' reference), except that it
 // allows more where refusing helps nobody: a cluster in HEALING may be deleted (there, somebody else repairs the machine; here, a broker that can
-// never start again would make its cluster undeletable), a stopped one may be deleted and started, and topics may be looked at whenever brokers
-// serve. Creating is not in it: whether a cluster can be created is no matter of its state.
+// never start again would make its cluster undeletable), a stopped one may be deleted and started, topics may be looked at whenever brokers
+// serve, and asking for the bootstrap brokers of a FAILED cluster gets none instead of an error, at which Terraform could not destroy it. Creating is not in it: whether a cluster can be created is no matter of its state.
 func Rules() []Rule {
 	all := ClusterStates()
 	serving := []ClusterState{Active, Updating, RebootingBroker, Healing}
@@ -84,7 +84,7 @@ func Rules() []Rule {
 			"DescribeClusterOperationV2", "DescribeOperationProgress", "GetCompatibleKafkaVersions",
 		}, all},
 		{ActionTag, []string{"TagResource", "UntagResource", "ListTagsForResource"}, all},
-		{ActionBootstrapBrokers, []string{"GetBootstrapBrokers"}, started},
+		{ActionBootstrapBrokers, []string{"GetBootstrapBrokers"}, slices.Concat(started, []ClusterState{Failed})},
 		{ActionListNodes, []string{"ListNodes"}, slices.Concat(started, []ClusterState{Failed, Deleting})},
 		{ActionDelete, []string{"DeleteCluster"}, []ClusterState{Active, Maintenance, Healing, Failed}},
 		{ActionReboot, []string{"RebootBroker"}, active},
