@@ -12,11 +12,15 @@ ec2 = boto3.client("ec2")
 secrets = boto3.client("secretsmanager")
 
 
-def active(arn):
+def until(what, condition):
     end = time.monotonic() + 120
-    while kafka.describe_cluster_v2(ClusterArn=arn)["ClusterInfo"]["State"] != "ACTIVE":
-        assert time.monotonic() < end, "the cluster is not ACTIVE"
+    while not condition():
+        assert time.monotonic() < end, what
         time.sleep(0.02)
+
+
+def active(arn):
+    until("the cluster is ACTIVE", lambda: kafka.describe_cluster_v2(ClusterArn=arn)["ClusterInfo"]["State"] == "ACTIVE")
 
 
 def updated(call, **parameters):
@@ -52,6 +56,16 @@ for n in range(2):
     inside = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.{50 + n}.{i}.0/24", AvailabilityZone=z)["Subnet"]["SubnetId"] for i, z in enumerate(zones)]
     group = ec2.create_security_group(GroupName="paged", Description="paged", VpcId=vpc)["GroupId"]
     kafka.create_vpc_connection(TargetClusterArn=arn, Authentication="SASL_IAM", VpcId=vpc, ClientSubnets=inside, SecurityGroups=[group])
+
+# Nothing changes any more while it is listed.
+until("connections are there", lambda: all(c["State"] == "AVAILABLE" for c in kafka.list_vpc_connections()["VpcConnections"]))
+until("operations have ended", lambda: all(
+    o["OperationState"].endswith("_COMPLETE") for o in kafka.list_cluster_operations(ClusterArn=arn)["ClusterOperationInfoList"]
+))
+until("topics are in sync", lambda: all(t["OutOfSyncReplicaCount"] == 0 for t in kafka.list_topics(ClusterArn=arn)["Topics"]))
+until("partitions have leaders", lambda: all(
+    len(p["Isr"]) == 3 for p in kafka.describe_topic_partitions(ClusterArn=arn, TopicName="first")["Partitions"]
+))
 
 cluster = {"ClusterArn": arn}
 expected = {
