@@ -171,7 +171,15 @@ func TestWhatTheCheckpointNeedsIsGone(t *testing.T) {
 	}{
 		{"the journal ends early", func(dir string) error {
 			js := journals(dir)
-			return os.Truncate(js[len(js)-1], 4096*3)
+			newest := js[len(js)-1]
+			b, err := os.ReadFile(newest)
+			if err != nil {
+				return err
+			}
+			if len(b) <= 4096 || !slices.ContainsFunc(b[4096:], func(c byte) bool { return c != 0 }) {
+				newest = js[len(js)-2] // the last one was made ahead
+			}
+			return os.Truncate(newest, 4096*3)
 		}, wal.ErrCorrupt, []string{"was durable up to", "5 partitions may have lost records: busy-0 busy-1 idle-0"}},
 		{"a journal file is missing", func(dir string) error { return os.Remove(journals(dir)[0]) }, wal.ErrCorrupt, []string{"1 partitions may have lost records: busy-1"}},
 		{"the stream is missing", func(dir string) error { return os.RemoveAll(filepath.Dir(journals(dir)[0])) }, fs.ErrNotExist, []string{"recover stream 1-", "busy-1"}},
