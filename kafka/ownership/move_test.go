@@ -530,10 +530,21 @@ func TestWholeCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
 				})))
 				w.start(3).awaitLead()
 			}
+			// Until the test has seen what broker 2 starts with, its leader does not answer whether the copy may go.
+			var seen atomic.Bool
+			w.mu.Lock()
+			w.heard = func(metadata.BrokerID, bool) error {
+				if !seen.Load() {
+					return kerr.BrokerNotAvailable
+				}
+				return nil
+			}
+			w.mu.Unlock()
 			two = w.start(2)
 			if n := len(two.Kept()); n != 1 {
 				t.Fatalf("a restart finds %d partitions", n)
 			}
+			seen.Store(true)
 			if !lost {
 				until(t, "the copy is dropped", func() bool { return len(two.Kept()) == 0 })
 				if err := two.Tiers().Checkpoint(t.Context()); err != nil {
