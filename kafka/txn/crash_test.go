@@ -11,16 +11,18 @@ import (
 // decided is carried out by its successor in all partitions alike; a commit that was acknowledged is a commit.
 func TestX1CoordinatorDiesAtEveryStep(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	c, stop := w.start()
-	if acked := w.twoTransactions(c); acked != 2 || w.events != eventsOfTwo {
-		t.Fatalf("without a crash %d transactions are acknowledged after %d events", acked, w.events)
-	}
-	stop()
+	inWorld(t, func(t *testing.T, w *world) {
+		c, stop := w.start()
+		acked := w.twoTransactions(c)
+		stop()
+		if acked != 2 || w.events != eventsOfTwo {
+			t.Fatalf("without a crash %d transactions are acknowledged after %d events", acked, w.events)
+		}
+	})
 	for crashAt := 1; crashAt <= 2*eventsOfTwo; crashAt++ {
 		t.Run(strconv.Itoa(crashAt), func(t *testing.T) {
 			t.Parallel()
-			crash(t, crashAt)
+			inWorld(t, func(t *testing.T, w *world) { crash(t, w, crashAt) })
 		})
 	}
 }
@@ -28,8 +30,7 @@ func TestX1CoordinatorDiesAtEveryStep(t *testing.T) {
 // eventsOfTwo are the writes of two transactions: the id, and of each the partitions, its end, three markers and that it is over.
 const eventsOfTwo = 1 + 2*6
 
-func crash(t *testing.T, crashAt int) {
-	w := newWorld(t)
+func crash(t *testing.T, w *world, crashAt int) {
 	w.crashAt = crashAt
 	c, stop := w.start()
 	acked := w.twoTransactions(c)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,11 +24,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testCluster = "c"
 
+// inWorld runs fn with a world in a synctest bubble: timeouts, pauses and expirations are those of its clock, whatever the machine does meanwhile.
+func inWorld(t *testing.T, fn func(*testing.T, *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { fn(t, newWorld(t)) })
+}
+
 // world is what outlives a coordinator: its log, and the partitions that it ends transactions in.
 type world struct {
 	t     *testing.T
 	store *metadata.Mem
 	live  *image.Live
+	heard chan func() // appends that are durable, in order, and not said to be
 
 	mu      sync.Mutex
 	log     []byte // durable
@@ -73,7 +81,7 @@ func (w *world) Append(a partition.Append, done func(partition.Appended, error))
 		w.log = append(w.log, a.Batches...)
 	}
 	if heard {
-		go done(partition.Appended{}, nil)
+		w.heard <- func() { done(partition.Appended{}, nil) }
 	}
 	return nil
 }
@@ -139,9 +147,12 @@ func (w *world) Request(ctx context.Context, _ metadata.BrokerID, req kmsg.Reque
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, store: metadata.NewMem(), markers: make(map[TopicPartition][]kmsg.WriteTxnMarkersRequestMarker)}
+	w := &world{
+		t: t, store: metadata.NewMem(), heard: make(chan func(), 1000), markers: make(map[TopicPartition][]kmsg.WriteTxnMarkersRequestMarker),
+	}
 	w.live = image.New(w.store, testCluster)
 	w.run(func(ctx context.Context) { _ = w.live.Run(ctx) })
+	w.run(w.tell)
 	var ops []metadata.Op
 	for name, n := range map[string]int{image.TransactionState: 1, "t": 4} {
 		id := metadata.NewTopicID()
@@ -160,6 +171,18 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// tell calls what appends are done with, each after the one before it, as a Log promises.
+func (w *world) tell(ctx context.Context) {
+	for {
+		select {
+		case done := <-w.heard:
+			done()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // run runs fn until stop is called or the test ends.
