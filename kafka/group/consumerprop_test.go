@@ -160,6 +160,24 @@ func (s *script) old(c *oldConsumer) {
 	}
 }
 
+// leave closes the shard at a moment when all that it knows is in its log, and returns what that is. What is on its way, nobody was told of.
+func (b *bench) leave(dump func(*state) map[string]any) (before map[string]any) {
+	b.t.Helper()
+	for before == nil {
+		time.Sleep(5 * time.Millisecond)
+		b.do(func(s *state) {
+			for _, g := range s.groups {
+				if g.unsettled > 0 {
+					return
+				}
+			}
+			before = dump(s)
+			s.Closed(kerr.NotCoordinator)
+		})
+	}
+	return before
+}
+
 func (s *script) step() string {
 	switch n := s.r.IntN(100); {
 	case n < 12 && len(s.clients) < 6:
@@ -186,19 +204,7 @@ func (s *script) step() string {
 		}
 		return "heartbeat of a classic member"
 	case n < 44:
-		var before map[string]any
-		for before == nil { // what is on its way, nobody was told of
-			time.Sleep(5 * time.Millisecond)
-			s.b.do(func(st *state) {
-				for _, g := range st.groups {
-					if g.unsettled > 0 {
-						return
-					}
-				}
-				before = st.dump()
-				st.Closed(kerr.NotCoordinator)
-			})
-		}
+		before := s.b.leave((*state).dump)
 		s.b.open(s.b.timers)
 		diff(s.t, fmt.Sprintf("seed %d: replay", s.seed), s.b.dump(), before)
 		return "restart"

@@ -593,10 +593,7 @@ func TestNoTaskHasTwoOwners(t *testing.T) {
 					delete(threads, pick().id)
 					what = "death"
 				case n < 25:
-					synctest.Wait()
-					time.Sleep(20 * time.Millisecond)
-					var before, after map[string]any
-					b.do(func(s *state) { before = s.dumpStreams(); s.Closed(kerr.NotCoordinator) })
+					before, after := b.leave((*state).dumpStreams), map[string]any(nil)
 					b.reopen()
 					b.do(func(s *state) { after = s.dumpStreams() })
 					diff(t, fmt.Sprintf("seed %d: replay", seed), after, before)
