@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,46 +80,48 @@ func TestReassignRefusals(t *testing.T) {
 }
 
 func TestElections(t *testing.T) {
-	a, store := start(t, 3, nil)
-	create(t, a, manual("t", 1, 2))
-	elect := func(ctx context.Context, e Election) error { return a.Elect(ctx, []Election{e})[0] }
-	wantFault(t, elect(t.Context(), Election{Topic: "x"}), kerr.UnknownTopicOrPartition, "x")
-	wantFault(t, elect(t.Context(), Election{Topic: "t"}), kerr.ElectionNotNeeded, "not needed")
-	wantFault(t, elect(t.Context(), Election{Topic: "t", Unclean: true}), kerr.ElectionNotNeeded, "not needed")
+	synctest.Test(t, func(t *testing.T) {
+		a, store := start(t, 3, nil)
+		create(t, a, manual("t", 1, 2))
+		elect := func(ctx context.Context, e Election) error { return a.Elect(ctx, []Election{e})[0] }
+		wantFault(t, elect(t.Context(), Election{Topic: "x"}), kerr.UnknownTopicOrPartition, "x")
+		wantFault(t, elect(t.Context(), Election{Topic: "t"}), kerr.ElectionNotNeeded, "not needed")
+		wantFault(t, elect(t.Context(), Election{Topic: "t", Unclean: true}), kerr.ElectionNotNeeded, "not needed")
 
-	if err := a.Reassign(t.Context(), Reassignment{Topic: "t", Replicas: ids{2, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	wantFault(t, elect(short, Election{Topic: "t"}), kerr.RequestTimedOut, "Broker 2 is still copying")
-	if p := a.partition(t, "t"); p.Target != 2 || p.Leader != 1 {
-		t.Errorf("after an election that takes longer: %+v", p)
-	}
+		if err := a.Reassign(t.Context(), Reassignment{Topic: "t", Replicas: ids{2, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		wantFault(t, elect(short, Election{Topic: "t"}), kerr.RequestTimedOut, "Broker 2 is still copying")
+		if p := a.partition(t, "t"); p.Target != 2 || p.Leader != 1 {
+			t.Errorf("after an election that takes longer: %+v", p)
+		}
 
-	// The target takes over.
-	done := make(chan error, 1)
-	go func() { done <- elect(t.Context(), Election{Topic: "t"}) }()
-	if _, err := a.editPartition(t.Context(), "t", 0, func(_ *image.Image, p *metadata.PartitionAssignment) (bool, error) {
-		p.Leader, p.Epoch, p.Target = 2, p.Epoch+1, 0
-		return true, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil && !errors.Is(err, kerr.ElectionNotNeeded) { // it may look after the target took over
-		t.Errorf("elected: %v", err)
-	}
+		// The target takes over.
+		done := make(chan error, 1)
+		go func() { done <- elect(t.Context(), Election{Topic: "t"}) }()
+		if _, err := a.editPartition(t.Context(), "t", 0, func(_ *image.Image, p *metadata.PartitionAssignment) (bool, error) {
+			p.Leader, p.Epoch, p.Target = 2, p.Epoch+1, 0
+			return true, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil && !errors.Is(err, kerr.ElectionNotNeeded) { // it may look after the target took over
+			t.Errorf("elected: %v", err)
+		}
 
-	// A leader that is down keeps its data, so nobody else can lead.
-	rev, err := store.Commit(t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Delete(metadata.SessionKey(cluster, 2))}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.image.Await(t.Context(), rev); err != nil {
-		t.Fatal(err)
-	}
-	wantFault(t, elect(t.Context(), Election{Topic: "t"}), kerr.PreferredLeaderNotAvailable, "preferred leader")
-	wantFault(t, elect(t.Context(), Election{Topic: "t", Unclean: true}), kerr.EligibleLeadersNotAvailable, "not available")
+		// A leader that is down keeps its data, so nobody else can lead.
+		rev, err := store.Commit(t.Context(), metadata.Txn{Then: []metadata.Op{metadata.Delete(metadata.SessionKey(cluster, 2))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.image.Await(t.Context(), rev); err != nil {
+			t.Fatal(err)
+		}
+		wantFault(t, elect(t.Context(), Election{Topic: "t"}), kerr.PreferredLeaderNotAvailable, "preferred leader")
+		wantFault(t, elect(t.Context(), Election{Topic: "t", Unclean: true}), kerr.EligibleLeadersNotAvailable, "not available")
+	})
 }
 
 // Brokers that belong to the cluster and do not serve count for the replication factor, are replicas, and lead nothing new.
