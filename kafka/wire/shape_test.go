@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -137,19 +138,24 @@ func TestDecodeRefusesAbsurdCounts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			req, _ := NewRequest(tt.key, tt.version)
-			var before, after runtime.MemStats
 			d.Check(req, tt.body) // learns the shape
-			started := time.Now()
-			runtime.ReadMemStats(&before)
-			err := d.Decode(req, tt.body)
-			runtime.ReadMemStats(&after)
-			if !errors.Is(err, ErrMalformed) {
-				t.Errorf("got %v", err)
+			size, took := uint64(math.MaxUint64), time.Duration(math.MaxInt64)
+			for range 5 { // the least of some: a machine with much to do lets any of them wait
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				started := time.Now()
+				err := d.Decode(req, tt.body)
+				took = min(took, time.Since(started))
+				runtime.ReadMemStats(&after)
+				size = min(size, after.TotalAlloc-before.TotalAlloc)
+				if !errors.Is(err, ErrMalformed) {
+					t.Errorf("got %v", err)
+				}
 			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 4096 {
-				t.Errorf("took %d bytes", n)
+			if size > 4096 {
+				t.Errorf("took %d bytes", size)
 			}
-			if took := time.Since(started); took > time.Second {
+			if took > time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
