@@ -74,7 +74,7 @@ func TestRootRefusesWhatIsNotSafe(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials.json")
-			if err := os.WriteFile(path, []byte(tt.content), tt.mode); err != nil {
+			if err := errors.Join(os.WriteFile(path, []byte(tt.content), 0o600), os.Chmod(path, tt.mode)); err != nil { // whatever the umask
 				t.Fatal(err)
 			}
 			_, err := LoadOrCreateRoot(path)
