@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/awsapi"
@@ -316,52 +317,54 @@ func TestListClustersFiltersByPrefixAndPages(t *testing.T) {
 }
 
 func TestOperationsNewestFirst(t *testing.T) {
-	a := newAccount(t)
-	arn := a.create("orders")
-	list, err := a.ListClusterOperations(a.ctx, &gen.ListClusterOperationsInput{ClusterArn: &arn})
-	if err != nil || list.ClusterOperationInfoList == nil || len(list.ClusterOperationInfoList) != 0 {
-		t.Errorf("operations of a new cluster: %+v, %v", list, err)
-	}
-	var want []string
-	for _, broker := range []string{"1", "2", "3"} {
-		a.activate(arn)
-		out, err := a.RebootBroker(a.ctx, &gen.RebootBrokerInput{ClusterArn: &arn, BrokerIds: []string{broker}})
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) { // its clock gives each operation a time of its own
+		a := newAccount(t)
+		arn := a.create("orders")
+		list, err := a.ListClusterOperations(a.ctx, &gen.ListClusterOperationsInput{ClusterArn: &arn})
+		if err != nil || list.ClusterOperationInfoList == nil || len(list.ClusterOperationInfoList) != 0 {
+			t.Errorf("operations of a new cluster: %+v, %v", list, err)
 		}
-		want = append([]string{*out.ClusterOperationArn}, want...)
-		<-time.After(time.Millisecond) // times of their own
-	}
-	var got []string
-	in := &gen.ListClusterOperationsV2Input{ClusterArn: &arn, MaxResults: new(int32(2))}
-	for {
-		out, err := a.ListClusterOperationsV2(a.ctx, in)
-		if err != nil {
-			t.Fatal(err)
+		var want []string
+		for _, broker := range []string{"1", "2", "3"} {
+			a.activate(arn)
+			out, err := a.RebootBroker(a.ctx, &gen.RebootBrokerInput{ClusterArn: &arn, BrokerIds: []string{broker}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append([]string{*out.ClusterOperationArn}, want...)
+			<-time.After(time.Millisecond)
 		}
-		for _, op := range out.ClusterOperationInfoList {
-			got = append(got, *op.OperationArn)
+		var got []string
+		in := &gen.ListClusterOperationsV2Input{ClusterArn: &arn, MaxResults: new(int32(2))}
+		for {
+			out, err := a.ListClusterOperationsV2(a.ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range out.ClusterOperationInfoList {
+				got = append(got, *op.OperationArn)
+			}
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				break
+			}
 		}
-		if in.NextToken = out.NextToken; in.NextToken == nil {
-			break
+		if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
+			t.Errorf("operations %v, want %v", got, want)
 		}
-	}
-	if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
-		t.Errorf("operations %v, want %v", got, want)
-	}
-	op, err := a.DescribeClusterOperation(a.ctx, &gen.DescribeClusterOperationInput{ClusterOperationArn: &want[0]})
-	if err != nil || *op.ClusterOperationInfo.OperationType != "REBOOT_NODE" || *op.ClusterOperationInfo.OperationState != "PENDING" ||
-		*op.ClusterOperationInfo.ClientRequestId != "req-1" || len(op.ClusterOperationInfo.OperationSteps) != 3 {
-		t.Errorf("operation: %+v, %v", op, err)
-	}
-	v2, err := a.DescribeClusterOperationV2(a.ctx, &gen.DescribeClusterOperationV2Input{ClusterOperationArn: &want[0]})
-	if err != nil || v2.ClusterOperationInfo.Provisioned == nil || v2.ClusterOperationInfo.StartTime == nil {
-		t.Errorf("operation, v2: %+v, %v", v2, err)
-	}
-	described, err := a.DescribeClusterV2(a.ctx, &gen.DescribeClusterV2Input{ClusterArn: &arn})
-	if err != nil || described.ClusterInfo.State != gen.ClusterStateRebootingBroker || *described.ClusterInfo.ActiveOperationArn != want[0] {
-		t.Errorf("cluster while rebooting: %+v, %v", described, err)
-	}
+		op, err := a.DescribeClusterOperation(a.ctx, &gen.DescribeClusterOperationInput{ClusterOperationArn: &want[0]})
+		if err != nil || *op.ClusterOperationInfo.OperationType != "REBOOT_NODE" || *op.ClusterOperationInfo.OperationState != "PENDING" ||
+			*op.ClusterOperationInfo.ClientRequestId != "req-1" || len(op.ClusterOperationInfo.OperationSteps) != 3 {
+			t.Errorf("operation: %+v, %v", op, err)
+		}
+		v2, err := a.DescribeClusterOperationV2(a.ctx, &gen.DescribeClusterOperationV2Input{ClusterOperationArn: &want[0]})
+		if err != nil || v2.ClusterOperationInfo.Provisioned == nil || v2.ClusterOperationInfo.StartTime == nil {
+			t.Errorf("operation, v2: %+v, %v", v2, err)
+		}
+		described, err := a.DescribeClusterV2(a.ctx, &gen.DescribeClusterV2Input{ClusterArn: &arn})
+		if err != nil || described.ClusterInfo.State != gen.ClusterStateRebootingBroker || *described.ClusterInfo.ActiveOperationArn != want[0] {
+			t.Errorf("cluster while rebooting: %+v, %v", described, err)
+		}
+	})
 }
 
 // A cluster that failed has no brokers to start from, and says so without an error: Terraform asks before it destroys it.
