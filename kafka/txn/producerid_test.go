@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"weir/metadata"
 )
 
@@ -32,7 +34,7 @@ func TestProducerIDsAreUnique(t *testing.T) {
 				ids := NewProducerIDs(store, "c1")
 				for range 1_500 {
 					id, err := ids.Next(t.Context())
-					if errors.Is(err, metadata.ErrUnavailable) {
+					if errors.Is(err, metadata.ErrUnavailable) || errors.Is(err, kerr.CoordinatorLoadInProgress) { // it may ask again
 						continue
 					}
 					if err != nil {
