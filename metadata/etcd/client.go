@@ -78,6 +78,12 @@ func await[T any](s *Store, fn func() (T, error)) (T, error) {
 	if s.dead == nil {
 		return fn()
 	}
+	select {
+	case <-s.dead: // for certain, even if it could answer still
+		var none T
+		return none, errDead
+	default:
+	}
 	type result struct {
 		v   T
 		err error

@@ -28,17 +28,24 @@ func TestFailedServerLetsItsCallersGo(t *testing.T) {
 	if err := <-s.Failed(); err == nil || err.Error() != "no space left" {
 		t.Errorf("Failed = %v", err)
 	}
-	if _, _, err := s.Store().Get(t.Context(), "a"); !errors.Is(err, metadata.ErrUnavailable) {
-		t.Errorf("Get = %v; want ErrUnavailable", err)
+	for range 1000 { // the server itself could still answer
+		if _, _, err := s.Store().Get(t.Context(), "a"); !errors.Is(err, metadata.ErrUnavailable) {
+			t.Fatalf("Get = %v; want ErrUnavailable", err)
+		}
 	}
 	for b := range changes {
 		if b.Err != nil && !errors.Is(b.Err, metadata.ErrUnavailable) {
 			t.Errorf("the watch ended with %v", b.Err)
 		}
 	}
-	began := time.Now()
-	_ = s.Close()
-	if took := time.Since(began); took > 2*closeTimeout {
-		t.Errorf("Close took %s", took)
+	closed := make(chan struct{})
+	go func() {
+		_ = s.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute): // closeTimeout, and all the time that a busy machine may take
+		t.Error("Close does not return")
 	}
 }

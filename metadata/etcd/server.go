@@ -40,7 +40,7 @@ type Config struct {
 	QuotaBytes int64
 	// CompactAfter is how long history is kept for watches; zero means 5 minutes.
 	CompactAfter time.Duration
-	// ReadyTimeout bounds the time from opened files to the first answer, which damaged ones may never give; zero means 10 s.
+	// ReadyTimeout bounds the time from opened files to the first answer, which damaged ones may never give; zero means 30 s.
 	ReadyTimeout time.Duration
 	Log          *slog.Logger
 }
@@ -98,7 +98,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s.served.Go(func() { _ = s.grpc.Serve(listener) }) // it ends with Close only, and its error says just that
 	timeout := cfg.ReadyTimeout
 	if timeout == 0 {
-		timeout = 10 * time.Second
+		timeout = 30 * time.Second
 	}
 	late := time.NewTimer(timeout)
 	defer late.Stop()
