@@ -35,7 +35,7 @@ func TestWindowOfAMove(t *testing.T) {
 		var took []time.Duration
 		for round := range 6 {
 			to := metadata.BrokerID(2 - round%2)
-			img := c.alive[1].image.Current()
+			img := c.image(1)
 			tp, _ := img.Topic("t")
 			var moves []topic.Move
 			for i, as := range tp.Partitions {
