@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/awsapi"
@@ -62,59 +63,61 @@ func (f *fixture) key(ctx context.Context, t *testing.T) *string {
 
 // TestTerraformKey makes the calls of aws_kms_key and aws_kms_alias.
 func TestTerraformKey(t *testing.T) {
-	ctx, f := open(t)
-	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"}]}`
-	created, err := f.CreateKey(ctx, &gen.CreateKeyInput{
-		BypassPolicyLockoutSafetyCheck: new(false), CustomerMasterKeySpec: "SYMMETRIC_DEFAULT", KeyUsage: gen.KeyUsageTypeEncryptDecrypt,
-		Description: new("msk"), MultiRegion: new(false), Policy: new(policy), Tags: []gen.Tag{{TagKey: new("team"), TagValue: new("data")}},
-	})
-	id := must(t, created, err).KeyMetadata.KeyId
-	_, err = f.EnableKeyRotation(ctx, &gen.EnableKeyRotationInput{KeyId: id, RotationPeriodInDays: new(int32(90))})
-	must(t, "", err)
-	d, err := f.DescribeKey(ctx, &gen.DescribeKeyInput{KeyId: id})
-	m := must(t, d, err).KeyMetadata
-	if *m.Arn != "arn:aws:kms:eu-west-1:000000000000:key/"+*id || !*m.Enabled || m.KeyState != "Enabled" || m.KeyManager != "CUSTOMER" || *m.Description != "msk" {
-		t.Errorf("key: %+v", m)
-	}
-	p, err := f.GetKeyPolicy(ctx, &gen.GetKeyPolicyInput{KeyId: id, PolicyName: new("default")})
-	if *must(t, p, err).Policy != policy {
-		t.Errorf("policy: %s", *p.Policy)
-	}
-	r, err := f.GetKeyRotationStatus(ctx, &gen.GetKeyRotationStatusInput{KeyId: id})
-	if next := must(t, r, err).NextRotationDate; !*r.KeyRotationEnabled || *r.RotationPeriodInDays != 90 || time.Until(*next) > 90*day {
-		t.Errorf("rotation: %+v", r)
-	}
-	tags, err := f.ListResourceTags(ctx, &gen.ListResourceTagsInput{KeyId: id})
-	if len(must(t, tags, err).Tags) != 1 || *tags.Truncated {
-		t.Errorf("tags: %+v", tags)
-	}
-	_, err = f.CreateAlias(ctx, &gen.CreateAliasInput{AliasName: new("alias/msk"), TargetKeyId: id})
-	must(t, "", err)
-	aliases, err := f.ListAliases(ctx, &gen.ListAliasesInput{})
-	if a := must(t, aliases, err).Aliases; len(a) != 2 || *a[0].AliasName != "alias/aws/kafka" || *a[1].TargetKeyId != *id {
-		t.Errorf("aliases: %+v", a)
-	}
-	for _, text := range []string{*id, *m.Arn, "alias/msk", "arn:aws:kms:eu-west-1:000000000000:alias/msk", "alias/aws/kafka"} {
-		if ok, err := resource.KeyExists(t.Context(), f.store, scope, text); err != nil || !ok {
-			t.Errorf("%s exists: %v, %v", text, ok, err)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, f := open(t)
+		const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"}]}`
+		created, err := f.CreateKey(ctx, &gen.CreateKeyInput{
+			BypassPolicyLockoutSafetyCheck: new(false), CustomerMasterKeySpec: "SYMMETRIC_DEFAULT", KeyUsage: gen.KeyUsageTypeEncryptDecrypt,
+			Description: new("msk"), MultiRegion: new(false), Policy: new(policy), Tags: []gen.Tag{{TagKey: new("team"), TagValue: new("data")}},
+		})
+		id := must(t, created, err).KeyMetadata.KeyId
+		_, err = f.EnableKeyRotation(ctx, &gen.EnableKeyRotationInput{KeyId: id, RotationPeriodInDays: new(int32(90))})
+		must(t, "", err)
+		d, err := f.DescribeKey(ctx, &gen.DescribeKeyInput{KeyId: id})
+		m := must(t, d, err).KeyMetadata
+		if *m.Arn != "arn:aws:kms:eu-west-1:000000000000:key/"+*id || !*m.Enabled || m.KeyState != "Enabled" || m.KeyManager != "CUSTOMER" || *m.Description != "msk" {
+			t.Errorf("key: %+v", m)
 		}
-	}
-	other := f.key(ctx, t)
-	_, err = f.UpdateAlias(ctx, &gen.UpdateAliasInput{AliasName: new("alias/msk"), TargetKeyId: other})
-	must(t, "", err)
-	d, err = f.DescribeKey(ctx, &gen.DescribeKeyInput{KeyId: new("alias/msk")})
-	if *must(t, d, err).KeyMetadata.KeyId != *other {
-		t.Errorf("alias names %s", *d.KeyMetadata.KeyId)
-	}
-	_, err = f.DeleteAlias(ctx, &gen.DeleteAliasInput{AliasName: new("alias/msk")})
-	must(t, "", err)
-	s, err := f.ScheduleKeyDeletion(ctx, &gen.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: new(int32(7))})
-	if d := time.Until(*must(t, s, err).DeletionDate); d > 7*day || d < 6*day || s.KeyState != "PendingDeletion" {
-		t.Errorf("deletion: %+v", s)
-	}
-	if ok, err := resource.KeyExists(t.Context(), f.store, scope, *id); err != nil || ok {
-		t.Errorf("a key that is about to be deleted exists: %v, %v", ok, err)
-	}
+		p, err := f.GetKeyPolicy(ctx, &gen.GetKeyPolicyInput{KeyId: id, PolicyName: new("default")})
+		if *must(t, p, err).Policy != policy {
+			t.Errorf("policy: %s", *p.Policy)
+		}
+		r, err := f.GetKeyRotationStatus(ctx, &gen.GetKeyRotationStatusInput{KeyId: id})
+		if next := must(t, r, err).NextRotationDate; !*r.KeyRotationEnabled || *r.RotationPeriodInDays != 90 || time.Until(*next) > 90*day {
+			t.Errorf("rotation: %+v", r)
+		}
+		tags, err := f.ListResourceTags(ctx, &gen.ListResourceTagsInput{KeyId: id})
+		if len(must(t, tags, err).Tags) != 1 || *tags.Truncated {
+			t.Errorf("tags: %+v", tags)
+		}
+		_, err = f.CreateAlias(ctx, &gen.CreateAliasInput{AliasName: new("alias/msk"), TargetKeyId: id})
+		must(t, "", err)
+		aliases, err := f.ListAliases(ctx, &gen.ListAliasesInput{})
+		if a := must(t, aliases, err).Aliases; len(a) != 2 || *a[0].AliasName != "alias/aws/kafka" || *a[1].TargetKeyId != *id {
+			t.Errorf("aliases: %+v", a)
+		}
+		for _, text := range []string{*id, *m.Arn, "alias/msk", "arn:aws:kms:eu-west-1:000000000000:alias/msk", "alias/aws/kafka"} {
+			if ok, err := resource.KeyExists(t.Context(), f.store, scope, text); err != nil || !ok {
+				t.Errorf("%s exists: %v, %v", text, ok, err)
+			}
+		}
+		other := f.key(ctx, t)
+		_, err = f.UpdateAlias(ctx, &gen.UpdateAliasInput{AliasName: new("alias/msk"), TargetKeyId: other})
+		must(t, "", err)
+		d, err = f.DescribeKey(ctx, &gen.DescribeKeyInput{KeyId: new("alias/msk")})
+		if *must(t, d, err).KeyMetadata.KeyId != *other {
+			t.Errorf("alias names %s", *d.KeyMetadata.KeyId)
+		}
+		_, err = f.DeleteAlias(ctx, &gen.DeleteAliasInput{AliasName: new("alias/msk")})
+		must(t, "", err)
+		s, err := f.ScheduleKeyDeletion(ctx, &gen.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: new(int32(7))})
+		if d := time.Until(*must(t, s, err).DeletionDate); d > 7*day || d < 6*day || s.KeyState != "PendingDeletion" {
+			t.Errorf("deletion: %+v", s)
+		}
+		if ok, err := resource.KeyExists(t.Context(), f.store, scope, *id); err != nil || ok {
+			t.Errorf("a key that is about to be deleted exists: %v, %v", ok, err)
+		}
+	})
 }
 
 func TestKeysGoWhenTheirWindowEnds(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,54 +49,56 @@ func must[T any](t *testing.T, v T, err error) T {
 
 // TestTerraformLogGroup makes the calls of aws_cloudwatch_log_group: create, retention, look by prefix, tags, key, delete.
 func TestTerraformLogGroup(t *testing.T) {
-	ctx, s, store := open(t)
-	name := new("/msk/orders")
-	_, err := s.CreateLogGroup(ctx, &gen.CreateLogGroupInput{LogGroupName: name, Tags: map[string]string{"team": "data"}})
-	must(t, "", err)
-	_, err = s.PutRetentionPolicy(ctx, &gen.PutRetentionPolicyInput{LogGroupName: name, RetentionInDays: new(int32(14))})
-	must(t, "", err)
-	_, err = s.AssociateKmsKey(ctx, &gen.AssociateKmsKeyInput{LogGroupName: name, KmsKeyId: new(resource.KafkaAlias)})
-	must(t, "", err)
-	out, err := s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{LogGroupNamePrefix: name})
-	g := must(t, out, err).LogGroups[0]
-	arn := "arn:aws:logs:eu-west-1:000000000000:log-group:/msk/orders"
-	if *g.Arn != arn+":*" || *g.LogGroupArn != arn || *g.RetentionInDays != 14 || g.LogGroupClass != "STANDARD" || !strings.Contains(*g.KmsKeyId, ":key/") {
-		t.Errorf("group: %+v", g)
-	}
-	if d := time.Since(time.UnixMilli(*g.CreationTime)); d < 0 || d > time.Minute {
-		t.Errorf("made %v ago", d)
-	}
-	for _, id := range []string{arn, arn + ":*"} {
-		_, err = s.TagResource(ctx, &gen.TagResourceInput{ResourceArn: &id, Tags: map[string]string{"stage": "test"}})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, s, store := open(t)
+		name := new("/msk/orders")
+		_, err := s.CreateLogGroup(ctx, &gen.CreateLogGroupInput{LogGroupName: name, Tags: map[string]string{"team": "data"}})
 		must(t, "", err)
-	}
-	_, err = s.UntagResource(ctx, &gen.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{"team"}})
-	must(t, "", err)
-	tags, err := s.ListTagsForResource(ctx, &gen.ListTagsForResourceInput{ResourceArn: &arn})
-	if diff := cmp.Diff(map[string]string{"stage": "test"}, must(t, tags, err).Tags); diff != "" {
-		t.Errorf("tags (-want +got):\n%s", diff)
-	}
-	for text, want := range map[string]bool{
-		*name: true, arn: true, arn + ":*": true, "/msk/other": false, strings.Replace(arn, "000000000000", "111111111111", 1): false,
-	} {
-		if ok, err := resource.LogGroupExists(t.Context(), store, scope, text); err != nil || ok != want {
-			t.Errorf("%s exists: %v, %v", text, ok, err)
+		_, err = s.PutRetentionPolicy(ctx, &gen.PutRetentionPolicyInput{LogGroupName: name, RetentionInDays: new(int32(14))})
+		must(t, "", err)
+		_, err = s.AssociateKmsKey(ctx, &gen.AssociateKmsKeyInput{LogGroupName: name, KmsKeyId: new(resource.KafkaAlias)})
+		must(t, "", err)
+		out, err := s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{LogGroupNamePrefix: name})
+		g := must(t, out, err).LogGroups[0]
+		arn := "arn:aws:logs:eu-west-1:000000000000:log-group:/msk/orders"
+		if *g.Arn != arn+":*" || *g.LogGroupArn != arn || *g.RetentionInDays != 14 || g.LogGroupClass != "STANDARD" || !strings.Contains(*g.KmsKeyId, ":key/") {
+			t.Errorf("group: %+v", g)
 		}
-	}
-	_, err = s.DisassociateKmsKey(ctx, &gen.DisassociateKmsKeyInput{ResourceIdentifier: &arn})
-	must(t, "", err)
-	_, err = s.DeleteRetentionPolicy(ctx, &gen.DeleteRetentionPolicyInput{LogGroupName: name})
-	must(t, "", err)
-	out, err = s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{})
-	if g := must(t, out, err).LogGroups[0]; g.RetentionInDays != nil || g.KmsKeyId != nil {
-		t.Errorf("group: %+v", g)
-	}
-	_, err = s.DeleteLogGroup(ctx, &gen.DeleteLogGroupInput{LogGroupName: name})
-	must(t, "", err)
-	out, err = s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{LogGroupNamePrefix: name})
-	if len(must(t, out, err).LogGroups) != 0 {
-		t.Errorf("deleted group: %+v", out)
-	}
+		if d := time.Since(time.UnixMilli(*g.CreationTime)); d < 0 || d > time.Minute {
+			t.Errorf("made %v ago", d)
+		}
+		for _, id := range []string{arn, arn + ":*"} {
+			_, err = s.TagResource(ctx, &gen.TagResourceInput{ResourceArn: &id, Tags: map[string]string{"stage": "test"}})
+			must(t, "", err)
+		}
+		_, err = s.UntagResource(ctx, &gen.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{"team"}})
+		must(t, "", err)
+		tags, err := s.ListTagsForResource(ctx, &gen.ListTagsForResourceInput{ResourceArn: &arn})
+		if diff := cmp.Diff(map[string]string{"stage": "test"}, must(t, tags, err).Tags); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+		for text, want := range map[string]bool{
+			*name: true, arn: true, arn + ":*": true, "/msk/other": false, strings.Replace(arn, "000000000000", "111111111111", 1): false,
+		} {
+			if ok, err := resource.LogGroupExists(t.Context(), store, scope, text); err != nil || ok != want {
+				t.Errorf("%s exists: %v, %v", text, ok, err)
+			}
+		}
+		_, err = s.DisassociateKmsKey(ctx, &gen.DisassociateKmsKeyInput{ResourceIdentifier: &arn})
+		must(t, "", err)
+		_, err = s.DeleteRetentionPolicy(ctx, &gen.DeleteRetentionPolicyInput{LogGroupName: name})
+		must(t, "", err)
+		out, err = s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{})
+		if g := must(t, out, err).LogGroups[0]; g.RetentionInDays != nil || g.KmsKeyId != nil {
+			t.Errorf("group: %+v", g)
+		}
+		_, err = s.DeleteLogGroup(ctx, &gen.DeleteLogGroupInput{LogGroupName: name})
+		must(t, "", err)
+		out, err = s.DescribeLogGroups(ctx, &gen.DescribeLogGroupsInput{LogGroupNamePrefix: name})
+		if len(must(t, out, err).LogGroups) != 0 {
+			t.Errorf("deleted group: %+v", out)
+		}
+	})
 }
 
 func TestPages(t *testing.T) {

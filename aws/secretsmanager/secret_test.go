@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -184,43 +185,45 @@ func TestSecretsAreFoundByNameAndARN(t *testing.T) {
 }
 
 func TestDeletedSecretsComeBackUntilTheirWindowEnds(t *testing.T) {
-	ctx, f := open(t)
-	id := new("s")
-	if _, err := f.CreateSecret(ctx, &gen.CreateSecretInput{Name: id, SecretString: new("canary")}); err != nil {
-		t.Fatal(err)
-	}
-	remove := &gen.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: new(int64(7))}
-	deleted, err := f.DeleteSecret(ctx, remove)
-	if d := time.Until(*must(t, deleted, err).DeletionDate); d < 6*24*time.Hour || d > 7*24*time.Hour {
-		t.Errorf("deletion in %v", d)
-	}
-	_, err = f.GetSecretValue(ctx, &gen.GetSecretValueInput{SecretId: id})
-	if code(err) != "InvalidRequestException" || !strings.Contains(err.Error(), "marked for deletion") {
-		t.Errorf("value of a deleted secret: %v", err)
-	}
-	_, err = f.CreateSecret(ctx, &gen.CreateSecretInput{Name: id})
-	if code(err) != "InvalidRequestException" || !strings.Contains(err.Error(), "scheduled for deletion") {
-		t.Errorf("create over a deleted secret: %v", err)
-	}
-	if _, ok, err := resource.ReadSecret(t.Context(), f.store, f.master, scope, *id); ok || err != nil {
-		t.Errorf("read by another service: %v, %v", ok, err)
-	}
-	if _, err := f.RestoreSecret(ctx, &gen.RestoreSecretInput{SecretId: id}); err != nil {
-		t.Fatal(err)
-	}
-	if got := f.read(ctx, t, gen.GetSecretValueInput{SecretId: id}); got != "canary" {
-		t.Errorf("restored: %q", got)
-	}
-	_, err = f.DeleteSecret(ctx, remove)
-	must(t, "", err)
-	left, err := f.later(8*24*time.Hour).ListSecrets(ctx, &gen.ListSecretsInput{IncludePlannedDeletion: new(true)})
-	if len(must(t, left, err).SecretList) != 0 {
-		t.Errorf("listed after the window: %+v", left)
-	}
-	kvs, _, err := f.store.List(t.Context(), scope.Prefix())
-	if err != nil || len(kvs) != 0 {
-		t.Errorf("left after the window: %v, %v", kvs, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, f := open(t)
+		id := new("s")
+		if _, err := f.CreateSecret(ctx, &gen.CreateSecretInput{Name: id, SecretString: new("canary")}); err != nil {
+			t.Fatal(err)
+		}
+		remove := &gen.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: new(int64(7))}
+		deleted, err := f.DeleteSecret(ctx, remove)
+		if d := time.Until(*must(t, deleted, err).DeletionDate); d < 6*24*time.Hour || d > 7*24*time.Hour {
+			t.Errorf("deletion in %v", d)
+		}
+		_, err = f.GetSecretValue(ctx, &gen.GetSecretValueInput{SecretId: id})
+		if code(err) != "InvalidRequestException" || !strings.Contains(err.Error(), "marked for deletion") {
+			t.Errorf("value of a deleted secret: %v", err)
+		}
+		_, err = f.CreateSecret(ctx, &gen.CreateSecretInput{Name: id})
+		if code(err) != "InvalidRequestException" || !strings.Contains(err.Error(), "scheduled for deletion") {
+			t.Errorf("create over a deleted secret: %v", err)
+		}
+		if _, ok, err := resource.ReadSecret(t.Context(), f.store, f.master, scope, *id); ok || err != nil {
+			t.Errorf("read by another service: %v, %v", ok, err)
+		}
+		if _, err := f.RestoreSecret(ctx, &gen.RestoreSecretInput{SecretId: id}); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.read(ctx, t, gen.GetSecretValueInput{SecretId: id}); got != "canary" {
+			t.Errorf("restored: %q", got)
+		}
+		_, err = f.DeleteSecret(ctx, remove)
+		must(t, "", err)
+		left, err := f.later(8*24*time.Hour).ListSecrets(ctx, &gen.ListSecretsInput{IncludePlannedDeletion: new(true)})
+		if len(must(t, left, err).SecretList) != 0 {
+			t.Errorf("listed after the window: %+v", left)
+		}
+		kvs, _, err := f.store.List(t.Context(), scope.Prefix())
+		if err != nil || len(kvs) != 0 {
+			t.Errorf("left after the window: %v, %v", kvs, err)
+		}
+	})
 }
 
 // TestValuesAreSealed looks for a value in all that is kept and said.
