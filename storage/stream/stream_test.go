@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -19,15 +20,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type gateLog struct {
 	started chan []wal.Entry // each append announces what it was given
 	result  chan error       // and returns what comes from here
+	over    chan struct{}    // closed when the test is over: nobody lets it any more
 }
 
 func newGateLog() *gateLog {
-	return &gateLog{started: make(chan []wal.Entry), result: make(chan error)}
+	return &gateLog{started: make(chan []wal.Entry), result: make(chan error), over: make(chan struct{})}
 }
 
+var errOver = errors.New("the test is over")
+
 func (l *gateLog) Append(_ context.Context, es []wal.Entry) error {
-	l.started <- slices.Clone(es)
-	return <-l.result
+	select {
+	case l.started <- slices.Clone(es):
+	case <-l.over:
+		return errOver
+	}
+	select {
+	case err := <-l.result:
+		return err
+	case <-l.over:
+		return errOver
+	}
 }
 
 func (l *gateLog) Read(context.Context, wal.Position) iter.Seq2[wal.Entry, error] {
@@ -82,8 +95,16 @@ func run(t *testing.T, cfg Config) *streamRig {
 	r.Stream = New(cfg, r.log, NewLogs())
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	go func() { r.ended <- r.Run(ctx) }()
-	t.Cleanup(cancel)
+	go func() {
+		defer close(r.ended)
+		r.ended <- r.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		close(r.log.over)
+		for range r.ended { //nolint:revive // until it is closed
+		}
+	})
 	return r
 }
 
@@ -137,31 +158,36 @@ func TestGroupCommit(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	r := run(t, Config{QueueBytesMax: 100, QueueEntriesMax: 5})
-	r.put(t, &note{id: 1, size: 500}) // one is always taken
-	<-r.log.started
-	n := &note{id: 2, size: 1, out: r.out}
-	if err := r.Enqueue(n); !errors.Is(err, ErrBusy) {
-		t.Errorf("bytes: %v", err)
-	}
-	r.log.result <- nil
-	<-r.out
-	r.put(t, &note{id: 3, size: 1})
-	<-r.log.started
-	r.put(t, &note{id: 4}, &note{id: 5}, &note{id: 6}, &note{id: 7, turn: true})
-	if err := r.Enqueue(n); !errors.Is(err, ErrBusy) {
-		t.Errorf("entries: %v", err)
-	}
-	r.log.result <- nil
-	<-r.log.started
-	r.log.result <- nil
-	for range 5 {
-		<-r.out
-	}
-	r.put(t, n)
-	<-r.log.started
-	r.log.result <- nil
-	<-r.out
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, Config{QueueBytesMax: 100, QueueEntriesMax: 5})
+		// finish lets the commit in flight succeed. Its writes are told before they leave the queue's account.
+		finish := func(writes int) {
+			r.log.result <- nil
+			for range writes {
+				<-r.out
+			}
+			synctest.Wait()
+		}
+		r.put(t, &note{id: 1, size: 500}) // one is always taken
+		<-r.log.started
+		n := &note{id: 2, size: 1, out: r.out}
+		if err := r.Enqueue(n); !errors.Is(err, ErrBusy) {
+			t.Errorf("bytes: %v", err)
+		}
+		finish(1)
+		r.put(t, &note{id: 3, size: 1})
+		<-r.log.started
+		r.put(t, &note{id: 4}, &note{id: 5}, &note{id: 6}, &note{id: 7, turn: true})
+		if err := r.Enqueue(n); !errors.Is(err, ErrBusy) {
+			t.Errorf("entries: %v", err)
+		}
+		finish(1)
+		<-r.log.started
+		finish(4)
+		r.put(t, n)
+		<-r.log.started
+		finish(1)
+	})
 }
 
 func TestStopCommitsWhatIsQueued(t *testing.T) {
