@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,41 +18,50 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// partitioned gets a word for each record that waits in a partition's batch.
+type partitioned chan struct{}
+
+func (p partitioned) OnProduceRecordPartitioned(*kgo.Record, int32) { p <- struct{}{} }
+
 // sent makes a real client produce rs as one batch and returns the batch as it came over the wire.
 func sent(t *testing.T, codec kgo.CompressionCodec, rs []*kgo.Record) []byte {
 	t.Helper()
-	got := make(chan []byte, 1)
+	got, ready := make(chan []byte, 1), make(partitioned, len(rs))
+	var connections sync.WaitGroup
 	cl, err := kgo.NewClient(
 		kgo.SeedBrokers("broker:9092"),
 		kgo.DefaultProduceTopic("t"),
 		kgo.ProducerBatchCompression(codec),
 		kgo.DisableIdempotentWrite(),
-		kgo.ProducerLinger(250*time.Millisecond), // all records are there by then; a Flush would send the first ones alone
+		kgo.ManualFlushing(),
+		kgo.WithHooks(ready),
 		kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
-			go serve(server, got)
+			connections.Go(func() { serve(server, got) })
 			return client, nil
 		}),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer connections.Wait()
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, r := range rs {
 		cl.Produce(ctx, r, nil)
 	}
-	var b []byte
-	select {
-	case b = <-got:
-	case <-ctx.Done():
-		t.Fatal("the client sends nothing")
+	for range rs { // a Flush sends what it finds in the partition: the first ones alone if it comes too early
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			t.Fatal("the client does not learn of the partition")
+		}
 	}
 	if err := cl.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return <-got // the answer to it was waited for
 }
 
 // serve is just enough of a broker for a producer. It ends when the client closes the connection.
