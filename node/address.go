@@ -224,7 +224,9 @@ func (a *addresses) chooseLocked(k brokerKey, size int) (Address, error) {
 	}
 	for block := 1; block < blocks; block++ {
 		mine := inBlock(block, k.broker)
-		if !taken[block] && !a.bad[mine] && a.blockFree(block, max(size, blockBrokers, int(k.broker))) && a.claims.take(place(mine), k.cluster) {
+		// Claims come first: to look whether an address is free is to have it for a moment, in which its broker could not start.
+		if !taken[block] && !a.bad[mine] && !a.claims.others(place(mine), k.cluster) &&
+			a.blockFree(block, max(size, blockBrokers, int(k.broker))) && a.claims.take(place(mine), k.cluster) {
 			return mine, nil
 		}
 	}
@@ -253,7 +255,7 @@ func (a *addresses) choosePortLocked(k brokerKey) (Address, error) {
 	}
 	for i := range portsMax {
 		addr := Address{IP: "127.0.0.1", Port: int32(portsFrom + i*portsStep)}
-		if !taken[addr] && !a.bad[addr] && a.free(addr) && a.claims.take(place(addr), k.cluster) {
+		if !taken[addr] && !a.bad[addr] && !a.claims.others(place(addr), k.cluster) && a.free(addr) && a.claims.take(place(addr), k.cluster) {
 			return addr, nil
 		}
 	}

@@ -40,10 +40,21 @@ func (m *machine) orphan(h Handover) (*exec.Cmd, <-chan error) {
 		m.t.Fatal("orphan did not get ready: ", err)
 	}
 	_ = r.Close()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	m.t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return cmd, ended
+	return cmd, m.wait(cmd)
+}
+
+// wait returns how the process ends, which it does before the machine's directory is removed.
+func (m *machine) wait(cmd *exec.Cmd) <-chan error {
+	ended, gone := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(gone)
+		ended <- cmd.Wait()
+	}()
+	m.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-gone
+	})
+	return ended
 }
 
 // leave prepares a broker whose node was killed, and returns what its process was told.
@@ -89,7 +100,7 @@ func TestAdoptedProcessIsStopped(t *testing.T) {
 		if err != nil {
 			t.Errorf("the adopted process ended with %v; want a graceful end", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the adopted process runs on")
 	}
 }
@@ -107,7 +118,7 @@ func TestForeignProcessIsLeftAlone(t *testing.T) {
 	m := newMachine(t)
 	h := m.leave()
 	// The recorded id now belongs to a process that has nothing to do with us.
-	other := exec.Command("sleep", "60")
+	other := exec.Command("sleep", "3600")
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,10 +175,8 @@ func (m *machine) successor(h Handover) (cmd *exec.Cmd, word *os.File, ended <-c
 		m.t.Fatalf("the successor says %q, %v; want %q", line, err, standbyMessage)
 	}
 	_ = says.Close()
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	m.t.Cleanup(func() { _, _ = word.Close(), cmd.Process.Kill() })
-	return cmd, word, done
+	m.t.Cleanup(func() { _ = word.Close() })
+	return cmd, word, m.wait(cmd)
 }
 
 // TestNodeDiesInAHandOver has the next node find two processes of one broker: exactly one serves in the end, the one that is wanted.
@@ -214,7 +223,7 @@ func TestNodeDiesInAHandOver(t *testing.T) {
 // awaitAnswer waits until the process that the status names, and that was started for the restart, answers. One that is just ending may be named before.
 func (m *machine) awaitAnswer(restart int64) resource.BrokerStatus {
 	m.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {

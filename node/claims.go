@@ -30,8 +30,22 @@ func newClaims(data string) *claims {
 	return &claims{dir: filepath.Join(os.TempDir(), fmt.Sprintf("weir-%d-addresses", os.Getuid())), data: data}
 }
 
-// youngClaim is the age up to which a claim counts although its cluster has no directory yet.
-const youngClaim = time.Minute
+const (
+	// youngClaim is the age up to which a claim counts although its cluster has no directory yet.
+	youngClaim = time.Minute
+	// lockWait bounds the wait for another node that writes a claim. It holds the lock for a moment only, unless it is stopped just then.
+	lockWait  = 2 * time.Second
+	lockPause = time.Millisecond
+)
+
+// others tells whether another cluster that still exists has place. It touches nothing, so that whoever has it does not notice.
+func (c *claims) others(place, cluster string) bool {
+	other, age, ok := readPlace(filepath.Join(c.dir, place))
+	return ok && other != c.of(cluster) && other.exists(age)
+}
+
+// of is our claim for the cluster.
+func (c *claims) of(cluster string) claim { return claim{Data: c.data, Cluster: cluster} }
 
 // take claims place for the cluster. It returns false if another cluster that still exists has it, of this data directory or another.
 func (c *claims) take(place, cluster string) bool {
@@ -43,14 +57,12 @@ func (c *claims) take(place, cluster string) bool {
 		return true
 	}
 	defer unlock()
-	path := filepath.Join(c.dir, place)
-	mine := claim{Data: c.data, Cluster: cluster}
-	if other, age, ok := readPlace(path); ok && other != mine && other.exists(age) {
+	if c.others(place, cluster) {
 		return false
 	}
-	b, err := json.Marshal(mine)
+	b, err := json.Marshal(c.of(cluster))
 	if err == nil {
-		_ = writeFile(path, b) // a courtesy
+		_ = writeFile(filepath.Join(c.dir, place), b) // a courtesy
 	}
 	return true
 }
@@ -63,18 +75,22 @@ func (c *claims) drop(place, cluster string) {
 	}
 	defer unlock()
 	path := filepath.Join(c.dir, place)
-	if got, _, ok := readPlace(path); ok && got == (claim{Data: c.data, Cluster: cluster}) {
+	if got, _, ok := readPlace(path); ok && got == c.of(cluster) {
 		_ = os.Remove(path)
 	}
 }
 
-// lock does not wait: of nodes that choose at the same moment, binding the addresses decides.
+// lock waits a little: a claim that is not written is missed when its node does not run, and another takes the addresses.
 func (c *claims) lock() (unlock func(), err error) {
-	l, err := lockFile(filepath.Join(c.dir, "lock"))
-	if err != nil {
-		return nil, err
+	for until := time.Now().Add(lockWait); ; <-time.After(lockPause) {
+		l, err := lockFile(filepath.Join(c.dir, "lock"))
+		switch {
+		case err == nil:
+			return func() { _ = l.Close() }, nil
+		case !errors.Is(err, ErrClaimed), time.Now().After(until):
+			return nil, err
+		}
 	}
-	return func() { _ = l.Close() }, nil
 }
 
 func readPlace(path string) (c claim, age time.Duration, ok bool) {

@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -90,12 +92,28 @@ func fakeBroker(config string) int {
 	serving.Go(func() { greet(listeners[0]) })
 	NotifyReady(h)
 	<-term.Done()
-	if h.Properties["mode"] == "stubborn" {
+	switch h.Properties["mode"] {
+	case "stubborn":
 		select {}
+	case "together":
+		awaitOthers(h)
 	}
 	_ = listeners[0].Close()
 	serving.Wait()
 	return 0
+}
+
+// awaitOthers returns when all three brokers of the cluster are told to end.
+func awaitOthers(h *Handover) {
+	cluster := filepath.Dir(h.Dir)
+	if err := os.WriteFile(filepath.Join(cluster, fmt.Sprint("told-", h.Broker)), nil, 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	for ; ; <-time.After(5 * time.Millisecond) {
+		if told, _ := filepath.Glob(filepath.Join(cluster, "told-*")); len(told) == 3 {
+			return
+		}
+	}
 }
 
 // greet tells whoever connects which process it is, until the listener is closed.

@@ -17,12 +17,12 @@ import (
 
 // answers connects to the broker and returns the id of the process that answers: 0 if it was closed by one that ended just then, -1 if there is none.
 func answers(s resource.BrokerStatus) int {
-	c, err := net.DialTimeout("tcp", net.JoinHostPort(s.Address, fmt.Sprint(s.Port)), 30*time.Second)
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(s.Address, fmt.Sprint(s.Port)), patience)
 	if err != nil {
 		return -1
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	line, _ := bufio.NewReader(c).ReadString('\n')
 	pid, _ := strconv.Atoi(strings.TrimSpace(line))
 	return pid
@@ -45,7 +45,7 @@ func TestRestartRefusesNobody(t *testing.T) {
 	before := m.await("1", "RUNNING", running)
 	for restart := int64(2); restart < 5; restart++ {
 		m.want("1", resource.BrokerSpec{Restart: restart})
-		deadline := time.Now().Add(30 * time.Second)
+		deadline := time.Now().Add(patience)
 		for pid := before.PID; pid == before.PID || pid == 0; pid = ask(t, before) {
 			if time.Now().After(deadline) {
 				t.Fatal("no other process answers")
@@ -63,9 +63,9 @@ func TestSuccessorThatFailsCostsNothing(t *testing.T) {
 	for _, mode := range []string{"fail", "slow"} {
 		t.Run(mode, func(t *testing.T) {
 			m := newMachine(t)
-			m.standBy = 300 * time.Millisecond
+			m.standBy = 300 * time.Millisecond // it never can
 			if mode == "fail" {
-				m.standBy = 30 * time.Second
+				m.standBy = patience
 			}
 			m.start()
 			m.want("1", resource.BrokerSpec{Restart: 1})
@@ -80,7 +80,6 @@ func TestSuccessorThatFailsCostsNothing(t *testing.T) {
 				t.Errorf("process %d answers, want %d", pid, before.PID)
 			}
 			// Another number is another try.
-			m.standBy = 30 * time.Second
 			m.want("1", resource.BrokerSpec{Restart: 3})
 			if mode == "slow" {
 				return // this one may be late as well
@@ -141,7 +140,7 @@ func awaitEnd(t *testing.T, ended <-chan error, what string) {
 	t.Helper()
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal(what + " runs on")
 	}
 }
@@ -152,11 +151,7 @@ func TestReplacedBrokerGetsAnotherAddressIfItsOwnIsWrong(t *testing.T) {
 	m.want("1", resource.BrokerSpec{})
 	before := m.await("1", "RUNNING", running)
 	m.end()
-	l, err := net.Listen("tcp", net.JoinHostPort(before.Address, "9092"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	occupy(t, before)
 	m.start()
 	m.await("1", "BACKOFF", func(s resource.BrokerStatus) bool { return s.State == resource.BrokerBackOff })
 	m.want("1", resource.BrokerSpec{Replace: 1})

@@ -36,7 +36,7 @@ const (
 	// relayName is the Unix socket on which a broker gives its listening sockets away.
 	relayName = "run/next.sock"
 	// relayTimeout bounds what the two processes say to each other. They do no work for it.
-	relayTimeout = 5 * time.Second
+	relayTimeout = 20 * time.Second
 	socketsMax   = 16
 	claimPoll    = 500 * time.Microsecond
 )

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,6 +139,51 @@ func TestClaimsOutliveTheirNode(t *testing.T) {
 	}
 }
 
+// To look at an address is to have it for a moment. A block that another cluster has is not even looked at: its broker may be starting just then.
+func TestClaimedBlocksAreNotTouched(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	if !newClaims(t.TempDir()).take("127.0.1", "c") {
+		t.Fatal("the claim is refused")
+	}
+	a := newAddresses(t.TempDir())
+	var touched []string
+	a.free = func(addr Address) bool { touched = append(touched, addr.IP); return true }
+	a.usable = func() bool { return true }
+	a.hold = func(addr Address) (io.Closer, error) {
+		touched = append(touched, addr.IP)
+		return io.NopCloser(nil), nil
+	}
+	addr, err := a.give(brokerKey{"d", 1}, 3)
+	if err != nil || addr.IP != "127.0.2.1" {
+		t.Fatal(addr, err)
+	}
+	for _, ip := range touched {
+		if !strings.HasPrefix(ip, "127.0.2.") {
+			t.Errorf("%s of another cluster was touched", ip)
+		}
+	}
+}
+
+// Two nodes that choose at the same moment both leave their claims.
+func TestClaimsWaitForEachOther(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	mine, theirs := newClaims(t.TempDir()), newClaims(t.TempDir())
+	mine.take("127.0.1", "c")
+	synctest.Test(t, func(t *testing.T) {
+		unlock, err := mine.lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := make(chan bool)
+		go func() { taken <- theirs.take("127.0.2", "d") }()
+		<-time.After(lockWait / 2)
+		unlock()
+		if !<-taken || mine.take("127.0.2", "c") {
+			t.Error("the claim was not written")
+		}
+	})
+}
+
 // fakeProcess is a process without a process.
 func fakeProcess(pid int, end exit, after time.Duration) *process {
 	p := &process{pid: pid, started: time.Now(), ready: make(chan struct{}), done: make(chan struct{})}
@@ -155,18 +201,55 @@ func fakeProcess(pid int, end exit, after time.Duration) *process {
 	return p
 }
 
+// fakeNode is a node without addresses and processes.
+func fakeNode(t *testing.T, store metadata.Store) *Node {
+	t.Helper()
+	n, err := New(Config{ID: "n1", Dir: t.TempDir(), Program: "/weir"}, Deps{Store: store, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.addresses.free = func(Address) bool { return true }
+	n.addresses.usable = func() bool { return true }
+	n.addresses.hold = noHold
+	return n
+}
+
+func TestBrokerThatServedIsRestartedAtOnce(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		store := metadata.NewMem()
+		defer store.Close()
+		n := fakeNode(t, store)
+		var starts []time.Duration
+		began := time.Now()
+		n.launch = func(*Handover, int) (*process, error) {
+			starts = append(starts, time.Since(began))
+			p := fakeProcess(len(starts), exit{code: -1, killed: true}, 2*time.Minute)
+			close(p.ready)
+			return p, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() { result <- n.Run(ctx) }()
+		put := metadata.Put(resource.BrokerSpecKey("n1", "c1", "1"), metadata.Encode(resource.BrokerSpec{Cluster: "c1"}))
+		if _, err := store.Commit(ctx, metadata.Txn{Then: []metadata.Op{put}}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(5 * time.Minute)
+		cancel()
+		<-result
+		if diff := cmp.Diff([]time.Duration{0, 2 * time.Minute, 4 * time.Minute}, starts); diff != "" {
+			t.Errorf("starts, -want +got:\n%s", diff)
+		}
+	})
+}
+
 func TestCrashLoopSlowsDownAndGoesOn(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
 		store := metadata.NewMem()
 		defer store.Close()
-		n, err := New(Config{ID: "n1", Dir: t.TempDir(), Program: "/weir"}, Deps{Store: store, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.addresses.free = func(Address) bool { return true }
-		n.addresses.usable = func() bool { return true }
-		n.addresses.hold = noHold
+		n := fakeNode(t, store)
 		var starts []time.Duration
 		began := time.Now()
 		n.launch = func(*Handover, int) (*process, error) {
