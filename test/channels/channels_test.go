@@ -78,7 +78,7 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	for _, bucket := range []string{"data", "dead"} {
 		if err := s3.MakeBucket(ctx, bucket, minio.MakeBucketOptions{}); err != nil {
@@ -120,7 +120,7 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 	describe := func() (*kafka.DescribeChannelOutput, error) {
 		return api.DescribeChannel(ctx, &kafka.DescribeChannelInput{ClusterArn: arn, ChannelArn: made.ChannelArn})
 	}
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, time.Minute, func() error {
 		out, err := describe()
 		if err == nil && out.Status != types.ChannelStatusActive {
 			err = fmt.Errorf("channel is %s: %+v", out.Status, out.StateInfo)
@@ -151,7 +151,7 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 		}
 		w.Start(t)
 		w.AwaitReady(t)
-		cluster.Eventually(t, 60*time.Second, func() error {
+		cluster.Eventually(t, 2*time.Minute, func() error {
 			got, _, err := lines(ctx, s3, "data", "raw/orders/year=")
 			if err == nil && len(got) < len(want) {
 				err = fmt.Errorf("%d of %d records are delivered", len(got), len(want))
@@ -190,7 +190,7 @@ func TestChannelLosesAndDuplicatesNothing(t *testing.T) {
 	if _, err := api.DeleteChannel(ctx, &kafka.DeleteChannelInput{ClusterArn: arn, ChannelArn: made.ChannelArn}); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, time.Minute, func() error {
 		var gone *types.NotFoundException
 		if _, err := describe(); !errors.As(err, &gone) {
 			return fmt.Errorf("the channel is there: %w", err)
@@ -285,7 +285,7 @@ func producer(t *testing.T, bootstrap string) func(value string) {
 	t.Cleanup(client.Close)
 	return func(value string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := client.ProduceSync(ctx, kgo.StringRecord(value)).FirstErr(); err != nil {
 			t.Fatal(err)

@@ -54,7 +54,7 @@ func NewestFeatures(t testing.TB, c Cluster) {
 			t.Fatalf("raise %s: %v", r.Feature, err)
 		}
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for len(behind()) > 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("features did not come to their newest levels: %v", behind())

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Kafka is one Apache Kafka node in KRaft's combined mode, with the settings and JVM flags of its distribution.
@@ -43,7 +42,7 @@ func StartKafka(t testing.TB, settings ...string) *Kafka {
 // AwaitReady waits until a started node serves.
 func (k *Kafka) AwaitReady(t testing.TB) {
 	t.Helper()
-	Eventually(t, time.Minute, func() error {
+	Eventually(t, startLimit, func() error {
 		select {
 		case <-k.Process.Exited():
 			t.Fatalf("Apache Kafka ended at its start:\n%s", tail(k.Process.Stdout()+k.Process.Stderr()))
@@ -114,7 +113,7 @@ func (k *Kafka) Start(t testing.TB) {
 func (k *Kafka) Stop(t testing.TB) {
 	t.Helper()
 	k.Process.Signal(syscall.SIGTERM)
-	k.Process.Wait(t, time.Minute)
+	k.Process.Wait(t, stopLimit)
 }
 
 // PIDs are its processes.

@@ -121,7 +121,7 @@ func Run(t testing.TB, env []string, argv ...string) string {
 }
 
 // RunLimit bounds every program that Run runs.
-const RunLimit = 2 * time.Minute
+const RunLimit = 6 * time.Minute
 
 // RunInput is Run with standard input.
 func RunInput(t testing.TB, env []string, stdin io.Reader, argv ...string) string {

@@ -34,7 +34,7 @@ func StartS3(t testing.TB) *S3 {
 		p.Kill()
 		<-p.Exited()
 	})
-	Eventually(t, 30*time.Second, func() error {
+	Eventually(t, startLimit, func() error {
 		select {
 		case <-p.Exited():
 			t.Fatalf("versitygw ended at its start:\n%s%s", p.Stdout(), p.Stderr())

@@ -62,8 +62,8 @@ func (l *teller) tell(topic string, raw []byte) string {
 	part.Records = raw
 	in.Partitions = append(in.Partitions, part)
 	req.Topics = append(req.Topics, in)
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+	for deadline := time.Now().Add(time.Minute); ; {
+		ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 		resp, err := l.client.SeedBrokers()[0].Request(ctx, req)
 		cancel()
 		if err != nil {

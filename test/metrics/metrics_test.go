@@ -124,7 +124,7 @@ func TestBrokerShowsWhatDashboardsAskFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := readLines(t)
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, time.Minute, func() error {
 		if err := cl.ProduceSync(t.Context(), kgo.StringRecord("hello"), kgo.StringRecord("world")).FirstErr(); err != nil {
 			t.Fatal(err)
 		}

@@ -180,7 +180,7 @@ func (w *workspace) account(t *testing.T) []string {
 // checkAccount waits until an account is as it was before.
 func (w *workspace) checkAccount(t *testing.T, before []string) {
 	t.Helper()
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, time.Minute, func() error {
 		if now := w.account(t); !slices.Equal(now, before) {
 			return fmt.Errorf("the account had %d things and has now %d: %q", len(before), len(now),
 				slices.DeleteFunc(now, func(s string) bool { return slices.Contains(before, s) }))

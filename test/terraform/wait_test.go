@@ -17,7 +17,7 @@ type waiter struct {
 	twice   bool     // the target must be seen two times in a row
 }
 
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // wait polls state, which gives "" for what is gone.
 func (w waiter) wait(ctx context.Context, state func(context.Context) (string, error)) error {
