@@ -96,9 +96,12 @@ func newerConfigs(d *dialogue) {
 	}
 }
 
-// settle waits until what was changed so far is known to the broker: a topic that is made afterwards is.
+// settle waits until what was changed so far is known to every part of the broker: a topic that is made afterwards is, and one that is made after that
+// is seen when all parts have got the first one's change.
 func (d *dialogue) settle() {
-	d.topic(fmt.Sprintf("settle-%d-%d", len(d.entries), len(d.names.given)), 1)
+	for range 2 {
+		d.topic(fmt.Sprintf("settle-%d-%d", len(d.entries), len(d.names.given)), 1)
+	}
 }
 
 func alterConfigs(d *dialogue) {

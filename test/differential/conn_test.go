@@ -19,14 +19,19 @@ var errClosed = errors.New("connection closed")
 // errSilent says that no answer came within the patience of a dialogue.
 var errSilent = errors.New("no answer")
 
-// patience bounds the wait for an answer. The longest that a scenario waits on purpose is a fetch of 500 ms.
-const patience = 5 * time.Second
+// patience bounds the wait for an answer. It is long, so that a busy machine looks like no silence: the longest that a scenario waits on purpose is a
+// fetch of 500 ms, and who is known to be silent is waited for a moment only (dialogue.unanswered).
+const patience = time.Minute
+
+// moment is how long an answer is waited for that never comes.
+const moment = time.Second
 
 // conn is one connection to a broker. It knows frames and nothing of what is in them.
 type conn struct {
 	address string
 	socket  net.Conn // nil until it is used, and again after a failure
 	last    int32    // correlation id of the last request
+	silent  bool     // no answer is expected
 }
 
 func (c *conn) close() {
@@ -61,7 +66,11 @@ func (c *conn) exchange(frame []byte) ([]byte, error) {
 }
 
 func (c *conn) exchangeOn(socket net.Conn, frame []byte) ([]byte, error) {
-	if err := socket.SetDeadline(time.Now().Add(patience)); err != nil {
+	wait := patience
+	if c.silent {
+		wait = moment
+	}
+	if err := socket.SetDeadline(time.Now().Add(wait)); err != nil {
 		return nil, err
 	}
 	if _, err := socket.Write(frame); err != nil {

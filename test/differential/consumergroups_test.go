@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -29,6 +30,33 @@ func beat(group, member string, epoch int32, set func(*kmsg.ConsumerGroupHeartbe
 	})
 }
 
+// learned waits until the coordinator of a group knows of a topic. In Kafka each partition of __consumer_offsets has a view of the metadata of its
+// own, which may be a moment behind the broker's; so another group of that partition is asked, and is gone again afterwards.
+func (d *dialogue) learned(group, topic string) {
+	var probe string
+	for i := 0; probe == "" || offsetsPartition(probe) != offsetsPartition(group); i++ {
+		probe = fmt.Sprintf("%s-probe-%d", group, i)
+	}
+	d.coordinator(0, probe)
+	eventually(d, beat(probe, memberA, 0, func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.SubscribedTopicNames = []string{topic} }),
+		func(resp *kmsg.ConsumerGroupHeartbeatResponse) bool {
+			return resp.ErrorCode == 0 && resp.Assignment != nil && len(resp.Assignment.Topics) > 0
+		})
+	do[*kmsg.ConsumerGroupHeartbeatResponse](d, beat(probe, memberA, -1, nil))
+	if code := do[*kmsg.DeleteGroupsResponse](d, &kmsg.DeleteGroupsRequest{Groups: []string{probe}}).Groups[0].ErrorCode; code != 0 {
+		d.fail("delete the group %s: error code %d", probe, code)
+	}
+}
+
+// offsetsPartition is where a group's offsets are: the hash of its name in Java, over the topic's 50 partitions.
+func offsetsPartition(group string) int32 {
+	var hash int32
+	for _, b := range []byte(group) {
+		hash = 31*hash + int32(b)
+	}
+	return (hash & math.MaxInt32) % 50
+}
+
 const memberA, memberB = "AAAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAg"
 
 func consumerHeartbeats(d *dialogue) {
@@ -36,6 +64,7 @@ func consumerHeartbeats(d *dialogue) {
 	d.each(68, func(v int16) {
 		group := fmt.Sprintf("cg-%d", v)
 		d.coordinator(0, group)
+		d.learned(group, "cg")
 		say := func(label, member string, epoch int32, set func(*kmsg.ConsumerGroupHeartbeatRequest)) *kmsg.ConsumerGroupHeartbeatResponse {
 			return ask[*kmsg.ConsumerGroupHeartbeatResponse](d, label, v, beat(group, member, epoch, set))
 		}
@@ -135,6 +164,7 @@ func consumerStatic(d *dialogue) {
 	const group = "cgs"
 	d.topic("cgs", 2)
 	d.coordinator(0, group)
+	d.learned(group, "cgs")
 	static := func(label, member string, epoch int32, instance string) *kmsg.ConsumerGroupHeartbeatResponse {
 		return ask[*kmsg.ConsumerGroupHeartbeatResponse](d, label, newest, beat(group, member, epoch, func(r *kmsg.ConsumerGroupHeartbeatRequest) {
 			r.InstanceID = &instance
@@ -170,6 +200,7 @@ func namespaces(d *dialogue) {
 	d.topic("cgn", 2)
 	const group = "cgn-consumer"
 	d.coordinator(0, group)
+	d.learned(group, "cgn")
 	first := ask[*kmsg.ConsumerGroupHeartbeatResponse](d, "joins", newest, beat(group, memberA, 0, func(r *kmsg.ConsumerGroupHeartbeatRequest) {
 		r.SubscribedTopicNames = []string{"cgn"}
 	}))

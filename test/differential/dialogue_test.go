@@ -89,6 +89,13 @@ func (d *dialogue) keep(question string, req kmsg.Request, resp kmsg.Response, e
 	d.entries = append(d.entries, e)
 }
 
+// unanswered asks what Kafka is known never to answer.
+func (d *dialogue) unanswered(question func()) {
+	d.conn.silent = d.system == "kafka"
+	question()
+	d.conn.silent = false
+}
+
 // raw sends a frame as it is and keeps whether it was answered; with what, only for an answer that req decodes.
 func (d *dialogue) raw(label string, req kmsg.Request, frame []byte) {
 	c := conn{address: d.address}
@@ -116,7 +123,7 @@ func do[Resp kmsg.Response](d *dialogue, req kmsg.Request) Resp {
 	return resp.(Resp) //nolint:errcheck // the request's own kind
 }
 
-// until asks again and again, for seconds at most, until the answer is as wanted. Only the last answer gets into the transcript.
+// until asks again and again, within its patience, until the answer is as wanted. Only the last answer gets into the transcript.
 func until[Resp kmsg.Response](d *dialogue, label string, version int16, req kmsg.Request, wanted func(Resp) bool) Resp {
 	deadline := time.Now().Add(patience)
 	for {

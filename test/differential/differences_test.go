@@ -45,7 +45,6 @@ var known = []difference{ //nolint:gochecknoglobals // a table
 	{at: regexp.MustCompile(`^bare AddPartitionsToTxn/AddPartitionsToTxn: empty request v[45]: `), why: silence1},
 
 	{at: regexp.MustCompile(`^share group heartbeat/.*Assignment`), sometimes: true, why: "who answers before and who after a new assignment is made"},
-	{at: regexp.MustCompile(`^classic and consumer groups in one name space/ConsumerGroupHeartbeat: joins v\d: Assignment`), sometimes: true, why: "the coordinator may learn of a new topic a moment after the first member"},
 	{at: regexp.MustCompile(`^share requests of nobody/ShareFetch: member (of no group|that is no uuid)`), sometimes: true, why: "Kafka answers nothing of a partition that is not initialized in time"},
 	{at: regexp.MustCompile(`^share group offsets/DescribeShareGroupOffsets: absent group v\d: .*TopicID$`), sometimes: true, why: "Kafka's coordinator learns of a new topic a moment later"},
 

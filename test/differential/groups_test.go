@@ -20,7 +20,8 @@ func groupScenarios() []scenario {
 
 func joining(group, member string, set func(*kmsg.JoinGroupRequest)) *kmsg.JoinGroupRequest {
 	return asked(kmsg.NewPtrJoinGroupRequest(), func(r *kmsg.JoinGroupRequest) {
-		r.Group, r.MemberID, r.SessionTimeoutMillis, r.RebalanceTimeoutMillis, r.ProtocolType = group, member, 10000, 10000, "consumer"
+		// Nobody beats in between: a session must outlast its scenario.
+		r.Group, r.MemberID, r.SessionTimeoutMillis, r.RebalanceTimeoutMillis, r.ProtocolType = group, member, 120_000, 120_000, "consumer"
 		meta := kmsg.ConsumerMemberMetadata{Version: 1, Topics: []string{"some-topic"}}
 		r.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: meta.AppendTo(nil)}}
 		if set != nil {

@@ -96,7 +96,7 @@ func produceVersions(d *dialogue) {
 
 func produceDamaged(d *dialogue) {
 	id := d.topic("pd", 1)
-	ask[*kmsg.ProduceResponse](d, "null records", newest, sent("pd", id, 0, nil))
+	d.unanswered(func() { ask[*kmsg.ProduceResponse](d, "null records", newest, sent("pd", id, 0, nil)) })
 	// Each gets a topic of its own, so that what one broker takes and the other does not has no effect on what follows.
 	turn := 0
 	fresh := func() [16]byte {

@@ -90,7 +90,7 @@ func shareStory(d *dialogue) {
 	const group = "ss"
 	d.coordinator(0, group)
 	ask[*kmsg.IncrementalAlterConfigsResponse](d, "from the beginning", newest,
-		increments(false, increment(groupResource, group, 0, "share.auto.offset.reset", "earliest")))
+		increments(false, increment(groupResource, group, 0, "share.auto.offset.reset", "earliest", "share.record.lock.duration.ms", "60000")))
 	id := d.fill("ss")
 	until(d, "joins", newest, shareBeat(group, memberA, 0, "ss"), func(r *kmsg.ShareGroupHeartbeatResponse) bool {
 		return r.ErrorCode == 0 && r.Assignment != nil && len(r.Assignment.TopicPartitions) > 0

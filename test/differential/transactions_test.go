@@ -167,7 +167,10 @@ func newTransaction(d *dialogue) {
 	ask[*kmsg.TxnOffsetCommitResponse](d, "offsets of an absent topic", newest, p.offsets("tn-group", "tn-absent", [16]byte{15: 9}))
 	p = d.end("commit", newest, p, true)
 	d.readCommitted("committed", "tn", id, 3)
-	ask[*kmsg.ProduceResponse](d, "records of the next", newest, p.send("tn", id, 0, "c"))
+	// The last transaction's markers are written, which its coordinator may be a moment from noting.
+	until(d, "records of the next", newest, p.send("tn", id, 0, "c"), func(r *kmsg.ProduceResponse) bool {
+		return r.Topics[0].Partitions[0].ErrorCode != 51
+	})
 	p = d.end("abort", newest, p, false)
 	d.readCommitted("aborted", "tn", id, 5)
 	ask[*kmsg.ProduceResponse](d, "not transactional, with a transactional id", newest, func() *kmsg.ProduceRequest {
