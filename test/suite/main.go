@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,32 +24,32 @@ import (
 type suite struct {
 	name  string
 	what  string
-	limit time.Duration // for the whole suite
+	limit time.Duration // for the whole suite, on a machine that others keep busy as well
 	run   func(context.Context, *report) error
 }
 
 // suites lists all, in the order of their cost: what fails cheaply fails first.
 func suites() []suite {
 	return []suite{
-		{"lint", "vet, linters, formatting, house rules", 10 * time.Minute, lint},
-		{"unit", "every package's tests, with the race detector", 20 * time.Minute, unit},
-		{"sim", "seeded crashes on the simulated disk", 10 * time.Minute, simulate},
-		{"fuzz", "every fuzz target for a short while", 15 * time.Minute, fuzz},
-		{"script", "the command line and the AWS CLI, as users type them", 10 * time.Minute, realParts("script")},
-		{"peer", "clients after compaction, and the AWS SDKs", 15 * time.Minute, realParts("peer")},
-		{"terraform", "configurations of Terraform, applied with its provider's calls and waiters", 5 * time.Minute, realParts("terraform")},
-		{"matrix", "every client library through every feature", 10 * time.Minute, realParts("matrix")},
-		{"upstream", "the tests that franz-go and sarama carry", 15 * time.Minute, realParts("upstream")},
-		{"metrics", "the metrics that dashboards ask for", 5 * time.Minute, realParts("metrics")},
-		{"lies", "record batches that lie, told to Apache Kafka and to Weir", 5 * time.Minute, realParts("lies")},
-		{"differential", "the same requests to Apache Kafka and to Weir, answers compared field by field", 5 * time.Minute, realParts("differential")},
-		{"tooling", "every command-line tool that ships with Apache Kafka", 8 * time.Minute, realParts("tooling")},
-		{"examples", "what examples/ shows, with its public data set", 5 * time.Minute, realParts("examples")},
-		{"channels", "topics delivered to a real S3-compatible server", 5 * time.Minute, realParts("channels")},
-		{"streams", "Kafka Streams, exactly once, while brokers are killed", 6 * time.Minute, realParts("streams")},
-		{"chaos", "clients of all kinds under faults, what they saw checked", 10 * time.Minute, realParts("chaos")},
-		{"rolling", "clusters that change under load, and what their clients notice", 5 * time.Minute, realParts("rolling")},
-		{"robustness", "kill -9 of brokers and of weir up under load", 15 * time.Minute, realParts("robustness")},
+		{"lint", "vet, linters, formatting, house rules", 20 * time.Minute, lint},
+		{"unit", "every package's tests, with the race detector", 40 * time.Minute, unit},
+		{"sim", "seeded crashes on the simulated disk", 20 * time.Minute, simulate},
+		{"fuzz", "every fuzz target for a short while", 30 * time.Minute, fuzz},
+		{"script", "the command line and the AWS CLI, as users type them", 20 * time.Minute, realParts("script", 2)},
+		{"peer", "clients after compaction, and the AWS SDKs", 25 * time.Minute, realParts("peer", 3)},
+		{"terraform", "configurations of Terraform, applied with its provider's calls and waiters", 15 * time.Minute, realParts("terraform", 1)},
+		{"matrix", "every client library through every feature", 20 * time.Minute, realParts("matrix", 1)},
+		{"upstream", "the tests that franz-go and sarama carry", 25 * time.Minute, realParts("upstream", 1)},
+		{"metrics", "the metrics that dashboards ask for", 10 * time.Minute, realParts("metrics", 1)},
+		{"lies", "record batches that lie, told to Apache Kafka and to Weir", 10 * time.Minute, realParts("lies", 1)},
+		{"differential", "the same requests to Apache Kafka and to Weir, answers compared field by field", 15 * time.Minute, realParts("differential", 1)},
+		{"tooling", "every command-line tool that ships with Apache Kafka", 20 * time.Minute, realParts("tooling", 2)},
+		{"examples", "what examples/ shows, with its public data set", 10 * time.Minute, realParts("examples", 1)},
+		{"channels", "topics delivered to a real S3-compatible server", 15 * time.Minute, realParts("channels", 1)},
+		{"streams", "Kafka Streams, exactly once, while brokers are killed", 20 * time.Minute, realParts("streams", 2)},
+		{"chaos", "clients of all kinds under faults, what they saw checked", 20 * time.Minute, realParts("chaos", 2)},
+		{"rolling", "clusters that change under load, and what their clients notice", 20 * time.Minute, realParts("rolling", 1)},
+		{"robustness", "kill -9 of brokers and of weir up under load", 30 * time.Minute, realParts("robustness", 2)},
 	}
 }
 
@@ -129,7 +131,7 @@ func unit(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"-timeout=10m"}
+	args := []string{"-timeout=20m"}
 	if _, err := exec.LookPath("gcc"); err == nil {
 		args = append(args, "-race")
 	} else {
@@ -160,18 +162,43 @@ func fuzz(ctx context.Context, r *report) error {
 	if fuzzTime == "" {
 		fuzzTime = "50000x"
 	}
-	for _, p := range packages {
-		out, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", p).Output()
-		if err != nil {
-			return fmt.Errorf("list the fuzz targets of %s: %w\n%s", p, err, out)
-		}
-		for target := range strings.FieldsSeq(string(out)) {
-			if strings.HasPrefix(target, "Fuzz") {
-				r.command(ctx, p+" "+target, "go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime="+fuzzTime, "-fuzzminimizetime=10x", p)
-			}
-		}
+	targets, err := fuzzTargets(ctx, packages)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		r.command(ctx, t.pkg+" "+t.name, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+fuzzTime, "-fuzzminimizetime=10x", t.pkg)
 	}
 	return ctx.Err()
+}
+
+// A fuzzTarget is one of a package's.
+type fuzzTarget struct{ pkg, name string }
+
+// fuzzTargets reads the packages' tests. Asking them (go test -list) would build each of them once more.
+func fuzzTargets(ctx context.Context, packages []string) ([]fuzzTarget, error) {
+	const file = `{{$path}}{{"\t"}}{{$dir}}/{{.}}{{"\n"}}{{end}}`
+	const format = `{{$path := .ImportPath}}{{$dir := .Dir}}{{range .TestGoFiles}}` + file + `{{range .XTestGoFiles}}` + file
+	out, err := exec.CommandContext(ctx, "go", append([]string{"list", "-f", format}, packages...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	declared := regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
+	var targets []fuzzTarget
+	for line := range strings.Lines(string(out)) {
+		pkg, path, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			targets = append(targets, fuzzTarget{pkg, string(m[1])})
+		}
+	}
+	return targets, nil
 }
 
 // simulate runs the seeded crashes: SEEDS of them, or only SEED.
@@ -196,8 +223,9 @@ func simulate(ctx context.Context, r *report) error {
 	return nil
 }
 
-// realParts runs one folder under test/ against the built binary, one test at a time: they share the machine's addresses.
-func realParts(folder string) func(context.Context, *report) error {
+// realParts runs one folder under test/ against the built binary: one test at a time, as they measure or have to share a busy machine, or some side by
+// side of those that say that they may be (t.Parallel).
+func realParts(folder string, atOnce int) func(context.Context, *report) error {
 	return func(ctx context.Context, r *report) error {
 		binary, err := filepath.Abs(filepath.Join("build", "bin", "weir"))
 		if err != nil {
@@ -206,6 +234,6 @@ func realParts(folder string) func(context.Context, *report) error {
 		if !r.command(ctx, "go build ./cmd/weir", "go", "build", "-o", binary, "./cmd/weir") {
 			return nil
 		}
-		return r.goTest(ctx, []string{"WEIR_TEST_BINARY=" + binary}, "-timeout=15m", "-p=1", "-parallel=1", "./test/"+folder+"/...")
+		return r.goTest(ctx, []string{"WEIR_TEST_BINARY=" + binary}, "-timeout=30m", "-p=1", "-parallel="+strconv.Itoa(atOnce), "./test/"+folder+"/...")
 	}
 }
