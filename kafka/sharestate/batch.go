@@ -42,19 +42,18 @@ func (b Batch) wins(other Batch) bool {
 
 // merge lays news over batches, which are disjoint and sorted, and forgets what lies below start, unless it is negative. The result shares nothing with them.
 func merge(batches, news []Batch, start int64) []Batch {
-	sorted := true
+	return overlay(batches, flat(news), start)
+}
+
+// flat makes news disjoint and sorted, which those of our leaders are. Who sends others, as many as there may be, costs not much more than that.
+func flat(news []Batch) []Batch {
 	for i := 1; i < len(news); i++ {
-		sorted = sorted && news[i-1].Last < news[i].First
+		if news[i-1].Last >= news[i].First {
+			half := len(news) / 2
+			return overlay(flat(news[:half]), flat(news[half:]), -1)
+		}
 	}
-	if sorted {
-		return overlay(batches, news, start)
-	}
-	// Overlaps or no order, which our leaders do not send: one after the other.
-	out := overlay(batches, nil, start)
-	for i := range news {
-		out = overlay(out, news[i:i+1], start)
-	}
-	return out
+	return news
 }
 
 // overlay merges two lists that are disjoint and sorted.
@@ -82,6 +81,14 @@ func overlay(a, b []Batch, start int64) []Batch {
 			*list, *head = (*list)[1:], &first
 		}
 	}
+	// pass leaves of a head what lies behind end. There is nothing behind the largest offset.
+	pass := func(list *[]Batch, head **Batch, end int64) {
+		if end == (*head).Last {
+			next(list, head)
+			return
+		}
+		(*head).First = end + 1
+	}
 	next(&a, &x)
 	next(&b, &y)
 	for x != nil && y != nil {
@@ -91,9 +98,7 @@ func overlay(a, b []Batch, start int64) []Batch {
 		if x.First < y.First { // what x has alone
 			end := min(x.Last, y.First-1)
 			add(Batch{x.First, end, x.State, x.Count})
-			if x.First = end + 1; x.First > x.Last {
-				next(&a, &x)
-			}
+			pass(&a, &x, end)
 			continue
 		}
 		end := min(x.Last, y.Last)
@@ -102,12 +107,8 @@ func overlay(a, b []Batch, start int64) []Batch {
 			winner = *y
 		}
 		add(Batch{x.First, end, winner.State, winner.Count})
-		if x.First = end + 1; x.First > x.Last {
-			next(&a, &x)
-		}
-		if y.First = end + 1; y.First > y.Last {
-			next(&b, &y)
-		}
+		pass(&a, &x, end)
+		pass(&b, &y, end)
 	}
 	for ; x != nil; next(&a, &x) {
 		add(*x)

@@ -2,6 +2,7 @@ package sharestate
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -52,6 +53,38 @@ func TestMergeIsPerOffset(t *testing.T) {
 		if n != len(want) {
 			t.Fatalf("%d offsets, want %d: %v and %v from %d make %v", n, len(want), a, b, start, got)
 		}
+	}
+}
+
+// Offsets have an end, and whoever writes a state may name it.
+func TestMergeEndsAtTheLargestOffset(t *testing.T) {
+	a := []Batch{{5, math.MaxInt64, Available, 1}}
+	b := []Batch{{7, math.MaxInt64, Archived, 2}}
+	want := []Batch{{5, 6, Available, 1}, {7, math.MaxInt64, Archived, 2}}
+	for _, start := range []int64{-1, 5} {
+		if got := merge(a, b, start); !slices.Equal(got, want) {
+			t.Errorf("from %d: %v", start, got)
+		}
+		if got := merge(b, a, start); !slices.Equal(got, want) {
+			t.Errorf("the other way round, from %d: %v", start, got)
+		}
+	}
+	if got := merge(a, slices.Concat(b, b), math.MaxInt64); !slices.Equal(got, []Batch{{math.MaxInt64, math.MaxInt64, Archived, 2}}) {
+		t.Errorf("of the last offset: %v", got)
+	}
+}
+
+// As many batches as one may write may come in the worst order: laid over what was there one by one they took ten seconds.
+func TestMergeOfManyOutOfOrder(t *testing.T) {
+	news := make([]Batch, batchesMax)
+	for i := range news {
+		first := int64(2 * (len(news) - i))
+		news[i] = Batch{first, first, Archived, 1}
+	}
+	got := merge(nil, news, -1)
+	slices.Reverse(news)
+	if !slices.Equal(got, news) {
+		t.Errorf("%d batches make %d", len(news), len(got))
 	}
 }
 
@@ -116,7 +149,15 @@ func FuzzRecords(f *testing.F) {
 				t.Errorf("%+v became %+v, %v", s, again, err)
 			}
 		}
-		_, _ = readUpdate(value)
+		if u, err := readUpdate(value); err == nil {
+			old := State{Start: -1, Batches: []Batch{{0, 9, Available, 1}, {20, math.MaxInt64, Archived, 2}}}
+			merged := old.with(&u).Batches
+			for i := 1; i < len(merged); i++ {
+				if merged[i].First <= merged[i-1].Last {
+					t.Fatalf("%+v makes %+v", u, merged)
+				}
+			}
+		}
 		sh := &shard{shares: make(map[Key]*share), log: nil}
 		if kind, _, err := readKey(key); err == nil && (kind == snapshotKey || kind == updateKey) {
 			_ = sh.Replay(key, value)
