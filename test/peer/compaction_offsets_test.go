@@ -16,8 +16,9 @@ import (
 // TestCompactedOffsetsSurviveARestart: what groups committed, and that a group was deleted, is still known when __consumer_offsets was compacted and
 // the broker killed. Only Weir: the one who reads the compacted log is the broker itself.
 func TestCompactedOffsetsSurviveARestart(t *testing.T) {
+	t.Parallel()
 	w := cluster.StartWeir(t, cluster.Options{Brokers: 1})
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	client := func(opts ...kgo.Opt) *kgo.Client {
 		cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(w.Bootstrap(), ",")...))...)
@@ -56,7 +57,7 @@ func TestCompactedOffsetsSurviveARestart(t *testing.T) {
 	if _, err := admin.DeleteGroups(ctx, "group-4"); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, compactionLimit, func() error {
 		reader := client(kgo.ConsumeTopics(internal), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 		defer reader.Close()
 		n := 0
@@ -76,7 +77,7 @@ func TestCompactedOffsetsSurviveARestart(t *testing.T) {
 	for _, pid := range w.Brokers() {
 		w.KillBroker(t, pid)
 	}
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		for g := range 5 {
 			group := fmt.Sprint("group-", g)
 			offsets, err := admin.FetchOffsets(ctx, group)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,20 +19,23 @@ import (
 	"weir/test/cluster"
 )
 
-// What is read must have been quiet for so long, until a reader takes it for the end.
-const compactionQuiet = 8 * time.Second
+// compactionLimit bounds what a cleaner is waited for: it looks each 15 s (log.cleaner.backoff.ms) for what has left the active segment, or the journal
+// (segment.ms).
+const compactionLimit = 4 * time.Minute
 
 // TestCompaction reads a compacted topic from its first offset with the Java client and librdkafka, while it is produced to and compacted, and after
-// that: whoever reads to the end has the producer's table, and no older value after a newer one on the way.
+// that: whoever reads to the end has the producer's table, and no older value after a newer one on the way. The last record of each partition says that it
+// is the last.
 func TestCompaction(t *testing.T) {
+	t.Parallel()
 	cluster.OnEach(t, func(t *testing.T, c cluster.Cluster) {
+		t.Parallel() // cleaners are waited for most of the time
 		w := newTableWriter(t, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var producing sync.WaitGroup
 		producing.Go(func() { w.run(ctx) })
-		// A cleaner looks each 15 s (log.cleaner.backoff.ms) for what has left the active segment, or the journal (segment.ms).
-		cluster.Eventually(t, 2*time.Minute, func() error {
+		cluster.Eventually(t, compactionLimit, func() error {
 			if sent, left := w.count(t); sent == 0 || left > sent/2 {
 				return fmt.Errorf("%d of %d records are left", left, sent)
 			}
@@ -44,7 +48,7 @@ func TestCompaction(t *testing.T) {
 			during = append(during, cluster.Spawn(t, nil, r.argv...))
 		}
 		sentBefore, _ := w.count(t)
-		cluster.Eventually(t, time.Minute, func() error {
+		cluster.Eventually(t, compactionLimit, func() error {
 			if sent, left := w.count(t); left > (sent-sentBefore)*3/4 || sent < sentBefore+2000 {
 				return fmt.Errorf("%d of %d records are left", left, sent)
 			}
@@ -52,16 +56,17 @@ func TestCompaction(t *testing.T) {
 		})
 		cancel()
 		producing.Wait()
+		w.end(t)
 		want := w.result(t)
 		for i, r := range readers {
-			if code := during[i].Wait(t, cluster.RunLimit); code != 0 {
-				t.Errorf("%s: exit code %d: %s", r.name, code, during[i].Stderr())
-				continue
-			}
-			checkTable(t, r.name+" while the topic is compacted", during[i].Stdout(), r.parse, want)
+			checkTable(t, r.name+" while the topic is compacted", r.output(t, during[i]), want)
 		}
+		var after []*cluster.Process
 		for _, r := range readers {
-			checkTable(t, r.name, cluster.Run(t, nil, r.argv...), r.parse, want)
+			after = append(after, cluster.Spawn(t, nil, r.argv...))
+		}
+		for i, r := range readers {
+			checkTable(t, r.name, r.output(t, after[i]), want)
 		}
 		sent, left := w.count(t)
 		t.Logf("%d of %d records are left for %d keys", left, sent, len(want))
@@ -69,13 +74,15 @@ func TestCompaction(t *testing.T) {
 }
 
 const (
-	compactionTopic = "table"
-	roundRecords    = 100
+	compactionTopic      = "table"
+	compactionPartitions = 2
+	roundRecords         = 100
 )
 
 // tableWriter produces values of few keys for ever.
 type tableWriter struct {
 	clients   []*kgo.Client
+	last      *kgo.Client // of the last records
 	bootstrap []string
 
 	mu    sync.Mutex
@@ -102,13 +109,32 @@ func newTableWriter(t *testing.T, c cluster.Cluster) *tableWriter {
 	} {
 		configs[k] = kadm.StringPtr(v)
 	}
-	if _, err := kadm.NewClient(client()).CreateTopic(t.Context(), 2, int16(c.Replicas()), configs, compactionTopic); err != nil {
+	if _, err := kadm.NewClient(client()).CreateTopic(t.Context(), compactionPartitions, int16(c.Replicas()), configs, compactionTopic); err != nil {
 		t.Fatal(err)
 	}
 	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
 		w.clients = append(w.clients, client(kgo.ProducerBatchCompression(codec)))
 	}
+	w.last = client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	return w
+}
+
+// endPrefix begins the keys of the last records.
+const endPrefix = "end-"
+
+// endKey is the key of a partition's last record.
+func endKey(partition int) string { return endPrefix + strconv.Itoa(partition) }
+
+// end closes each partition with a record that says so.
+func (w *tableWriter) end(t *testing.T) {
+	t.Helper()
+	for p := range compactionPartitions {
+		key, value := endKey(p), "0-"
+		if err := w.last.ProduceSync(t.Context(), &kgo.Record{Partition: int32(p), Key: []byte(key), Value: []byte(value)}).FirstErr(); err != nil {
+			t.Fatalf("produce the last record: %v", err)
+		}
+		w.table[key] = value
+	}
 }
 
 // run produces until ctx ends. Rounds follow each other, so a key's values grow.
@@ -176,7 +202,7 @@ func (w *tableWriter) count(t *testing.T) (sent, left int) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, compactionTopic)
 	if err != nil {
@@ -213,32 +239,59 @@ func (w *tableWriter) count(t *testing.T) (sent, left int) {
 	return sent, left
 }
 
-// compactionReader is a program that reads the topic from its start until it is quiet.
+// compactionReader is a program that reads the topic from its start.
 type compactionReader struct {
-	name  string
-	argv  []string
-	parse func(out string) ([]tableRecord, error)
+	name string
+	argv []string
+	ends bool // by itself, behind the last records, and says ok
 }
 
 func compactionReaders(t *testing.T, c cluster.Cluster) []compactionReader {
 	t.Helper()
-	quiet := strconv.FormatInt(compactionQuiet.Milliseconds(), 10)
 	return []compactionReader{
 		{
 			"the Java client",
-			cluster.KafkaTool(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", c.Bootstrap(), "--topic", compactionTopic, "--from-beginning", "--timeout-ms", quiet,
+			cluster.KafkaTool(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", c.Bootstrap(), "--topic", compactionTopic, "--from-beginning",
 				"--formatter-property", "print.partition=true", "--formatter-property", "print.offset=true", "--formatter-property", "print.key=true"),
-			parseConsole,
+			false,
 		},
 		{
 			"librdkafka",
-			[]string{
-				cluster.Python(t), filepath.Join(cluster.Root(), "test", "peer", "compaction.py"), c.Bootstrap(), compactionTopic,
-				strconv.FormatFloat(compactionQuiet.Seconds(), 'f', -1, 64),
-			},
-			parseScript,
+			[]string{cluster.Python(t), filepath.Join(cluster.Root(), "test", "peer", "compaction.py"), c.Bootstrap(), compactionTopic, endPrefix},
+			true,
 		},
 	}
+}
+
+// output is what a reader printed up to the last records.
+func (r compactionReader) output(t *testing.T, p *cluster.Process) string {
+	t.Helper()
+	cluster.Eventually(t, cluster.RunLimit, func() error {
+		out := p.Stdout()
+		for i := range compactionPartitions {
+			if !strings.Contains(out, "\t"+endKey(i)+"\t") {
+				select {
+				case <-p.Exited():
+					t.Fatalf("%s ended before the last record of partition %d: %s", r.name, i, p.Stderr())
+				default:
+				}
+				return fmt.Errorf("%s has not printed the last record of partition %d: %s", r.name, i, p.Stderr())
+			}
+		}
+		return nil
+	})
+	if !r.ends {
+		p.Signal(syscall.SIGTERM)
+	}
+	code := p.Wait(t, cluster.RunLimit)
+	out := p.Stdout()
+	if r.ends {
+		var ok bool
+		if out, ok = strings.CutSuffix(out, "ok\n"); !ok || code != 0 {
+			t.Fatalf("%s did not end with ok: exit code %d, %s", r.name, code, p.Stderr())
+		}
+	}
+	return out
 }
 
 type tableRecord struct {
@@ -247,8 +300,8 @@ type tableRecord struct {
 	key, value string // null is "null"
 }
 
-// parseConsole reads lines such as "Partition:0	Offset:12	key	value".
-func parseConsole(out string) (rs []tableRecord, err error) {
+// parseTable reads lines such as "Partition:0	Offset:12	key	value", or without the words.
+func parseTable(out string) (rs []tableRecord, err error) {
 	for line := range strings.Lines(out) {
 		r, err := parseTableRecord(strings.NewReplacer("Partition:", "", "Offset:", "").Replace(line))
 		if err != nil {
@@ -257,15 +310,6 @@ func parseConsole(out string) (rs []tableRecord, err error) {
 		rs = append(rs, r)
 	}
 	return rs, nil
-}
-
-// parseScript reads what compaction.py prints.
-func parseScript(out string) (rs []tableRecord, err error) {
-	body, ok := strings.CutSuffix(out, "ok\n")
-	if !ok {
-		return nil, fmt.Errorf("the script did not end with ok: %q", out[max(0, len(out)-200):])
-	}
-	return parseConsole(body)
 }
 
 func parseTableRecord(line string) (r tableRecord, err error) {
@@ -284,9 +328,9 @@ func parseTableRecord(line string) (r tableRecord, err error) {
 }
 
 // checkTable checks what a reader printed.
-func checkTable(t *testing.T, who, out string, parse func(string) ([]tableRecord, error), want map[string]string) {
+func checkTable(t *testing.T, who, out string, want map[string]string) {
 	t.Helper()
-	rs, err := parse(out)
+	rs, err := parseTable(out)
 	if err != nil {
 		t.Errorf("%s: %v", who, err)
 		return

@@ -51,7 +51,7 @@ func TestAWSSDKs(t *testing.T) {
 
 // goSDK is the story of the scripts in sdk/, told with the AWS SDK for Go 2.
 func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cfg := aws.Config{
 		Region:           w.Getenv("AWS_REGION"),
@@ -87,7 +87,7 @@ func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
 	if _, err := cl.CreateClusterV2(ctx, request); !is[*types.ConflictException](err) {
 		t.Errorf("a second cluster of the same name: %v, want a ConflictException", err)
 	}
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		d, err := cl.DescribeClusterV2(ctx, &kafka.DescribeClusterV2Input{ClusterArn: arn})
 		if err == nil && d.ClusterInfo.State != types.ClusterStateActive {
 			err = errors.New("state " + string(d.ClusterInfo.State))
@@ -122,7 +122,7 @@ func goSDK(t *testing.T, w *cluster.Weir, subnets []string) {
 	if _, err := cl.DeleteCluster(ctx, &kafka.DeleteClusterInput{ClusterArn: arn}); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		_, err := cl.DescribeClusterV2(ctx, &kafka.DescribeClusterV2Input{ClusterArn: arn})
 		if is[*types.NotFoundException](err) {
 			return nil

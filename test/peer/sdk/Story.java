@@ -50,7 +50,7 @@ public class Story {
     } catch (ConflictException expected) {
       check(expected.statusCode() == 409, expected);
     }
-    long end = System.nanoTime() + 60_000_000_000L;
+    long end = System.nanoTime() + 300_000_000_000L;
     Cluster info;
     while ((info = kafka.describeClusterV2(r -> r.clusterArn(arn)).clusterInfo()).state() != ClusterState.ACTIVE) {
       check(System.nanoTime() < end, info);
@@ -87,7 +87,7 @@ public class Story {
     var software = now.currentBrokerSoftwareInfo();
     check(software.configurationArn().equals(made.arn()) && software.configurationRevision() == revision, now);
     check(kafka.deleteCluster(r -> r.clusterArn(arn)).state() == ClusterState.DELETING, "state after delete");
-    end = System.nanoTime() + 60_000_000_000L;
+    end = System.nanoTime() + 300_000_000_000L;
     try {
       while (true) {
         kafka.describeClusterV2(r -> r.clusterArn(arn));
@@ -103,7 +103,7 @@ public class Story {
   /** Starts an update from the current version and waits for the operation's end. */
   static ClusterOperationInfo updated(KafkaClient kafka, String arn, Function<String, String> call) throws Exception {
     String operation = call.apply(kafka.describeCluster(r -> r.clusterArn(arn)).clusterInfo().currentVersion());
-    long end = System.nanoTime() + 120_000_000_000L;
+    long end = System.nanoTime() + 300_000_000_000L;
     while (true) {
       ClusterOperationInfo o = kafka.describeClusterOperation(r -> r.clusterOperationArn(operation)).clusterOperationInfo();
       if (o.operationState().equals("UPDATE_COMPLETE")) return o;

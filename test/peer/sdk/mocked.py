@@ -29,7 +29,7 @@ def refused(code, status, call, **parameters):
 
 
 def active(arn):
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while (info := kafka.describe_cluster_v2(ClusterArn=arn)["ClusterInfo"])["State"] != "ACTIVE":
         assert info["State"] == "CREATING" and time.monotonic() < end, info
         time.sleep(0.02)
@@ -38,7 +38,7 @@ def active(arn):
 
 def gone(arn):
     kafka.delete_cluster(ClusterArn=arn)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while any(c["ClusterArn"] == arn for c in kafka.list_clusters_v2()["ClusterInfoList"]):
         assert time.monotonic() < end, "the cluster is not gone"
         time.sleep(0.02)

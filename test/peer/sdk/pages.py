@@ -13,7 +13,7 @@ secrets = boto3.client("secretsmanager")
 
 
 def until(what, condition):
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.02)

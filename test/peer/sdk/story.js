@@ -8,7 +8,7 @@ const kafka = new k.KafkaClient({ maxAttempts: 1 })
 const send = (Command, input) => kafka.send(new Command(input))
 
 async function until(what, condition) {
-  const end = Date.now() + 120_000
+  const end = Date.now() + 300_000
   while (!(await condition())) {
     assert(Date.now() < end, what)
     await new Promise((resolve) => setTimeout(resolve, 20))
