@@ -33,7 +33,7 @@ type result struct {
 }
 
 // toolLimit bounds every call of a tool.
-const toolLimit = 90 * time.Second
+const toolLimit = 3 * time.Minute
 
 // jvmFlags make a JVM that lives for seconds start fast.
 var jvmFlags = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"} //nolint:gochecknoglobals // a table

@@ -33,6 +33,7 @@ func TestTools(t *testing.T) {
 	cluster.NewestFeatures(t, weir)
 	for _, c := range []cluster.Cluster{kafka, weir} {
 		t.Run(c.Name(), func(t *testing.T) {
+			t.Parallel()
 			s := &system{Cluster: c, t: t, runner: startRunner(t), ran: map[string]int{}}
 			for _, file := range files {
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { s.script(t, file) })
@@ -153,7 +154,7 @@ func (s *system) eventually(ts *testscript.TestScript, neg bool, args []string) 
 		ts.Fatalf("usage: eventually REGEXP TOOL ARGS...")
 	}
 	pattern := regexp.MustCompile("(?m)" + args[0])
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		r := s.once(ts, args[1], args[2:])
 		if r.code == 0 && pattern.MatchString(r.stdout) != neg {
@@ -189,7 +190,7 @@ func reports(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: reports NAME REGEXP, of a tool that was spawned")
 	}
 	pattern, p := regexp.MustCompile("(?m)"+args[1]), running[args[0]]
-	for deadline := time.Now().Add(30 * time.Second); !pattern.MatchString(p.Stdout()); {
+	for deadline := time.Now().Add(time.Minute); !pattern.MatchString(p.Stdout()); {
 		if time.Now().After(deadline) {
 			ts.Fatalf("it has printed:\n%s%s", p.Stdout(), p.Stderr())
 		}
@@ -205,7 +206,7 @@ func stop(t *testing.T, ts *testscript.TestScript, args []string) {
 	}
 	p := running[args[0]]
 	p.Signal(syscall.SIGINT)
-	p.Wait(t, 30*time.Second)
+	p.Wait(t, time.Minute)
 	fmt.Fprint(ts.Stdout(), p.Stdout()) //nolint:errcheck // into memory
 	fmt.Fprint(ts.Stderr(), p.Stderr()) //nolint:errcheck // into memory
 }

@@ -94,7 +94,7 @@ func verifiableGroup(t *testing.T, c cluster.Cluster) {
 	}
 	await := func(want string, condition func() bool, members ...verifiableMember) {
 		t.Helper()
-		cluster.Eventually(t, time.Minute, func() error {
+		cluster.Eventually(t, 2*time.Minute, func() error {
 			if condition() {
 				return nil
 			}
@@ -112,7 +112,7 @@ func verifiableGroup(t *testing.T, c cluster.Cluster) {
 			m.Signal(syscall.SIGTERM)
 		}
 		for _, m := range members {
-			m.Wait(t, 30*time.Second)
+			m.Wait(t, time.Minute)
 			for at, value := range m.records() {
 				if other, twice := all[at]; twice {
 					t.Errorf("record %v was consumed twice: %q and %q", at, other, value)
