@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"slices"
 	"testing"
 
@@ -228,6 +229,26 @@ func FuzzReadContents(f *testing.F) {
 	})
 }
 
+// endless is a chunk up to the largest offset, with an index of three blocks of which the first ends there.
+func endless(t testing.TB) (Chunk, []byte) {
+	g := goldens()[1]
+	b, pieces := g.write(t)
+	k := pieces[1].Chunk
+	k.Last = math.MaxInt64
+	index := b[k.IndexPos:][:k.IndexLen-checksumBytes]
+	binary.LittleEndian.PutUint64(index[8:], math.MaxInt64)
+	return k, binary.LittleEndian.AppendUint32(bytes.Clone(index), crc32.Update(k.seed(indexSection), castagnoli, index))
+}
+
+// Nothing lies behind the largest offset.
+func TestBlocksBehindTheLargestOffsetAreCorrupt(t *testing.T) {
+	k, index := endless(t)
+	k.IndexPos = 0
+	if x, err := ReadIndex(bytes.NewReader(index), &k); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
+
 func FuzzReadIndex(f *testing.F) {
 	for _, g := range goldens() {
 		b, pieces := g.write(f)
@@ -235,6 +256,8 @@ func FuzzReadIndex(f *testing.F) {
 			f.Add(appendChunk(nil, &pieces[i].Chunk), b[pieces[i].IndexPos:][:pieces[i].IndexLen])
 		}
 	}
+	k, index := endless(f)
+	f.Add(appendChunk(nil, &k), index)
 	f.Fuzz(func(t *testing.T, chunk, index []byte) {
 		if len(chunk) < chunkBytes {
 			return

@@ -190,7 +190,7 @@ func ReadIndex(r io.ReaderAt, c *Chunk) (*Index, error) {
 	}
 	x := &Index{Entries: make([]Entry, len(b)/entryBytes)}
 	le := binary.LittleEndian
-	pos, next, ts, sum := c.Pos, c.Base, int64(noTimestamp), uint32(0)
+	pos, last, ts, sum := c.Pos, c.Base-1, int64(noTimestamp), uint32(0) // last+1 might be more than an offset can be
 	var blocks joiner
 	for i := range x.Entries {
 		e := &x.Entries[i]
@@ -199,10 +199,10 @@ func ReadIndex(r io.ReaderAt, c *Chunk) (*Index, error) {
 			MaxTimestamp: int64(le.Uint64(b[16:])), Len: le.Uint32(b[24:]), CRC: le.Uint32(b[28:]),
 		}
 		b = b[entryBytes:]
-		if e.Base < next || e.Last < e.Base || e.Last > c.Last || e.MaxTimestamp < ts || e.Len == 0 || uint64(e.Len) > c.Pos+c.Len-pos {
+		if e.Base <= last || e.Last < e.Base || e.Last > c.Last || e.MaxTimestamp < ts || e.Len == 0 || uint64(e.Len) > c.Pos+c.Len-pos {
 			return nil, corrupt("%v: entry %d of its index: offsets %d to %d in %d bytes", c, i, e.Base, e.Last, e.Len)
 		}
-		pos, next, ts = pos+uint64(e.Len), e.Last+1, e.MaxTimestamp
+		pos, last, ts = pos+uint64(e.Len), e.Last, e.MaxTimestamp
 		sum = blocks.combine(sum, e.CRC, uint64(e.Len))
 	}
 	if pos != c.Pos+c.Len || sum != c.CRC || ts != c.MaxTimestamp {
