@@ -114,7 +114,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	return nil, errors.Join(fmt.Errorf("etcd: start: %w", err), s.Close())
+	return nil, errors.Join(fmt.Errorf("etcd: start: %w", err), s.end(closeTimeout))
 }
 
 // slowDown makes the ticks of a member that is its own leader rare. Etcd has no setting for that, so its ticker is found by reflection; if it is
@@ -245,11 +245,17 @@ func (s *Server) Endpoint() string { return "unix://" + s.cfg.Socket }
 // Failed yields an error if the server can no longer keep its data, after which nothing it is asked succeeds.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// closeTimeout bounds the end of a server that met a failure: its goroutines may wait for each other.
-const closeTimeout = 3 * time.Second
+const (
+	// closeTimeout bounds the end of a server that met a failure: its goroutines may wait for each other.
+	closeTimeout = 3 * time.Second
+	// stopTimeout bounds that of any other. It writes what it has, for which a slow disk takes its time.
+	stopTimeout = 30 * time.Second
+)
 
 // Close ends the store, the connections and the server, in this order.
-func (s *Server) Close() error {
+func (s *Server) Close() error { return s.end(stopTimeout) }
+
+func (s *Server) end(patience time.Duration) error {
 	err := s.store.Close()
 	s.grpc.Stop()
 	s.served.Wait()
@@ -258,14 +264,23 @@ func (s *Server) Close() error {
 		s.etcd.Stop()
 		close(stopped)
 	}()
-	select {
-	case <-stopped:
-	case <-time.After(closeTimeout):
-		late := errors.New("etcd: the server did not stop in time")
-		if reason := s.reason.Load(); reason != nil {
-			late = fmt.Errorf("etcd: the server could not keep its data: %s", *reason)
+	dead, late := s.dead, time.After(patience)
+	for {
+		select {
+		case <-stopped:
+			return err
+		case <-dead:
+			dead, late = nil, time.After(min(patience, closeTimeout))
+		case <-late:
+			return errors.Join(err, s.late())
 		}
-		err = errors.Join(err, late)
 	}
-	return err
+}
+
+// late says that the server did not stop, and why, if that is known.
+func (s *Server) late() error {
+	if reason := s.reason.Load(); reason != nil {
+		return fmt.Errorf("etcd: the server could not keep its data: %s", *reason)
+	}
+	return errors.New("etcd: the server did not stop in time")
 }
