@@ -197,7 +197,7 @@ func (c *crashWorld) life(last bool) {
 	go func() { images <- img.Run(ctx) }()
 	defer func() { cancel(); <-images }()
 	o, err := ownership.Acquire(ctx, ownership.Config{
-		Cluster: crashCluster, Broker: 1, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10}, Tier: c.tiers(),
+		Cluster: crashCluster, Broker: 1, LeaseTTL: time.Hour, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10}, Tier: c.tiers(),
 	}, ownership.Deps{Log: slog.New(slog.DiscardHandler), Store: c.store, Image: img, Disk: c.disk, Pool: buffer.NewPool(1 << 20)})
 	if err != nil {
 		c.stats.Failures++
@@ -497,7 +497,7 @@ func TestFullDiskStillServesReads(t *testing.T) {
 		images, runs := make(chan error, 1), make(chan error, 1)
 		go func() { images <- img.Run(ctx) }()
 		full.Store(false) // making a log needs space
-		o, err := ownership.Acquire(ctx, ownership.Config{Cluster: crashCluster, Broker: 1},
+		o, err := ownership.Acquire(ctx, ownership.Config{Cluster: crashCluster, Broker: 1, LeaseTTL: time.Hour},
 			ownership.Deps{Log: slog.New(slog.DiscardHandler), Store: c.store, Image: img, Disk: c.disk, Pool: buffer.NewPool(1 << 20)})
 		if err != nil {
 			t.Fatal(err)

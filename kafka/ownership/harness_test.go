@@ -16,6 +16,7 @@ import (
 	"weir/storage/batch"
 	"weir/storage/buffer"
 	"weir/storage/disk"
+	"weir/storage/tier"
 	"weir/storage/wal"
 )
 
@@ -74,6 +75,13 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// lasting is the store with leases that outlast a test, however slowly it goes: only the test ends them.
+type lasting struct{ *metadata.Mem }
+
+func (l lasting) Grant(ctx context.Context, _ time.Duration) (metadata.LeaseID, error) {
+	return l.Mem.Grant(ctx, time.Hour)
+}
+
 // process is one incarnation.
 type process struct {
 	*Owner
@@ -84,10 +92,16 @@ type process struct {
 	image2 chan error
 }
 
+// config is that of a broker whose tiers do what the test asks for and nothing by the clock, and take a checkpoint at the end.
 func (w *world) config() Config {
 	return Config{
 		Cluster: cluster, Broker: 1, Rack: "az1", LeaseTTL: 6 * time.Second,
 		WAL: wal.Config{FirstFileBytes: 64 << 10, FileBytes: 256 << 10},
+		Tier: tier.Config{
+			Tick: time.Hour, CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, RetainInterval: time.Hour,
+			CollectInterval: -1, DeleteDelay: 1,
+		},
+		Compact: tier.CompactConfig{Interval: time.Hour},
 	}
 }
 
@@ -97,7 +111,7 @@ func (w *world) start(cfg Config) (*process, error) {
 	p := &process{w: w, image: img, cancel: cancel, ended: make(chan error, 1), image2: make(chan error, 1)}
 	go func() { p.image2 <- img.Run(ctx) }()
 	o, err := Acquire(ctx, cfg, Deps{
-		Log: slog.New(&w.log), Store: w.store, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
+		Log: slog.New(&w.log), Store: lasting{w.store}, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
 	})
 	if err != nil {
 		cancel()
@@ -172,7 +186,7 @@ func (w *world) create(name string, partitions int32) metadata.Topic {
 
 func (p *process) await(k partition.Key) *partition.Partition {
 	p.w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	q, err := p.Leaders().Await(ctx, k)
 	if err != nil {
@@ -184,7 +198,7 @@ func (p *process) await(k partition.Key) *partition.Partition {
 // eventually polls until ok.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

@@ -33,6 +33,7 @@ type moveWorld struct {
 	store *metadata.Mem
 	topic metadata.Topic
 	disks map[metadata.BrokerID]*sim.Disk
+	moves func() ownership.MoveConfig // of lives that begin
 
 	mu    sync.Mutex
 	alive map[metadata.BrokerID]*moveLife
@@ -51,6 +52,10 @@ type moveLife struct {
 
 func newMoveWorld(t *testing.T, seed uint64, configs map[string]string, brokers ...metadata.BrokerID) *moveWorld {
 	w := &moveWorld{t: t, store: metadata.NewMem(), disks: map[metadata.BrokerID]*sim.Disk{}, alive: map[metadata.BrokerID]*moveLife{}}
+	// Nobody is in a hurry: a hand-over that takes its time begins anew, which is not what most tests are about.
+	w.moves = func() ownership.MoveConfig {
+		return ownership.MoveConfig{HandOver: time.Minute, Retry: 5 * time.Millisecond}
+	}
 	for _, b := range brokers {
 		w.disks[b] = sim.NewDisk(seed + uint64(b))
 	}
@@ -122,9 +127,13 @@ func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
 	images := make(chan struct{})
 	go func() { defer close(images); _ = img.Run(ctx) }()
 	o, err := ownership.Acquire(ctx, ownership.Config{
-		Cluster: crashCluster, Broker: id, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10},
-		Tier:  tier.Config{CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, CollectInterval: -1, DeleteDelay: 1},
-		Moves: ownership.MoveConfig{HandOver: 300 * time.Millisecond, Retry: 5 * time.Millisecond},
+		Cluster: crashCluster, Broker: id, LeaseTTL: time.Hour, WAL: wal.Config{FirstFileBytes: 16 << 10, FileBytes: 64 << 10},
+		Tier: tier.Config{
+			CheckpointBytes: -1, CheckpointInterval: -1, FlushBytes: -1, FlushAge: -1, FlushExtents: -1, FlushIdle: -1, RetainInterval: time.Hour,
+			CollectInterval: -1, DeleteDelay: 1,
+		},
+		Compact: tier.CompactConfig{Interval: time.Hour},
+		Moves:   w.moves(),
 	}, ownership.Deps{Log: moveLog, Store: w.store, Image: img, Disk: w.disks[id], Pool: buffer.NewPool(1 << 20)})
 	if err != nil {
 		cancel()
@@ -217,7 +226,7 @@ func (w *moveWorld) target(b metadata.BrokerID) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -465,9 +474,10 @@ func TestCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
 		}
 	}
 	var taken atomic.Bool
+	target := two
 	w.mu.Lock()
 	w.heard = func(_ metadata.BrokerID, answered bool) error { // everything works but the hand-over
-		if answered && len(two.Kept()) > 0 && two.Copied() == 20 {
+		if answered && len(target.Kept()) > 0 && target.Copied() == 20 {
 			taken.Store(true)
 			return kerr.BrokerNotAvailable
 		}
@@ -509,18 +519,21 @@ func TestWholeCopyOfAMoveThatIsCalledOffGoes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var tried atomic.Bool
-			w.target(2)
+			tried, dead := make(chan struct{}, 1), make(chan struct{})
 			w.store.SetFault(func(c metadata.Call) metadata.Fault {
 				for _, op := range c.Txn.Then {
 					if bytes.Contains(op.Value, []byte(`"l":2`)) {
-						tried.Store(true)
+						tried <- struct{}{}
+						<-dead // a second try that is cut short would make what it has a copy again
 						return metadata.Fault{Before: metadata.ErrUnavailable}
 					}
 				}
 				return metadata.Fault{}
 			})
-			until(t, "broker 2 would lead", tried.Load)
+			w.target(2)
+			<-tried
+			two.cancel()
+			close(dead)
 			two.crash(4)
 			w.target(0)
 			until(t, "broker 1 leads again", func() bool { q, ok := one.leads(); return ok && q.LeaderEpoch() > 0 })
