@@ -63,7 +63,7 @@ func run(t testing.TB, l *Live) {
 
 func await(t testing.TB, l *Live, r metadata.Revision) *Image {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	img, err := l.Await(ctx, r)
 	if err != nil {

@@ -697,6 +697,7 @@ func TestJournalIsSentFromFilesOnceChecked(t *testing.T) {
 		r.mustAppend(p, b)
 		m.batches = append(m.batches, b)
 	}
+	r.settle()
 	read := func(files bool) (inFiles int) {
 		t.Helper()
 		recs, err := p.Read(t.Context(), ReadRequest{Offset: 3, MaxBytes: 1 << 20, AtLeastOne: true, ClientEpoch: -1, Files: files})

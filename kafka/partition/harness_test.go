@@ -179,6 +179,15 @@ func (r *rig) mustAppend(p *Partition, b []byte) Appended {
 	return a
 }
 
+// settle waits until the committer is done with what was appended so far. An append is answered a moment before that: watchers are woken, and the tail
+// cache lets go of what is too much, afterwards.
+func (r *rig) settle() {
+	r.t.Helper()
+	if err := r.stream.Barrier(r.t.Context(), r.now.UnixMilli()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // records makes a batch of n records with the given timestamps' start.
 func records(n int, ts int64, value string) []byte {
 	b := batch.NewBuilder()

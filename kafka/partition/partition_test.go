@@ -501,6 +501,7 @@ func TestWatchersAreWokenOncePerCommit(t *testing.T) {
 	r, _ := start(t, stream.Config{}, log)
 	p := r.open(key(0), 0, nil)
 	r.mustAppend(p, records(1, 1, "v"))
+	r.settle()
 	entered, gate := make(chan struct{}), make(chan struct{})
 	log.setFault(func([]wal.Entry) error { log.setFault(nil); close(entered); <-gate; return nil })
 	var calls int // only the committer writes it while it runs
@@ -549,7 +550,7 @@ func TestCorruptReadIsAnError(t *testing.T) {
 	r, _ := start(t, stream.Config{TailBytesMax: 1}, log)
 	p := r.open(key(0), 0, nil)
 	r.mustAppend(p, records(3, 1, "value"))
-	r.mustAppend(p, records(1, 1, "v")) // the committer lets go of the first batch before it takes this one
+	r.settle()
 	for _, at := range []int{3, 10, 20, 40, 70} {
 		log.mu.Lock()
 		log.flip = func(p []byte) { p[at] ^= 0x40 }

@@ -62,6 +62,7 @@ func TestWatchersHearOfTheLogStart(t *testing.T) {
 	r, _ := start(t, stream.Config{}, &memLog{})
 	p := r.open(key(0), 0, nil)
 	r.mustAppend(p, records(5, 1, "v"))
+	r.settle()
 	moved := make(chan int64, 8)
 	defer p.OnAdvance(func() { moved <- p.Offsets().LogStart })()
 	if err := p.SetLogStart(t.Context(), 3); err != nil {
