@@ -85,13 +85,33 @@ func (w *entry) Committed(c *stream.Commit, e *wal.Entry) error {
 	return err
 }
 
+// write returns when the committer is done with the entry and idle, which is after its outcome was told: a seed would not repeat otherwise.
 func (p *part) write(e wal.Entry) error {
 	e.Partition, e.LeaderEpoch, e.AppendMs = p.m.name, p.l.epoch, p.l.w.wallClock().UnixMilli()
 	w := &entry{p: p, e: e, done: make(chan error, 1)}
+	p.l.mu.Lock()
+	p.l.before = p.l.stream.Mark()
+	p.l.mu.Unlock()
 	if err := p.l.stream.Enqueue(w); err != nil {
 		return err
 	}
-	return <-w.done
+	err := <-w.done
+	idle := make(turn, 1)
+	if p.l.stream.Enqueue(idle) == nil { // a stream that failed takes nothing, and moves no mark
+		<-idle
+	}
+	return err
+}
+
+// turn is a write without an entry.
+type turn chan struct{}
+
+func (turn) Entry() wal.Entry { return wal.Entry{} }
+func (turn) Cancelled() bool  { return false }
+func (t turn) Failed(error)   { t <- struct{}{} }
+func (t turn) Committed(*stream.Commit, *wal.Entry) error {
+	t <- struct{}{}
+	return nil
 }
 
 func (p *part) adopt() error {

@@ -107,7 +107,7 @@ type life struct {
 	name   string
 	epoch  int32
 	logs   *stream.Logs
-	mu     sync.Mutex // of olds
+	mu     sync.Mutex // of olds, before and marked
 	olds   []oldLog
 	own    *wal.File
 	store  blob.Store
@@ -116,7 +116,9 @@ type life struct {
 	engine *tier.Engine
 	active map[string]bool // what is being done
 	depth  int
-	damage bool // the next object is damaged as it is written
+	damage bool        // the next object is damaged as it is written
+	before stream.Mark // what it was before the last write
+	marked stream.Mark // the last one that a checkpoint was given
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -167,6 +169,7 @@ func (w *world) begin() (_ *life, err error) {
 	w.streams = append(w.streams, l.name)
 	l.logs.Name(l.own, l.name)
 	l.stream = stream.New(stream.Config{}, l.own, l.logs)
+	l.before = l.stream.Mark()
 	state := ck.Partitions
 	last := ck
 	if w.current == "" {
@@ -288,10 +291,24 @@ func (l *life) publish(_ context.Context, p stream.Pointer) error {
 // journal implements tier.Journal as a broker does.
 type journal struct{ l *life }
 
-func (j journal) Mark(context.Context) (stream.Mark, error) { return j.l.stream.Mark(), nil }
-func (j journal) Written() int64                            { return j.l.stream.Stats().Bytes }
-func (j journal) Busy() bool                                { return false }
-func (j journal) WillNeed(uint32)                           {}
+// Mark may lag behind what was answered last, as the committer moves it after the answers.
+func (j journal) Mark(context.Context) (stream.Mark, error) {
+	j.l.mu.Lock()
+	defer j.l.mu.Unlock()
+	m := j.l.stream.Mark()
+	if j.l.w.interleave && j.l.w.rng.IntN(3) == 0 {
+		m = j.l.before
+	}
+	if m.Before(j.l.marked) {
+		m = j.l.marked
+	}
+	j.l.marked = m
+	return m, nil
+}
+
+func (j journal) Written() int64  { return j.l.stream.Stats().Bytes }
+func (j journal) Busy() bool      { return false }
+func (j journal) WillNeed(uint32) {}
 
 func (j journal) logs() iter.Seq2[string, *wal.File] {
 	return func(yield func(string, *wal.File) bool) {
@@ -320,7 +337,7 @@ func (j journal) Files() (out []tier.File) {
 		switch {
 		case ok:
 			out = append(out, tier.File{Number: n, Bytes: bytes[stream.JournalFile{Stream: f.Stream, Seq: f.Seq}]})
-		case n > j.l.stream.Mark().File: // which may lag behind an answer, and so behind the newest file
+		case n > j.l.stream.Mark().File:
 			return out
 		}
 	}
