@@ -92,6 +92,7 @@ var allowed = map[string][]string{
 
 	// Not shipped.
 	"internal/checker": {},
+	"internal/leak":    {},
 	"internal/planted": {},
 	"internal/lint":    {},
 	"sim":              {"storage/disk"},
@@ -106,8 +107,8 @@ var allowed = map[string][]string{
 
 // allowedInTests are edges of test files beyond those of the package itself.
 var allowedInTests = map[string][]string{
-	// The stores and disks that tests run on, and the log below the broker.
-	"...":            {"metadata", "metadata/etcd", "metadata/storetest", "sim", "storage/batch", "storage/disk", "storage/stream", "storage/wal"},
+	// The stores and disks that tests run on, the log below the broker, and the look for leaks.
+	"...":            {"internal/leak", "metadata", "metadata/etcd", "metadata/storetest", "sim", "storage/batch", "storage/disk", "storage/stream", "storage/wal"},
 	"kafka/balance":  {"kafka/ownership", "storage/buffer"}, // does what was planned
 	"storage/doctor": {"storage/tier"},                      // makes what is examined
 	"awsapi/front":   {"awsapi/front/internal/echo", "awsapi/gen/..."},

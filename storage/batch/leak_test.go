@@ -4,9 +4,10 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/snappy"
-	"go.uber.org/goleak"
+
+	"weir/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 func snappyEncode(b []byte) []byte { return snappy.Encode(nil, b) }

@@ -8,13 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/storage/buffer"
 	"weir/storage/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // gateLog takes an append when the test lets it.
 type gateLog struct {

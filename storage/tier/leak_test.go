@@ -3,7 +3,7 @@ package tier_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"weir/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }

@@ -12,13 +12,12 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/sim"
 	"weir/storage/disk"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // small files, so that a few appends roll over.
 func smallFiles() Config {
