@@ -29,7 +29,7 @@ func TestKgo(t *testing.T) {
 					"KGO_SEEDS=" + c.Bootstrap(), "KGO_TEST_RF=" + strconv.Itoa(c.Replicas()), "KGO_TEST_RECORDS=" + kgoRecords,
 					"KGO_TEST_MAX_TOPIC_PARTS=7", "KGO_TEST_STABLE_FETCH=true", "KGO_LOG_LEVEL=none",
 				},
-				limit: 5 * time.Minute,
+				limit: 10 * time.Minute,
 				mutes: map[string]string{
 					"TestSCRAMAuth":                            "needs listeners with SASL",
 					"TestSCRAMAuthBadCredentials":              "needs listeners with SASL",

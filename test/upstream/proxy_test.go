@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/test/cluster"
@@ -127,9 +130,31 @@ func (p *proxy) track(c net.Conn, on bool) bool {
 // asked is what a connection needs to know of a request to understand its answer.
 type asked struct{ key, version int16 }
 
+// dialLimit is how long a broker may take to be back.
+const dialLimit = time.Minute
+
+// dial connects to the broker. One that was killed is started again at once, so it is waited for: a connection that were closed under a client's first
+// request would look like one that was reset.
+func (p *proxy) dial() (net.Conn, error) {
+	for end := time.Now().Add(dialLimit); ; {
+		c, err := net.Dial("tcp", p.broker)
+		if err == nil || !p.enabled() || time.Now().After(end) {
+			return c, err
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// connections are those that there are now.
+func (p *proxy) connections() map[net.Conn]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.conns)
+}
+
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
-	broker, err := net.Dial("tcp", p.broker)
+	broker, err := p.dial()
 	if err != nil {
 		return
 	}
@@ -185,6 +210,9 @@ func (p *proxy) serve(client net.Conn) {
 			pending[int32(binary.BigEndian.Uint32(frame[8:]))] = request
 			mu.Unlock()
 		}
+		if kmsg.Key(request.key) == kmsg.JoinGroup {
+			lengthen(frame, request)
+		}
 		if _, err := broker.Write(frame); err != nil {
 			break
 		}
@@ -207,6 +235,57 @@ func readFrame(r io.Reader) ([]byte, error) {
 	copy(frame, size[:])
 	_, err := io.ReadFull(r, frame[4:])
 	return frame, err
+}
+
+// memberTimeout is the least that a member of a group has to show itself.
+const memberTimeout = 20 * time.Second
+
+// lengthen raises the session's and the rebalance's timeout in the frame of a JoinGroup request. The tests' own are of six seconds, and a busy machine
+// lets a member wait for longer now and then, which says nothing about Weir.
+func lengthen(frame []byte, request asked) {
+	r := kbin.Reader{Src: frame[12:]}
+	r.NullableString() // the client's id
+	flexible := request.version >= 6
+	if flexible {
+		kmsg.SkipTags(&r)
+		_ = r.CompactString() // the group
+	} else {
+		_ = r.String()
+	}
+	timeouts := r.Src
+	r.Int32()
+	if request.version >= 1 {
+		r.Int32()
+	}
+	if !r.Ok() {
+		return // the broker says what is wrong with it
+	}
+	for at := 0; at < len(timeouts)-len(r.Src); at += 4 {
+		given := binary.BigEndian.Uint32(timeouts[at:])
+		binary.BigEndian.PutUint32(timeouts[at:], max(given, uint32(memberTimeout.Milliseconds())))
+	}
+}
+
+func TestTimeoutsOfMembersAreLengthened(t *testing.T) {
+	for version := range kmsg.NewPtrJoinGroupRequest().MaxVersion() + 1 {
+		for _, client := range []string{"", "some client"} {
+			req := kmsg.NewPtrJoinGroupRequest()
+			req.Version, req.Group, req.MemberID, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = version, "some group", "m", 6000, 90_000
+			frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID(client)).AppendRequest(nil, req, 7)
+			body := len(frame) - len(req.AppendTo(nil))
+			lengthen(frame, asked{int16(kmsg.JoinGroup), version})
+			got := kmsg.NewPtrJoinGroupRequest()
+			got.Version = version
+			if err := got.ReadFrom(frame[body:]); err != nil {
+				t.Fatal(err)
+			}
+			want := *req
+			want.SessionTimeoutMillis = int32(memberTimeout.Milliseconds())
+			if !bytes.Equal(got.AppendTo(nil), want.AppendTo(nil)) {
+				t.Errorf("version %d of client %q: %+v, want %+v", version, client, got, want)
+			}
+		}
+	}
 }
 
 // answer puts the proxies' addresses into a response; one that it does not understand stays as it is.

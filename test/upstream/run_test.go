@@ -35,9 +35,8 @@ type event struct {
 	Elapsed float64
 }
 
-// secondLooks is how many failed tests of a suite are run once more on their own. The tests wait for seconds of real time that others wrote into them (a
-// member of a group must be back within six), and a machine that was busy for that long says nothing about Weir. A fault fails the second time too; both
-// outcomes are told.
+// secondLooks is how many failed tests of a suite are run once more on their own. The tests wait for seconds of real time that others wrote into them, and a
+// machine that was busy for that long says nothing about Weir. A fault fails the second time too; both outcomes are told.
 const secondLooks = 2
 
 // run runs a suite and makes each of its tests a subtest of t.

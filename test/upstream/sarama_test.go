@@ -31,13 +31,14 @@ const saramaFirstPort = 29091
 
 // TestSarama runs sarama's functional tests on five brokers.
 func TestSarama(t *testing.T) {
-	w := cluster.StartWeir(t, cluster.Options{Brokers: 5})
+	// Some records have times of long ago, which a look for what retention drops would take away.
+	w := cluster.StartWeir(t, cluster.Options{Brokers: 5, Storage: "retain-interval=24h"})
 	cluster.NewestFeatures(t, w)
 	proxies := newProxies(t, brokers(t, w), saramaFirstPort)
 	api := &toxiproxy{proxies: proxies}
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	mux.HandleFunc("/docker", func(rw http.ResponseWriter, r *http.Request) { docker(t, w, rw, r.Header.Get("X-Args")) })
+	mux.HandleFunc("/docker", func(rw http.ResponseWriter, r *http.Request) { docker(t, w, proxies, rw, r.Header.Get("X-Args")) })
 	address := serve(t, mux)
 	run(t, suite{
 		pkg:  "github.com/IBM/sarama",
@@ -46,7 +47,7 @@ func TestSarama(t *testing.T) {
 			"TOXIPROXY_ADDR=http://" + address, "KAFKA_VERSION=4.3.1", "WEIR_TEST_DOCKER=" + strings.Replace(address, ":", "/", 1),
 			"PATH=" + fakeDocker(t) + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		},
-		limit: 5 * time.Minute,
+		limit: 10 * time.Minute,
 		skip:  saramaSkips(),
 		mutes: map[string]string{},
 	})
@@ -59,7 +60,7 @@ func brokers(t *testing.T, w *cluster.Weir) (addresses []string) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	cluster.Eventually(t, 20*time.Second, func() error {
+	cluster.Eventually(t, time.Minute, func() error {
 		found, err := kadm.NewClient(cl).ListBrokers(t.Context())
 		if err == nil && len(found) != w.Replicas() {
 			err = fmt.Errorf("%d of %d brokers are there", len(found), w.Replicas())
@@ -87,27 +88,68 @@ func saramaSkips() map[string]string {
 	}
 }
 
-// docker does what the tests ask of containers: a broker that is stopped is killed, and its node starts it again at once.
-func docker(t *testing.T, w *cluster.Weir, rw http.ResponseWriter, args string) {
+// docker does what the tests ask of containers: a broker that is stopped is killed, and its node starts it again at once. As with containers, the command
+// ends when that has happened: the clients' connections are closed, or the broker serves.
+func docker(t *testing.T, w *cluster.Weir, proxies map[string]*proxy, rw http.ResponseWriter, args string) {
 	var id int
-	switch words := strings.Fields(args); {
-	case strings.HasPrefix(args, "compose stop kafka-") && len(words) == 3:
-		if _, err := fmt.Sscanf(words[2], "kafka-%d", &id); err != nil {
+	switch {
+	case strings.HasPrefix(args, "compose stop kafka-"), strings.HasPrefix(args, "compose start kafka-"):
+		var verb string
+		if _, err := fmt.Sscanf(args, "compose %s kafka-%d", &verb, &id); err != nil {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
 		}
-		pid := brokerProcess(w, id)
-		if pid == 0 {
+		p := proxies["kafka"+strconv.Itoa(id)]
+		if p == nil {
 			http.Error(rw, "no such broker", http.StatusNotFound)
 			return
 		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		err := started(p)
+		if err == nil && verb == "stop" {
+			err = stopped(w, p, id)
+		}
+		if err != nil {
 			http.Error(rw, err.Error(), http.StatusInternalServerError)
 		}
-	case strings.HasPrefix(args, "compose start kafka-"), strings.HasPrefix(args, "compose logs"):
+	case strings.HasPrefix(args, "compose logs"):
 	default:
 		t.Logf("docker %s: not known here", args)
 		http.Error(rw, "not known here: "+args, http.StatusBadRequest)
+	}
+}
+
+// started waits until the broker accepts connections.
+func started(p *proxy) error {
+	c, err := p.dial()
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// stopped kills the broker and waits until those who had connections to it have lost them.
+func stopped(w *cluster.Weir, p *proxy, id int) error {
+	before := p.connections()
+	pid := brokerProcess(w, id)
+	if pid == 0 {
+		return fmt.Errorf("broker %d has no process", id)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	for end := time.Now().Add(dialLimit); ; <-time.After(5 * time.Millisecond) {
+		left := 0
+		for c := range p.connections() {
+			if before[c] {
+				left++
+			}
+		}
+		switch {
+		case left == 0 && !cluster.Alive(pid):
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("broker %d was killed, and %d connections are left", id, left)
+		}
 	}
 }
 
