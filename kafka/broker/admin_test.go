@@ -22,9 +22,11 @@ import (
 func newAdmin(t *testing.T, properties map[string]string, opts ...kgo.Opt) (*rig, *kadm.Client, context.Context) {
 	t.Helper()
 	r := newRig(t, rigConfig{brokers: 3, properties: properties})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	t.Cleanup(cancel)
-	return r, kadm.NewClient(r.client(opts...)), ctx
+	adm := kadm.NewClient(r.client(opts...))
+	adm.SetTimeoutMillis(int32(testTime.Milliseconds()))
+	return r, adm, ctx
 }
 
 func TestTopicLifeCycle(t *testing.T) {

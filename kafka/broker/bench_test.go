@@ -54,7 +54,7 @@ func pipelined(b *testing.B, r *rig, frame []byte, depth int) {
 
 func BenchmarkProduceSmall(b *testing.B) {
 	r := newRig(b, rigConfig{quiet: true})
-	r.brokers[0].log.forget = true
+	r.brokers[0].log.keepNothing()
 	r.create("t", 1)
 	frame := kmsg.NewRequestFormatter().AppendRequest(nil, produceReq(11, -1, "t", metadata.TopicID{}, records(1, 1000)), 1)
 	pipelined(b, r, frame, 5)
@@ -62,7 +62,7 @@ func BenchmarkProduceSmall(b *testing.B) {
 
 func BenchmarkProduce64K(b *testing.B) {
 	r := newRig(b, rigConfig{quiet: true})
-	r.brokers[0].log.forget = true
+	r.brokers[0].log.keepNothing()
 	r.create("t", 1)
 	frame := kmsg.NewRequestFormatter().AppendRequest(nil, produceReq(11, -1, "t", metadata.TopicID{}, records(62, 1000)), 1)
 	b.SetBytes(int64(len(frame)))
@@ -91,7 +91,7 @@ func BenchmarkMetadataOfOneTopic(b *testing.B) {
 // test's own are in the count, and each request is a commit of its own here.
 func TestProduceAllocatesLittle(t *testing.T) {
 	r := newRig(t, rigConfig{quiet: true})
-	r.brokers[0].log.forget = true
+	r.brokers[0].log.keepNothing()
 	r.create("t", 1)
 	frame := kmsg.NewRequestFormatter().AppendRequest(nil, produceReq(11, -1, "t", metadata.TopicID{}, records(10, 100)), 1)
 	c := r.dial(r.brokers[0])

@@ -31,7 +31,7 @@ func TestClientProducesAndConsumes(t *testing.T) {
 				opts, consume = append(opts, kgo.MaxVersions(tt.versions)), append(consume, kgo.MaxVersions(tt.versions))
 			}
 			const n = 3000
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), testTime)
 			defer cancel()
 			producer := r.client(opts...)
 			for i := range n {
@@ -67,9 +67,9 @@ func TestClientProducesAndConsumes(t *testing.T) {
 func TestWaitingConsumerSeesNewRecordAtOnce(t *testing.T) {
 	r := newRig(t, rigConfig{})
 	r.create("t", 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
-	consumer := r.client(kgo.ConsumeTopics("t"), kgo.FetchMaxWait(60*time.Second))
+	consumer := r.client(kgo.ConsumeTopics("t"), kgo.FetchMaxWait(2*testTime))
 	producer := r.client(kgo.DefaultProduceTopic("t"))
 	for i := range 20 {
 		if err := producer.ProduceSync(ctx, kgo.StringRecord(strconv.Itoa(i))).FirstErr(); err != nil {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,7 +16,7 @@ import (
 func TestConsumerGroupReadsEverythingOnce(t *testing.T) {
 	r := newRig(t, rigConfig{brokers: 3, properties: map[string]string{"offsets.topic.num.partitions": "4"}})
 	r.create("t", 6)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	producer := r.client()
 	produce := func(from, to int) {
@@ -86,6 +86,16 @@ func TestConsumerGroupReadsEverythingOnce(t *testing.T) {
 	r.await("all members have their partitions", stable(3))
 	produce(0, 60)
 	r.await("everything is read", func() bool { return count() == 60 })
+	adm := kadm.NewClient(producer)
+	r.await("all is committed", func() bool { // or the others would read again what the third did not get to commit
+		offsets, err := adm.FetchOffsets(ctx, "g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum int64
+		offsets.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
+		return sum == 60
+	})
 	third.Close()
 	r.await("the others have all partitions", stable(2))
 	produce(60, 120)

@@ -11,7 +11,7 @@ import (
 
 func deleteRecordsReq(version int16, topic string, offsets ...int64) *kmsg.DeleteRecordsRequest {
 	req := kmsg.NewPtrDeleteRecordsRequest()
-	req.Version, req.TimeoutMillis = version, 10_000
+	req.Version, req.TimeoutMillis = version, 60_000
 	t := kmsg.NewDeleteRecordsRequestTopic()
 	t.Topic = topic
 	for i, o := range offsets {
@@ -112,7 +112,7 @@ func TestDeleteRecordsWaitsForTheDisk(t *testing.T) {
 		t.Errorf("log start %d before it is durable", got)
 	}
 	release()
-	req.TimeoutMillis = 10_000
+	req.TimeoutMillis = 60_000
 	if got := ask[*kmsg.DeleteRecordsResponse](r, b, req).Topics[0].Partitions[0]; got.ErrorCode != 0 || got.LowWatermark != 7 {
 		t.Errorf("after it did: %+v", got)
 	}

@@ -109,6 +109,22 @@ func TestFilesAndMemoryAreSentInOrder(t *testing.T) {
 	}
 }
 
+// append appends a batch, which becomes what it is in the log.
+func (r *rig) append(b *rigBroker, k partition.Key, one []byte) {
+	r.t.Helper()
+	p, err := b.leaders.Get(k)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	if err := p.Append(partition.Append{Batches: one}, func(_ partition.Appended, err error) { done <- err }); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // inContainers appends n batches to the partition and moves them all to a container, so that fetches send them from a file.
 func (r *rig) inContainers(b *rigBroker, k partition.Key, n int) (batches []byte) {
 	r.t.Helper()
@@ -120,13 +136,7 @@ func (r *rig) inContainers(b *rigBroker, k partition.Key, n int) (batches []byte
 	var bs [][]byte
 	for range n {
 		one := records(1+rnd.IntN(3), rnd.IntN(20_000))
-		done := make(chan error, 1)
-		if err := p.Append(partition.Append{Batches: one}, func(_ partition.Appended, err error) { done <- err }); err != nil {
-			r.t.Fatal(err)
-		}
-		if err := <-done; err != nil {
-			r.t.Fatal(err)
-		}
+		r.append(b, k, one)
 		bs = append(bs, one)
 		batches = append(batches, one...)
 	}
@@ -183,7 +193,7 @@ func TestFetchFromContainers(t *testing.T) {
 				<-done
 			}()
 			wc := &wireConn{Conn: theirs, t: t}
-			wc.SetDeadline(time.Now().Add(r.timeout))
+			wc.SetDeadline(time.Now().Add(dialDeadline))
 			var got [3][]byte
 			var next [3]int64
 			for id := range int32(200) {

@@ -56,7 +56,7 @@ func TestGroupConsumesCommitsAndResumes(t *testing.T) {
 			if tt.versions != nil {
 				version = append(version, kgo.MaxVersions(tt.versions))
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), testTime)
 			defer cancel()
 			producer := r.client(version...)
 			produce(ctx, t, producer, "trips", 0, 900)
@@ -74,8 +74,11 @@ func TestGroupConsumesCommitsAndResumes(t *testing.T) {
 				}()
 				return done
 			}
+			// Members that start at different moments rebalance while they read, which they let happen between a commit and the next poll.
 			run := func(ctx context.Context, cl *kgo.Client) {
+				defer cl.AllowRebalance()
 				for {
+					cl.AllowRebalance()
 					fs := cl.PollFetches(ctx)
 					if ctx.Err() != nil {
 						return
@@ -99,7 +102,7 @@ func TestGroupConsumesCommitsAndResumes(t *testing.T) {
 			var wg sync.WaitGroup
 			var clients []*kgo.Client
 			for range 3 {
-				cl := r.client(append(groupOpts("readers", "trips"), version...)...)
+				cl := r.client(append(groupOpts("readers", "trips", kgo.BlockRebalanceOnPoll()), version...)...)
 				clients = append(clients, cl)
 				wg.Go(func() { run(members, cl) })
 			}
@@ -123,7 +126,7 @@ func TestGroupConsumesCommitsAndResumes(t *testing.T) {
 			}
 
 			produce(ctx, t, producer, "trips", 900, 1000)
-			late := r.client(append(groupOpts("readers", "trips"), version...)...)
+			late := r.client(append(groupOpts("readers", "trips", kgo.BlockRebalanceOnPoll()), version...)...)
 			ctx2, stop2 := context.WithCancel(ctx)
 			wg.Go(func() { run(ctx2, late) })
 			<-reached(1000)
@@ -145,7 +148,7 @@ func TestGroupConsumesCommitsAndResumes(t *testing.T) {
 func TestGroupAdministration(t *testing.T) {
 	r := newRig(t, rigConfig{brokers: 3, properties: map[string]string{"offsets.topic.num.partitions": "8"}})
 	r.create("t", 4)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	cl := r.client()
 	adm := kadm.NewClient(cl)
@@ -226,7 +229,7 @@ func TestGroupAdministration(t *testing.T) {
 func TestOffsetsDoNotOutliveTheirTopic(t *testing.T) {
 	r := newRig(t, rigConfig{properties: map[string]string{"offsets.topic.num.partitions": "1"}})
 	r.create("t", 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	adm := kadm.NewClient(r.client())
 	var o kadm.Offsets
@@ -251,7 +254,7 @@ func TestOffsetsDoNotOutliveTheirTopic(t *testing.T) {
 func TestTenMembersJoin(t *testing.T) {
 	r := newRig(t, rigConfig{brokers: 3, properties: map[string]string{"offsets.topic.num.partitions": "8"}})
 	r.create("t", 10)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	adm := kadm.NewClient(r.client())
 	start := time.Now()

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -11,17 +10,13 @@ import (
 	"weir/metadata"
 )
 
-// handOverWait is how long the answer waits to a produce request that was refused because its partition is being handed over. Nothing was appended, so that
-// waiting is safe; and once the next leader is known the client can be told of it, and comes back to it at once, rather than after a pause and by way of Metadata.
-const handOverWait = time.Second
-
 // awaitSuccessors waits, on the connection's write loop, until the partitions that refused the request have another leader, or the same one again.
 func (op *produceOp) awaitSuccessors(ctx context.Context) {
 	img := op.img
 	if !op.handedOver(img) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, handOverWait)
+	ctx, cancel := context.WithTimeout(ctx, op.b.cfg.Limits.HandOverWait)
 	defer cancel()
 	for op.handedOver(img) {
 		next, err := op.b.image.Await(ctx, img.Revision+1)

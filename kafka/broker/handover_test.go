@@ -13,7 +13,7 @@ import (
 
 // A request that comes while its partition is handed over is answered when the next leader is known, with its name.
 func TestProduceWaitsForTheNextLeader(t *testing.T) {
-	r := newRig(t, rigConfig{brokers: 2})
+	r := newRig(t, rigConfig{brokers: 2, limits: Limits{HandOverWait: time.Minute}})
 	tp := r.create("t", 1)
 	old := r.brokers[tp.Partitions[0].Leader-1]
 	next := 3 - tp.Partitions[0].Leader

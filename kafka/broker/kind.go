@@ -143,9 +143,6 @@ func fullPartitions(rules *kind.Rules, img *image.Image, sizes []partition.Size)
 	return &full
 }
 
-// groupsWait is how long other brokers may take to say how many groups they have.
-const groupsWait = 2 * time.Second
-
 // admitGroup says why that group cannot be: it is new, and the cluster has as many as it may have. Brokers that do not answer count for nothing.
 func (b *Broker) admitGroup(ctx context.Context, group string) error {
 	most := b.kind.rules.Load().Groups
@@ -173,7 +170,7 @@ func (b *Broker) admitGroup(ctx context.Context, group string) error {
 
 // groupsElsewhere asks the other brokers how many groups they have.
 func (b *Broker) groupsElsewhere(ctx context.Context) int {
-	ctx, cancel := context.WithTimeout(ctx, groupsWait)
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Limits.GroupsWait)
 	defer cancel()
 	var sum atomic.Int64
 	var asked sync.WaitGroup

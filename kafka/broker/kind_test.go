@@ -238,7 +238,7 @@ func TestServerlessConnectionAttempts(t *testing.T) {
 
 // The groups of all brokers count.
 func TestServerlessGroups(t *testing.T) {
-	r := newRig(t, rigConfig{brokers: 2})
+	r := newRig(t, rigConfig{brokers: 2, limits: Limits{GroupsWait: time.Minute}})
 	cl := r.client()
 	join := func(group string) int16 {
 		req := kmsg.NewPtrJoinGroupRequest()

@@ -34,6 +34,12 @@ type Limits struct {
 	RateBytesMin int64         // least bytes per window inside a frame, in and out, or the connection is closed; default 40 KiB
 
 	DrainTimeout time.Duration // how long a closing broker waits for answers under way; default 5 s
+
+	// HandOverWait is how long the answer waits to a produce request that was refused because its partition is being handed over; default 1 s. Nothing was
+	// appended, so that waiting is safe; and once the next leader is known the client can be told of it, and comes back to it at once, rather than after a
+	// pause and by way of Metadata.
+	HandOverWait time.Duration
+	GroupsWait   time.Duration // how long other brokers may take to say how many groups they have; default 2 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,6 +62,8 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.RateWindow, 10*time.Second)
 	setDefault(&l.RateBytesMin, 40<<10)
 	setDefault(&l.DrainTimeout, 5*time.Second)
+	setDefault(&l.HandOverWait, time.Second)
+	setDefault(&l.GroupsWait, 2*time.Second)
 	return l
 }
 

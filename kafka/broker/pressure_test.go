@@ -125,6 +125,7 @@ func TestOneConnectionCannotStarveOthers(t *testing.T) {
 	r := newRig(t, rigConfig{limits: Limits{ProduceBytesMax: 2 << 20}})
 	b := r.brokers[0]
 	topic := r.create("t", 1)
+	b.log.keepNothing()
 	release := b.log.hold()
 	flood := func() *wireConn {
 		c := r.dial(b)
@@ -155,14 +156,12 @@ func TestOneConnectionCannotStarveOthers(t *testing.T) {
 	req := produceReq(9, -1, "t", topic.ID, records(1, 10))
 	small.send(7, req)
 	r.await("the small one waits as well", func() bool { return counter(b.metrics.budgetWaits.WithLabelValues("produce")) >= 4 })
-	before := counter(b.metrics.requests[produceKey])
 	release()
-	if got := receive[*kmsg.ProduceResponse](small, req, 7); got.Topics[0].Partitions[0].ErrorCode != 0 {
-		t.Errorf("%+v", got)
-	}
-	// What was in hand (4) and what waited before it (3) may be answered first, and what came in with those; not the whole flood.
-	if n := counter(b.metrics.requests[produceKey]) - before; n > 64 {
-		t.Errorf("%d large requests went first", n)
+	got := receive[*kmsg.ProduceResponse](small, req, 7).Topics[0].Partitions[0]
+	// What was in hand (4) and what waited before it (3) may go first, and, if its turn comes at a moment when the machine has none for it, what comes in
+	// meanwhile; not the whole flood, which has no end. Each has one record.
+	if got.ErrorCode != 0 || got.BaseOffset > 500 {
+		t.Errorf("%d large requests went first: %+v", got.BaseOffset, got)
 	}
 	for _, c := range floods {
 		_ = c.Close()

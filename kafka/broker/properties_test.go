@@ -142,7 +142,7 @@ func TestPropertiesTakeEffect(t *testing.T) {
 		for _, value := range []string{"true", "false"} {
 			r := newRig(t, rigConfig{properties: map[string]string{"auto.create.topics.enable": value, "num.partitions": "3", "default.replication.factor": "1"}})
 			cl := r.client(kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(0))
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), testTime)
 			defer cancel()
 			if value == "false" {
 				if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "new", Value: []byte("v")}).FirstErr(); !errors.Is(err, kerr.UnknownTopicOrPartition) {

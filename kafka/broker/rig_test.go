@@ -67,6 +67,13 @@ func (l *memLog) Append(ctx context.Context, es []wal.Entry) error {
 	return nil
 }
 
+// keepNothing makes it forget what is appended from now on.
+func (l *memLog) keepNothing() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget = true
+}
+
 // hold makes later appends wait until the function that it returns is called.
 func (l *memLog) hold() (release func()) {
 	l.mu.Lock()
@@ -108,6 +115,7 @@ type rig struct {
 type rigBroker struct {
 	*Broker
 	addr    string
+	socket  net.Listener
 	log     *memLog
 	live    *image.Live
 	stop    func() error // ends Run of the broker and waits
@@ -129,7 +137,7 @@ type rigConfig struct {
 
 func newRig(t testing.TB, cfg rigConfig) *rig {
 	t.Helper()
-	r := &rig{t: t, store: metadata.NewMem(), timeout: 10 * time.Second}
+	r := &rig{t: t, store: metadata.NewMem(), timeout: time.Minute}
 	t.Cleanup(func() { r.store.Close() })
 	for i := range max(cfg.brokers, 1) {
 		r.brokers = append(r.brokers, r.start(metadata.BrokerID(i+1), cfg))
@@ -166,7 +174,7 @@ func (r *rig) start(id metadata.BrokerID, cfg rigConfig) *rigBroker {
 	if cfg.quiet {
 		log = slog.New(slog.DiscardHandler)
 	}
-	b := &rigBroker{addr: addr.String(), log: &memLog{}, live: image.New(r.store, testCluster)}
+	b := &rigBroker{addr: addr.String(), socket: l, log: &memLog{}, live: image.New(r.store, testCluster)}
 	pool := cfg.pool
 	if pool == nil {
 		pool = buffer.NewPool(1 << 20)
@@ -277,13 +285,21 @@ func (r *rig) client(opts ...kgo.Opt) *kgo.Client {
 	for _, b := range r.brokers {
 		seeds = append(seeds, b.addr)
 	}
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.MetadataMinAge(10 * time.Millisecond)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(seeds...), kgo.MetadataMinAge(10 * time.Millisecond), kgo.DialTimeout(time.Minute), kgo.RequestTimeoutOverhead(time.Minute),
+	}, opts...)...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(cl.Close)
 	return cl
 }
+
+// testTime is how long whatever a test does with a real client may take.
+const testTime = 2 * time.Minute
+
+// dialDeadline ends a test that hangs; it says nothing of how fast anything is.
+const dialDeadline = 5 * time.Minute
 
 // wire is a bare connection for tests that send what no client would.
 type wireConn struct {
@@ -298,7 +314,7 @@ func (r *rig) dial(b *rigBroker) *wireConn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(r.timeout))
+	c.SetDeadline(time.Now().Add(dialDeadline))
 	return &wireConn{Conn: c, t: r.t}
 }
 

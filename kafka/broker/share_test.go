@@ -45,7 +45,7 @@ func TestShareGroupConsumes(t *testing.T) {
 	r := newRig(t, rigConfig{brokers: 3, properties: map[string]string{"share.coordinator.state.topic.num.partitions": "8"}, quiet: true})
 	r.create("trips", 2)
 	r.fromStart("g")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	const total = 600
 	produce(ctx, t, r.client(), "trips", 0, total)
@@ -224,13 +224,13 @@ func TestShareFetch(t *testing.T) {
 	want("no session", one.fetch(0), "SHARE_SESSION_NOT_FOUND")
 	one.epoch = 0
 	want("an empty partition", one.fetch(0), "nothing")
-	got := one.send(one.request(5 * time.Second))
+	got := one.send(one.request(time.Minute))
 	r.await("it waits", func() bool { return gauge(b.metrics.fetchWaiting) == 1 })
 	write()
 	want("woken by a record", got(), "0-4 x1 ")
 	two := r.sharer("two", topic)
 	want("held by another", two.fetch(0), "nothing")
-	got = two.send(two.request(5 * time.Second))
+	got = two.send(two.request(time.Minute))
 	r.await("it waits", func() bool { return gauge(b.metrics.fetchWaiting) == 1 })
 	release := one.request(0, acks(0, 3, 2), acks(4, 4, 1))
 	release.MaxRecords = 0 // or it could get them itself
@@ -255,7 +255,7 @@ func TestShareFetch(t *testing.T) {
 	// The end of a connection ends its session.
 	three := r.sharer("three", topic)
 	three.fetch(0)
-	got = three.send(three.request(5 * time.Second))
+	got = three.send(three.request(time.Minute))
 	r.await("it waits", func() bool { return gauge(b.metrics.fetchWaiting) == 1 })
 	two.c.Close()
 	want("released by the end of a connection", got(), "0-3 x3 ")
@@ -294,7 +294,7 @@ func TestShareAcknowledge(t *testing.T) {
 	topic := r.create("t", 1)
 	ask[*kmsg.ProduceResponse](r, b, produceReq(9, 1, "t", topic.ID, records(5, 10)))
 	one := r.sharer("one", topic)
-	if got := shared(one.fetch(5 * time.Second)); got != "0-4 x1 " {
+	if got := shared(one.fetch(time.Minute)); got != "0-4 x1 " {
 		t.Fatal(got)
 	}
 	group := "g"
@@ -345,7 +345,7 @@ func TestShareAcknowledge(t *testing.T) {
 	}
 	// Somebody else leads, as far as the coordinator knows: we have nothing to say any more.
 	two := &sharing{rig: r, c: r.dial(b), member: "two", topic: topic}
-	if got := shared(two.fetch(5 * time.Second)); got != "NOT_LEADER_FOR_PARTITION " {
+	if got := shared(two.fetch(time.Minute)); got != "NOT_LEADER_FOR_PARTITION " {
 		t.Errorf("an old leader: %q", got)
 	}
 }

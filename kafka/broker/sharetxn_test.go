@@ -17,7 +17,7 @@ func TestShareGroupsIsolation(t *testing.T) {
 	r.create("t", 1)
 	r.fromStart("all")
 	r.fromStart("committed", "share.isolation.level", "read_committed")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
 	producer := r.client(kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("t"))
 	for i := range 6 {
@@ -37,7 +37,7 @@ func TestShareGroupsIsolation(t *testing.T) {
 	for group, want := range map[string]int{"all": 18, "committed": 9} {
 		cl := r.client(kgo.ShareGroup(group), kgo.ConsumeTopics("t"), kgo.FetchMaxWait(50*time.Millisecond))
 		got := 0
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		for end := time.Now().Add(r.timeout); time.Now().Before(end); {
 			pctx, stop := context.WithTimeout(ctx, 500*time.Millisecond)
 			fs := cl.PollFetches(pctx)
 			stop()
