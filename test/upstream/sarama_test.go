@@ -110,6 +110,7 @@ func docker(t *testing.T, w *cluster.Weir, proxies map[string]*proxy, rw http.Re
 		}
 		if err != nil {
 			http.Error(rw, err.Error(), http.StatusInternalServerError)
+			return
 		}
 	case strings.HasPrefix(args, "compose logs"):
 	default:
