@@ -8,8 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/kafka/image"
 	"weir/kafka/topic"
 	"weir/metadata"
@@ -20,7 +19,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.seed", "1"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	leak.VerifyTestMain(m)
 }
 
 const cluster = "c1"

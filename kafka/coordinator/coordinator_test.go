@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/batch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // register is a State: the last value of each key.
 type register struct {

@@ -15,15 +15,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/coordinator"
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/batch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // memLog is a partition in memory. Appends become durable in order, a millisecond later, unless it is held; fail makes them fail.
 type memLog struct {

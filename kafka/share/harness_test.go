@@ -12,14 +12,14 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/partition"
 	"weir/kafka/sharestate"
 	"weir/metadata"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // memStore is a share coordinator that keeps one state per share partition, offset by offset, and can fail and dawdle.
 type memStore struct {

@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/metadata"
 	"weir/storage/batch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // memLog is a durable log that can be cut and can refuse.
 type memLog struct {

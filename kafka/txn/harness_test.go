@@ -11,8 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/coordinator"
 	"weir/kafka/image"
 	"weir/kafka/partition"
@@ -20,7 +20,7 @@ import (
 	"weir/storage/batch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 const testCluster = "c"
 
