@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,9 +55,21 @@ func (w *Weir) Replicas() int {
 func StartWeir(t testing.TB, o Options) *Weir {
 	t.Helper()
 	w := NewWeir(t, o)
+	w.Up(t)
+	return w
+}
+
+// starting is held while a Weir starts: two that choose their addresses at the same moment do not see each other's claims
+// (node/claims.go), and one that starts again later may find that the other has its address.
+var starting sync.Mutex
+
+// Up starts `weir up` and returns once it is ready.
+func (w *Weir) Up(t testing.TB) {
+	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
 	w.Start(t)
 	w.AwaitReady(t)
-	return w
 }
 
 // NewWeir makes an empty data directory for a `weir up` that Start starts. The test's end stops it and checks that nothing is left.
@@ -142,7 +155,7 @@ func (w *Weir) AwaitReady(t testing.TB) {
 			return fmt.Errorf("weir env has no WEIR_BOOTSTRAP: %q", env)
 		}
 		for address := range strings.SplitSeq(bootstrap, ",") {
-			if !Listening(t.Context(), address) {
+			if !Listening(t.Context(), address) || !w.Listens(t, address) {
 				return fmt.Errorf("broker %s does not answer", address)
 			}
 		}
@@ -279,13 +292,15 @@ func (w *Weir) CheckNothingRuns(t testing.TB) {
 func (w *Weir) logTail(t testing.TB) {
 	t.Helper()
 	t.Logf("weir up, stdout:\n%s\nstderr:\n%s", tail(w.Process.Stdout()), tail(w.Process.Stderr()))
-	logs, err := filepath.Glob(filepath.Join(w.Data, "log", "*"))
-	if err != nil {
-		panic(err) // the pattern is constant
-	}
-	for _, path := range logs {
-		if b, err := os.ReadFile(path); err == nil {
-			t.Logf("%s:\n%s", filepath.Base(path), tail(string(b)))
+	for _, pattern := range []string{"log/*", "clusters/*/broker-*/log/*"} {
+		logs, err := filepath.Glob(filepath.Join(w.Data, pattern))
+		if err != nil {
+			panic(err) // the pattern is constant
+		}
+		for _, path := range logs {
+			if b, err := os.ReadFile(path); err == nil && len(b) > 0 {
+				t.Logf("%s:\n%s", strings.TrimPrefix(path, w.Data), tail(string(b)))
+			}
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (p *page) String() string {
 }
 
 // pageLimit bounds all commands of a page together.
-const pageLimit = 8 * time.Minute
+const pageLimit = 15 * time.Minute
 
 // run runs all commands in one shell and notes what each prints, on either stream, and how long it takes.
 func (p *page) run(t *testing.T, dir string, env []string) {

@@ -2,12 +2,15 @@ package script
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weir/test/cluster"
@@ -24,7 +28,10 @@ import (
 // TestScripts runs testdata/*.txtar once.
 func TestScripts(t *testing.T) {
 	for _, file := range scripts(t, "*.txtar") {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { run(t, file, 1) })
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			run(t, file, 1)
+		})
 	}
 }
 
@@ -32,20 +39,35 @@ func TestScripts(t *testing.T) {
 func TestAWSCLI(t *testing.T) {
 	for generation := 1; generation <= 2; generation++ {
 		t.Run("v"+strconv.Itoa(generation), func(t *testing.T) {
+			t.Parallel()
 			for _, file := range scripts(t, "aws/*.txtar") {
-				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { run(t, file, generation) })
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+					t.Parallel()
+					run(t, file, generation)
+				})
 			}
 		})
 	}
 }
 
+// scripts are the files, the longest first: they are run side by side, and the last one should not be waited for alone.
 func scripts(t *testing.T, pattern string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", pattern))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts match %s: %v", pattern, err)
 	}
+	slices.SortStableFunc(files, func(a, b string) int { return cmp.Compare(size(t, b), size(t, a)) })
 	return files
+}
+
+func size(t *testing.T, file string) int64 {
+	t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
 
 // session is what one script has started.
@@ -71,7 +93,7 @@ type inPlace struct{ *testing.T }
 
 func (p inPlace) Run(_ string, f func(testscript.T)) { f(p) }
 func (p inPlace) Verbose() bool                      { return testing.Verbose() }
-func (p inPlace) Parallel()                          {} // scripts share the machine's addresses
+func (p inPlace) Parallel()                          {} // its test is
 
 // setup gives the script a data directory and an API address of its own, and `weir` on its PATH.
 func (s *session) setup(e *testscript.Env) error {
@@ -111,19 +133,24 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 					ts.Fatalf("up: unknown flag %s", a)
 				}
 			}
-			s.weir.Start(s.t)
-			s.weir.AwaitReady(s.t)
+			s.weir.Up(s.t)
 			for _, e := range s.weir.Env() {
 				name, value, _ := strings.Cut(e, "=")
 				ts.Setenv(name, value)
 			}
 		},
-		// said REGEXP: what `weir up` has printed matches.
+		// said REGEXP: what `weir up` has printed comes to match. It serves a moment before it says so.
 		"said": func(ts *testscript.TestScript, neg bool, args []string) {
-			text := s.weir.Process.Stdout() + s.weir.Process.Stderr()
-			if regexp.MustCompile("(?m)"+args[0]).MatchString(text) == neg {
-				ts.Fatalf("weir up has printed:\n%s", text)
+			if neg {
+				ts.Fatalf("said cannot be negated: it may yet say so")
 			}
+			want := regexp.MustCompile("(?m)" + args[0])
+			cluster.Eventually(s.t, time.Minute, func() error {
+				if text := s.weir.Process.Stdout() + s.weir.Process.Stderr(); !want.MatchString(text) {
+					return fmt.Errorf("weir up has printed:\n%s", text)
+				}
+				return nil
+			})
 		},
 		// interrupt presses Ctrl-C and waits for the end of `weir up`; nothing may be left running.
 		"interrupt": func(*testscript.TestScript, bool, []string) {
@@ -136,7 +163,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 		"brokers": func(ts *testscript.TestScript, _ bool, args []string) {
 			want, err := strconv.Atoi(args[0])
 			ts.Check(err)
-			cluster.Eventually(s.t, 30*time.Second, func() error {
+			cluster.Eventually(s.t, time.Minute, func() error {
 				if got := len(s.weir.Brokers()); got != want {
 					return fmt.Errorf("%d broker processes run, want %d", got, want)
 				}
@@ -160,7 +187,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 			if argv[0] == "aws" {
 				argv = append(s.aws(ts), argv[1:]...)
 			}
-			cluster.Eventually(s.t, 60*time.Second, func() error {
+			cluster.Eventually(s.t, 2*time.Minute, func() error {
 				err := ts.Exec(argv[0], argv[1:]...)
 				if out := ts.ReadFile("stdout"); !want.MatchString(out) {
 					return fmt.Errorf("%v printed %q (error %v, %s), want %s", args[1:], out, err, ts.ReadFile("stderr"), want)
@@ -184,7 +211,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 			if len(args) != 4 && (!neg || len(args) != 5) {
 				ts.Fatalf("usage: alter BOOTSTRAP TOPIC NAME VALUE, or ! alter BOOTSTRAP TOPIC NAME VALUE REGEXP")
 			}
-			cluster.Eventually(s.t, 30*time.Second, func() error {
+			cluster.Eventually(s.t, time.Minute, func() error {
 				refusal, err := alter(s.t, args[0], args[1], args[2], args[3])
 				switch {
 				case err != nil:
@@ -197,10 +224,10 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 				return nil
 			})
 		},
-		// closed ADDRESS,...: nothing accepts connections there.
+		// closed ADDRESS,...: no process of this `weir up` accepts connections there.
 		"closed": func(ts *testscript.TestScript, _ bool, args []string) {
 			for address := range strings.SplitSeq(args[0], ",") {
-				if cluster.Listening(s.t.Context(), address) {
+				if s.weir.Listens(s.t, address) {
 					ts.Fatalf("%s still accepts connections", address)
 				}
 			}
@@ -267,7 +294,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 				argv[0] = cluster.Binary(s.t)
 			}
 			p := cluster.Spawn(s.t, env, argv...)
-			code := p.Wait(s.t, 30*time.Second)
+			code := p.Wait(s.t, time.Minute)
 			ts.Check(os.WriteFile(ts.MkAbs("stdout.txt"), []byte(p.Stdout()), 0o600))
 			ts.Check(os.WriteFile(ts.MkAbs("stderr.txt"), []byte(p.Stderr()), 0o600))
 			if strconv.Itoa(code) != args[0] {
@@ -281,7 +308,7 @@ func (s *session) commands() map[string]func(*testscript.TestScript, bool, []str
 		"twice": func(*testscript.TestScript, bool, []string) {
 			s.weir.Process.Signal(os.Interrupt)
 			s.weir.Process.Signal(syscall.SIGINT)
-			s.weir.Process.Wait(s.t, 3*time.Second)
+			s.weir.Process.Wait(s.t, time.Minute)
 			s.weir.CheckNothingRuns(s.t)
 		},
 	}
@@ -298,7 +325,7 @@ func (s *session) aws(ts *testscript.TestScript) []string {
 
 // alter sets a config of a topic, and returns what the broker says against it.
 func alter(t *testing.T, bootstrap, topic, name, value string) (refusal string, err error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
 	if err != nil {
@@ -321,7 +348,7 @@ func alter(t *testing.T, bootstrap, topic, name, value string) (refusal string, 
 
 // roundTrip produces one record and reads the topic from its start: count records must be there.
 func roundTrip(t *testing.T, bootstrap, topic string, count int) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -331,7 +358,8 @@ func roundTrip(t *testing.T, bootstrap, topic string, count int) error {
 	defer cl.Close()
 	admin := kadm.NewClient(cl)
 	if topics, err := admin.ListTopics(ctx, topic); err != nil || !topics.Has(topic) {
-		if _, err := admin.CreateTopic(ctx, 3, -1, nil, topic); err != nil {
+		// Who was asked may not have known of it yet.
+		if _, err := admin.CreateTopic(ctx, 3, -1, nil, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
