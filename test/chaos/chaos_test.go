@@ -37,14 +37,19 @@ const restless = "checkpoint-interval=300ms,flush-age=500ms,flush-idle-bytes=1,o
 // TestHealthyRunsAreClean: without any fault there is nothing to find, in Apache Kafka and in Weir. Locks of share groups are judged here.
 func TestHealthyRunsAreClean(t *testing.T) {
 	cluster.OnEach(t, func(t *testing.T, c cluster.Cluster) {
+		t.Parallel()
 		r := newRun(c, uint64(setting(t, "CHAOS_SEED", 1)))
 		r.judge(t, r.play(t, c, time.Duration(setting(t, "CHAOS_HEALTHY_SECONDS", 15))*time.Second, nil))
 	})
 }
 
-// TestChaos is the same with faults.
+// TestChaos is the same with faults: always the same ones, unless more than one run is asked for, or a seed.
 func TestChaos(t *testing.T) {
-	seed := uint64(setting(t, "CHAOS_SEED", int(time.Now().Unix()%100_000)))
+	otherwise := 1
+	if os.Getenv("CHAOS_RUNS") != "" {
+		otherwise = int(time.Now().Unix() % 100_000)
+	}
+	seed := uint64(setting(t, "CHAOS_SEED", otherwise))
 	for i := range uint64(setting(t, "CHAOS_RUNS", 1)) {
 		t.Run(fmt.Sprintf("seed=%d", seed+i), func(t *testing.T) {
 			w := cluster.StartWeir(t, cluster.Options{Storage: restless})

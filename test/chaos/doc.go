@@ -1,7 +1,7 @@
 // Package chaos runs real clients against a real cluster while a nemesis kills, stops and starts its processes, and has internal/checker judge what
 // the clients saw: producers, readers, transactions, classic and new consumer groups, a pipeline of three transactional stages, and a share group, all at once.
 //
-// TestChaos is one run, CHAOS_SECONDS long, its faults chosen by CHAOS_SEED; `make chaos` runs longer. A seed repeats the plan of faults and of operations, not
+// TestChaos is one run, CHAOS_SECONDS long, its faults chosen by CHAOS_SEED; `make chaos` runs longer, with other faults each time. A seed repeats the plan of faults and of operations, not
 // the interleaving. TestPlantedBugs builds Weir with one bug after the other (internal/planted) and demands that each is found: it tests the test.
 //
 // # Non-obvious

@@ -12,7 +12,7 @@ import (
 )
 
 // drainLimit is how long consumers have to finish what is there. Who has not by then is reported by the checker: as lost inputs, or as unsettled.
-const drainLimit = time.Minute
+const drainLimit = 3 * time.Minute
 
 // drain waits until the pipeline's consumers have committed the ends of their topics and the share group has settled everything it knows of, or the limit has passed.
 func (r *run) drain(t *testing.T) {

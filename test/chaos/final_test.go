@@ -12,7 +12,7 @@ import (
 )
 
 // settleLimit is how long transactions may take to end after the faults: their timeout, and then some (X3).
-const settleLimit = time.Minute
+const settleLimit = 2 * time.Minute
 
 // final reads all there is as a read_committed consumer, once no transaction is open any more.
 func (r *run) final(ctx context.Context, topics ...string) (map[checker.Partition][]checker.Read, error) {
@@ -76,7 +76,7 @@ func (r *run) readAll(ctx context.Context, topic string, p int32, end int64) ([]
 		return nil, err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	var out []checker.Read
 	for next := int64(0); next < end; {
