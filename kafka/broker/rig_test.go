@@ -234,11 +234,13 @@ func follow(leaders *partition.Leaders, id metadata.BrokerID, img *image.Image) 
 	return leaders.Open(openings...)
 }
 
-func (r *rig) commit(ops ...metadata.Op) {
+func (r *rig) commit(ops ...metadata.Op) metadata.Revision {
 	r.t.Helper()
-	if _, err := r.store.Commit(context.Background(), metadata.Txn{Then: ops}); err != nil {
+	rev, err := r.store.Commit(context.Background(), metadata.Txn{Then: ops})
+	if err != nil {
 		r.t.Fatal(err)
 	}
+	return rev
 }
 
 // create makes a topic and waits until all brokers know it and lead their part.

@@ -17,7 +17,10 @@ import (
 // limit sets the limits of clients and waits until the broker has them.
 func (r *rig) limit(b *rigBroker, t quota.Table) {
 	r.t.Helper()
-	r.commit(metadata.Put(metadata.ClientQuotasKey(testCluster), metadata.Encode(t.Record())))
+	rev := r.commit(metadata.Put(metadata.ClientQuotasKey(testCluster), metadata.Encode(t.Record())))
+	if _, err := b.live.Await(r.t.Context(), rev); err != nil { // or it would be the limits before these that are known
+		r.t.Fatal(err)
+	}
 	r.await("the limits are known", func() bool {
 		b.quotaMu.Lock()
 		defer b.quotaMu.Unlock()
@@ -55,7 +58,11 @@ func TestQuotaMutesTheConnection(t *testing.T) {
 		t.Errorf("the third request was answered while the connection is mute: %v", err)
 	}
 	r.commit(metadata.Delete(metadata.ClientQuotasKey(testCluster)))
-	r.await("the limits are gone", func() bool { return b.live.Current().ClientQuotas() == nil })
+	r.await("the limits are gone", func() bool {
+		b.quotaMu.Lock()
+		defer b.quotaMu.Unlock()
+		return b.quotaRecord == nil
+	})
 	if got := ask[*kmsg.ProduceResponse](r, b, req); got.ThrottleMillis != 0 {
 		t.Errorf("without limits: throttle %d ms", got.ThrottleMillis)
 	}
