@@ -148,8 +148,8 @@ func (f *fleet) serve(ctx context.Context, b *fakeBroker) {
 		Endpoints: []metadata.Endpoint{{Name: "CLIENT", Host: fmt.Sprintf("127.0.1.%d", b.spec.Broker), Port: 9092}},
 	}
 	key := metadata.SessionKey(b.spec.Cluster, b.spec.Broker)
-	put := func() {
-		f.commit(ctx, metadata.PutLeased(key, metadata.Encode(session), b.lease))
+	put := func(more ...metadata.Op) {
+		f.commit(ctx, append(more, metadata.PutLeased(key, metadata.Encode(session), b.lease))...)
 	}
 	put()
 	select {
@@ -158,8 +158,8 @@ func (f *fleet) serve(ctx context.Context, b *fakeBroker) {
 	case <-time.After(f.startsIn):
 	}
 	session.Ready = true
-	put()
-	f.commit(ctx, metadata.Put(metadata.RegistrationKey(b.spec.Cluster, b.spec.Broker), metadata.Encode(metadata.Registration{Broker: b.spec.Broker})))
+	// In one transaction, which fails when the lease is gone: what a removed cluster had must not come back.
+	put(metadata.Put(metadata.RegistrationKey(b.spec.Cluster, b.spec.Broker), metadata.Encode(metadata.Registration{Broker: b.spec.Broker})))
 	f.report(ctx, b, resource.BrokerRunning, "")
 	for {
 		select {
@@ -197,8 +197,8 @@ func (f *fleet) report(ctx context.Context, b *fakeBroker, s resource.BrokerProc
 	})
 }
 
-func (f *fleet) commit(ctx context.Context, op metadata.Op) {
-	_, _ = f.store.Commit(ctx, metadata.Txn{Then: []metadata.Op{op}}) // a lost lease or the test's end: nothing to do
+func (f *fleet) commit(ctx context.Context, ops ...metadata.Op) {
+	_, _ = f.store.Commit(ctx, metadata.Txn{Then: ops}) // a lost lease or the test's end: nothing to do
 }
 
 // follow plays brokers that follow the cluster's settings, and its balancer, which moves two partitions off or onto each broker.
