@@ -39,6 +39,7 @@ func until(t *testing.T, what string, ok func() bool) {
 // A broker with a small volume, as it is: it fills, refuses records, goes on with everything else, takes them again when there is room, and reports.
 func TestVolumeIsAQuota(t *testing.T) {
 	const cluster, id, mib = "c1", 1, int64(1) << 20
+	dir := t.TempDir() // it is removed after the broker has ended
 	store := metadata.NewMem()
 	t.Cleanup(func() { _ = store.Close() })
 	number := int64(0)
@@ -65,7 +66,7 @@ func TestVolumeIsAQuota(t *testing.T) {
 	owner, err := ownership.Acquire(ctx, ownership.Config{
 		Cluster: cluster, Broker: id, WAL: wal.Config{FirstFileBytes: 64 << 10, FileBytes: 1 << 20},
 		Tier: tier.Config{Tick: soon, CheckpointInterval: soon, FlushAge: soon, CollectInterval: soon, DeleteDelay: time.Millisecond, RetainInterval: soon},
-	}, ownership.Deps{Log: log, Store: store, Image: live, Disk: disk.OS(t.TempDir()), Pool: pool})
+	}, ownership.Deps{Log: log, Store: store, Image: live, Disk: disk.OS(dir), Pool: pool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,15 +105,15 @@ func TestVolumeIsAQuota(t *testing.T) {
 	var produced int64
 	until(t, "the first record is taken", func() bool { return produce() == nil })
 	produced++
-	var refused error
-	for range 100 {
-		if refused = produce(); refused != nil {
-			break
+	until(t, "the volume is full", func() bool {
+		err := produce()
+		if err == nil {
+			produced++
 		}
-		produced++
-	}
-	if !errors.Is(refused, kerr.KafkaStorageError) {
-		t.Fatalf("after %d records of 256 KiB: %v", produced, refused)
+		return errors.Is(err, kerr.KafkaStorageError)
+	})
+	if produced >= 100 {
+		t.Fatalf("%d records of 256 KiB were taken", produced)
 	}
 	offsets, err := admin.ListEndOffsets(ctx, "t")
 	if err != nil || offsets["t"][0].Offset < produced {
@@ -130,9 +131,10 @@ func TestVolumeIsAQuota(t *testing.T) {
 	if offsets, err = admin.ListEndOffsets(ctx, "t"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := admin.DeleteRecords(ctx, offsets.Offsets()); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "the records are deleted", func() bool {
+		deleted, err := admin.DeleteRecords(ctx, offsets.Offsets())
+		return err == nil && deleted.Error() == nil
+	})
 	until(t, "deleting made room", func() bool { return owner.Tiers().Used() < 8*mib })
 	until(t, "records are taken again", func() bool { return produce() == nil })
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +29,7 @@ func (r *running) sdk(cfg Config) (client *msk.Client, clusterARN string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s, err := ReadStatus(r.t.Context(), cfg.Data)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	s := r.status(cfg)
 	// Every connection is the test's own, and gone at its end.
 	transport := &http.Transport{DisableKeepAlives: true}
 	r.t.Cleanup(transport.CloseIdleConnections)
@@ -41,6 +39,17 @@ func (r *running) sdk(cfg Config) (client *msk.Client, clusterARN string) {
 			return aws.Credentials{AccessKeyID: root.AccessKeyID, SecretAccessKey: root.SecretAccessKey.Reveal()}, nil
 		}),
 	}), r.cluster().ARN
+}
+
+// status asks until there is an answer: those who ask give up after some seconds.
+func (r *running) status(cfg Config) (s Status) {
+	r.t.Helper()
+	soon(r.t, "a status", func() (ok bool) {
+		var err error
+		s, err = ReadStatus(r.t.Context(), cfg.Data)
+		return err == nil
+	})
+	return s
 }
 
 func topicConfigs(t *testing.T, text *string) map[string]string {
@@ -69,7 +78,7 @@ func encodedConfigs(t *testing.T, configs map[string]string) *string {
 func awaitTopic(t *testing.T, client *msk.Client, arn, topic string, through ...types.TopicState) *msk.DescribeTopicOutput {
 	t.Helper()
 	active := 0
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 		out, err := client.DescribeTopic(t.Context(), &msk.DescribeTopicInput{ClusterArn: &arn, TopicName: &topic})
 		if err != nil {
 			t.Fatal(err)
@@ -131,12 +140,9 @@ func TestTopicAsTerraformManagesIt(t *testing.T) {
 	}
 
 	// Update the configs: what is not named any more has its default again.
-	_, err = client.UpdateTopic(ctx, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), Configs: encodedConfigs(t, map[string]string{
+	updateTopic(t, client, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), Configs: encodedConfigs(t, map[string]string{
 		"retention.ms": "86400000", "compression.type": "snappy",
 	})})
-	if err != nil {
-		t.Fatal(err)
-	}
 	got = topicConfigs(t, awaitTopic(t, client, arn, topic, types.TopicStateUpdating).Configs)
 	if got["retention.ms"] != "86400000" || got["compression.type"] != "snappy" {
 		t.Errorf("after the update: %v", got)
@@ -146,12 +152,15 @@ func TestTopicAsTerraformManagesIt(t *testing.T) {
 		return err == nil && len(rc) == 1 && own(rc[0]) == "compression.type=snappy,retention.ms=86400000"
 	})
 	// Then the partitions.
-	if _, err := client.UpdateTopic(ctx, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), PartitionCount: aws.Int32(3)}); err != nil {
-		t.Fatal(err)
-	}
+	updateTopic(t, client, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), PartitionCount: aws.Int32(3)})
 	if out := awaitTopic(t, client, arn, topic, types.TopicStateUpdating); *out.PartitionCount != 3 {
 		t.Errorf("%d partitions; want 3", *out.PartitionCount)
 	}
+	inSync := func() bool { // brokers drop out for a moment when nothing moves for seconds
+		listed, err := client.ListTopics(ctx, &msk.ListTopicsInput{ClusterArn: &arn})
+		return err == nil && !slices.ContainsFunc(listed.Topics, func(t types.TopicInfo) bool { return *t.OutOfSyncReplicaCount != 0 })
+	}
+	soon(t, "all replicas are in sync", inSync)
 	ps, err := client.DescribeTopicPartitions(ctx, &msk.DescribeTopicPartitionsInput{ClusterArn: &arn, TopicName: aws.String(topic), MaxResults: aws.Int32(2)})
 	if err != nil || len(ps.Partitions) != 2 || ps.NextToken == nil {
 		t.Fatalf("first page of partitions: %+v, %v", ps, err)
@@ -162,10 +171,7 @@ func TestTopicAsTerraformManagesIt(t *testing.T) {
 		t.Errorf("second page of partitions: %+v, %v", ps, err)
 	}
 	// No configs any more.
-	_, err = client.UpdateTopic(ctx, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), Configs: encodedConfigs(t, map[string]string{})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	updateTopic(t, client, &msk.UpdateTopicInput{ClusterArn: &arn, TopicName: aws.String(topic), Configs: encodedConfigs(t, map[string]string{})})
 	awaitTopic(t, client, arn, topic, types.TopicStateUpdating)
 	soon(t, "a Kafka client sees no configs of the topic's own", func() bool {
 		rc, err := admin.DescribeTopicConfigs(ctx, topic)
@@ -177,9 +183,10 @@ func TestTopicAsTerraformManagesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed, err := client.ListTopics(ctx, &msk.ListTopicsInput{ClusterArn: &arn, TopicNameFilter: aws.String("from-")})
-	if err != nil || len(listed.Topics) != 1 || *listed.Topics[0].OutOfSyncReplicaCount != 0 || *listed.Topics[0].ReplicationFactor != 3 {
+	if err != nil || len(listed.Topics) != 1 || *listed.Topics[0].ReplicationFactor != 3 {
 		t.Errorf("listed: %+v, %v", listed, err)
 	}
+	soon(t, "all replicas are in sync", inSync)
 
 	// Destroy.
 	gone, err := client.DeleteTopic(ctx, &msk.DeleteTopicInput{ClusterArn: &arn, TopicName: aws.String(topic)})
@@ -193,6 +200,25 @@ func TestTopicAsTerraformManagesIt(t *testing.T) {
 	if _, err := client.DeleteTopic(ctx, &msk.DeleteTopicInput{ClusterArn: &arn, TopicName: aws.String(topic)}); !errors.As(err, &missing) {
 		t.Errorf("destroy again: %v; want NotFoundException, which Terraform takes for done", err)
 	}
+}
+
+// updateTopic makes a change. One that brokers were too busy to answer is asked for again; if it was made all the same, it may be refused then.
+func updateTopic(t *testing.T, client *msk.Client, in *msk.UpdateTopicInput) {
+	t.Helper()
+	late := false
+	soon(t, "the topic is updated", func() bool {
+		_, err := client.UpdateTopic(t.Context(), in)
+		var timeout *types.KafkaTimeoutException
+		var refused *types.KafkaRequestException
+		switch {
+		case errors.As(err, &timeout):
+			late = true
+			return false
+		case err != nil && (!late || !errors.As(err, &refused)):
+			t.Fatal(err)
+		}
+		return true
+	})
 }
 
 // own are the configs that the topic itself has, as name=value in order of name.
@@ -215,9 +241,9 @@ func freshClient(t *testing.T, bootstrap string) *kgo.Client {
 // soon waits until done says so.
 func soon(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 seconds: %s", what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
