@@ -32,6 +32,7 @@ func (m *machine) orphan(h Handover) (*exec.Cmd, <-chan error) {
 		m.t.Fatal(err)
 	}
 	cmd.ExtraFiles = []*os.File{w}
+	cmd.Stderr = m.t.Output()
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -167,6 +168,7 @@ func (m *machine) successor(h Handover) (cmd *exec.Cmd, word *os.File, ended <-c
 		m.t.Fatal(err)
 	}
 	cmd.ExtraFiles = []*os.File{notify, control}
+	cmd.Stderr = m.t.Output()
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
