@@ -19,7 +19,7 @@ func isOutOfRange(err error) bool { return errors.Is(err, kerr.OffsetOutOfRange)
 // readBack reads the whole topic with a new client, from the log start to the high watermarks.
 func readBack(t *testing.T, bootstrap []string) map[place]string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	start := map[int32]kgo.Offset{}
 	for p := range int32(partitions) {

@@ -18,10 +18,11 @@ import (
 )
 
 // recoveryLimit bounds how long a partition may stand still after a kill. The promise is 5 s (p99); the limit allows for a loaded machine.
-const recoveryLimit = 30 * time.Second
+const recoveryLimit = 90 * time.Second
 
 // TestKafkaPassesTheSameCheck: the load and the check on Apache Kafka first. Killing a process loses nothing there either.
 func TestKafkaPassesTheSameCheck(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("WEIR_TEST_SYSTEMS") == "weir" {
 		t.Skip("only Weir is asked for")
 	}
@@ -29,6 +30,7 @@ func TestKafkaPassesTheSameCheck(t *testing.T) {
 	underLoad(t, k, 1, func(int) {
 		k.Process.Kill()
 		k.Start(t)
+		k.AwaitReady(t) // a JVM takes its time
 	})
 }
 
@@ -38,6 +40,7 @@ const restless = "checkpoint-interval=300ms,flush-age=500ms,flush-idle-bytes=1,o
 
 // TestKilledBrokersLoseNothing kills one broker process after the other; its node starts it again.
 func TestKilledBrokersLoseNothing(t *testing.T) {
+	t.Parallel()
 	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 	underLoad(t, w, kills(t, "WEIR_TEST_BROKER_KILLS", 100), func(int) {
 		pids := w.Brokers()
@@ -56,6 +59,7 @@ func TestKilledBrokersLoseNothing(t *testing.T) {
 // TestKilledWeirUpLosesNothing kills `weir up` itself: alone in every even cycle, so that the next start finds the brokers at
 // work, and together with its brokers in every odd one.
 func TestKilledWeirUpLosesNothing(t *testing.T) {
+	t.Parallel()
 	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 	underLoad(t, w, kills(t, "WEIR_TEST_UP_KILLS", 10), func(cycle int) {
 		brokers := w.Brokers()
@@ -139,7 +143,7 @@ func createTopic(t *testing.T, c cluster.Cluster, bootstrap []string) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, int16(c.Replicas()), nil, topic); err != nil {
 		t.Fatal(fmt.Errorf("create the topic: %w", err))

@@ -100,10 +100,10 @@ func (l *load) produce(ctx context.Context, cl *kgo.Client, id int) {
 	for n := 0; ; {
 		select {
 		case <-ctx.Done():
-			flush, cancel := context.WithTimeout(context.Background(), time.Minute)
+			flush, cancel := context.WithTimeout(context.Background(), recoveryLimit)
 			defer cancel()
 			if err := cl.Flush(flush); err != nil {
-				l.fail(fmt.Errorf("producer %d: records are still unanswered after a minute: %w", id, err))
+				l.fail(fmt.Errorf("producer %d: records are still unanswered after %v: %w", id, recoveryLimit, err))
 			}
 			return
 		case <-tick.C:

@@ -18,6 +18,7 @@ import (
 // TestMovingPartitionsLoseNothing gives partitions to other brokers all the time, some of them by reassignments that the present leader is no part of, some by
 // elections, and kills a broker process in two of three cycles: a former leader, one that takes over, or another.
 func TestMovingPartitionsLoseNothing(t *testing.T) {
+	t.Parallel()
 	w := cluster.StartWeir(t, cluster.Options{Storage: restless})
 	bootstrap := strings.Split(w.Bootstrap(), ",")
 	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap...), kgo.MetadataMinAge(10*time.Millisecond))
