@@ -26,7 +26,7 @@ var (
 )
 
 // cellLimit bounds one cell: what takes longer hangs.
-const cellLimit = 40 * time.Second
+const cellLimit = 100 * time.Second
 
 // A result is one cell's.
 type result struct {
@@ -52,13 +52,14 @@ func TestMatrix(t *testing.T) {
 	for _, system := range systems {
 		t.Run(system, func(t *testing.T) {
 			var c cluster.Cluster
+			// Some records have times of long ago, which a look for what retention drops would take away: neither system looks.
 			if system == "kafka" {
 				// What a test would wait for: the first rebalance, and the heartbeats by which members of the new groups hear of theirs.
 				c = cluster.StartKafka(t, "group.initial.rebalance.delay.ms=0", "group.consumer.min.heartbeat.interval.ms=200",
 					"group.consumer.heartbeat.interval.ms=200", "group.share.min.heartbeat.interval.ms=200", "group.share.heartbeat.interval.ms=200",
-					"group.consumer.assignment.interval.ms=0", "group.share.assignment.interval.ms=0")
+					"group.consumer.assignment.interval.ms=0", "group.share.assignment.interval.ms=0", "log.retention.check.interval.ms=86400000")
 			} else {
-				c = cluster.StartWeir(t, cluster.Options{})
+				c = cluster.StartWeir(t, cluster.Options{Storage: "retain-interval=24h"})
 				cluster.NewestFeatures(t, c)
 			}
 			columns := runAll(t, c)
@@ -166,7 +167,7 @@ func (col *column) run(t *testing.T, c cluster.Cluster, env, argv []string) {
 
 // carries says whether all batches of a topic are compressed with a codec.
 func carries(ctx context.Context, c cluster.Cluster, topic string, codec uint8) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	// The topic is a moment old: a broker may not know it yet.
 	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Bootstrap(), ",")...), kgo.ConsumeTopics(topic), kgo.MetadataMinAge(100*time.Millisecond))

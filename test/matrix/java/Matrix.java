@@ -53,7 +53,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * the library, and run with each; what is newer is in Newer, which is loaded by name where the library has it. Arguments: BOOTSTRAP REPLICAS.
  */
 public final class Matrix {
-    static final long LIMIT_MS = 35_000;
+    static final long LIMIT_MS = 90_000;
     static final int KEYS = 10, GROUP_PARTITIONS = 6;
 
     interface Feature {
@@ -158,7 +158,7 @@ public final class Matrix {
     }
 
     KafkaProducer<byte[], byte[]> producer(String... more) {
-        Properties p = config("acks", "all", "linger.ms", "5", "delivery.timeout.ms", "30000", "request.timeout.ms", "20000");
+        Properties p = config("acks", "all", "linger.ms", "5", "delivery.timeout.ms", "60000", "request.timeout.ms", "20000");
         p.putAll(config(more));
         return new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
     }
@@ -438,7 +438,7 @@ public final class Matrix {
         p.putAll(config(more));
         if (!p.containsKey("group.protocol")) {
             p.put("heartbeat.interval.ms", "200");
-            p.put("session.timeout.ms", "10000");
+            p.put("session.timeout.ms", "30000");
             if (!p.containsKey("partition.assignment.strategy")) {
                 p.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor");
             }
@@ -514,7 +514,7 @@ public final class Matrix {
     // Transactions.
 
     KafkaProducer<byte[], byte[]> transactional(String id) {
-        KafkaProducer<byte[], byte[]> p = producer("transactional.id", id, "transaction.timeout.ms", "20000");
+        KafkaProducer<byte[], byte[]> p = producer("transactional.id", id, "transaction.timeout.ms", "60000");
         p.initTransactions();
         return p;
     }

@@ -11,7 +11,7 @@ const { CompressionTypes, CompressionCodecs, ConfigResourceTypes, Kafka, logLeve
 
 const [bootstrap, replicas] = process.argv.slice(2)
 const kafka = new Kafka({ clientId: 'matrix', brokers: bootstrap.split(','), logLevel: logLevel.ERROR, retry: { initialRetryTime: 50, retries: 8 } })
-const LIMIT_MS = 35_000, KEYS = 10, GROUP_PARTITIONS = 6
+const LIMIT_MS = 90_000, KEYS = 10, GROUP_PARTITIONS = 6
 
 // The codecs that kafkajs leaves to plug-ins: it has gzip itself.
 // A frame of LZ4 made of independent blocks: what lz4js writes as one, with its checksums, other readers refuse.
@@ -199,7 +199,7 @@ async function times(topic) {
 // member joins a group, commits what it gets, and notes what it owns.
 async function join(topic, groupId) {
   const m = { records: [], assigned: [] }
-  const consumer = kafka.consumer({ groupId, heartbeatInterval: 200, sessionTimeout: 10_000, maxWaitTimeInMs: 100, metadataMaxAge: 2000 })
+  const consumer = kafka.consumer({ groupId, heartbeatInterval: 200, sessionTimeout: 30_000, maxWaitTimeInMs: 100, metadataMaxAge: 2000 })
   consumer.on(consumer.events.GROUP_JOIN, (e) => { m.assigned = e.payload.memberAssignment[topic] || [] })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
@@ -248,7 +248,7 @@ async function group(name) {
 }
 
 async function transactional(transactionalId) {
-  const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, transactionTimeout: 20_000, retry: { retries: 3 } })
+  const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, transactionTimeout: 60_000, retry: { retries: 3 } })
   await producer.connect()
   return producer
 }

@@ -151,11 +151,11 @@ class AIOKafka(cell.Client):
         return wait(run())
 
     def join(self, topic, group, instance=None):
-        return Member(lambda: self.consumer(group_id=group, group_instance_id=instance, heartbeat_interval_ms=200, session_timeout_ms=10_000,
+        return Member(lambda: self.consumer(group_id=group, group_instance_id=instance, heartbeat_interval_ms=200, session_timeout_ms=30_000,
                                             partition_assignment_strategy=(RangePartitionAssignor,)), topic)
 
     def transactional(self, id_):
-        return Transactional(lambda: AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=id_, transaction_timeout_ms=20_000))
+        return Transactional(lambda: AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=id_, transaction_timeout_ms=60_000))
 
     def transform(self, source, sink, group, id_, want):
         t = self.transactional(id_)

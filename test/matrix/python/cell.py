@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 
-LIMIT_S = 35
+LIMIT_S = 90
 KEYS, GROUP_PARTITIONS = 10, 6
 
 

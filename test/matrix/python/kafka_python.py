@@ -78,7 +78,7 @@ class KafkaPython(cell.Client):
 
     def produce(self, topic, records, codec, idempotent=False, max_bytes=1_048_576):
         p = KafkaProducer(**self.config(acks="all", compression_type=None if codec == "none" else codec, enable_idempotence=idempotent, linger_ms=5,
-                                        max_request_size=max_bytes, delivery_timeout_ms=35_000, request_timeout_ms=20_000,
+                                        max_request_size=max_bytes, delivery_timeout_ms=60_000, request_timeout_ms=20_000,
                                         max_in_flight_requests_per_connection=5 if idempotent else 1))
         try:
             send(p, topic, records)
@@ -114,11 +114,11 @@ class KafkaPython(cell.Client):
 
     def join(self, topic, group, cooperative=False, instance=None):
         assignor = CooperativeStickyAssignor if cooperative else RangePartitionAssignor
-        return Member(self.consumer(group_id=group, heartbeat_interval_ms=200, session_timeout_ms=10_000, group_instance_id=instance,
+        return Member(self.consumer(group_id=group, heartbeat_interval_ms=200, session_timeout_ms=30_000, group_instance_id=instance,
                                     partition_assignment_strategy=[assignor]), topic)
 
     def transactional(self, id_):
-        return Transactional(self.config(transactional_id=id_, transaction_timeout_ms=20_000))
+        return Transactional(self.config(transactional_id=id_, transaction_timeout_ms=60_000))
 
     def transform(self, source, sink, group, id_, want):
         c, t = self.consumer(group_id=group, isolation_level="read_committed", max_poll_records=want // 2), self.transactional(id_)
@@ -193,7 +193,7 @@ class KafkaPython(cell.Client):
         return self.admin.list_partition_offsets({p: -2})[p].offset, self.admin.list_partition_offsets({p: -1})[p].offset
 
     def delete_records(self, topic, before):
-        self.admin.delete_records({TopicPartition(topic, 0): before}, timeout_ms=10_000)
+        self.admin.delete_records({TopicPartition(topic, 0): before}, timeout_ms=30_000)
 
     def cluster(self):
         d = self.admin.describe_cluster()

@@ -136,7 +136,7 @@ class Librdkafka(cell.Client):
         return found.offset if found.offset >= 0 else -1
 
     def join(self, topic, group, cooperative=False, server=False, instance=None, pattern=None):
-        more = {"group_protocol": "consumer"} if server else {"heartbeat_interval_ms": 200, "session_timeout_ms": 10_000}
+        more = {"group_protocol": "consumer"} if server else {"heartbeat_interval_ms": 200, "session_timeout_ms": 30_000}
         if cooperative:
             more["partition_assignment_strategy"] = "cooperative-sticky"
         if instance:
@@ -151,7 +151,7 @@ class Librdkafka(cell.Client):
                 for _ in range(count)]
 
     def transactional(self, id_):
-        return Transactional(self.config(transactional_id=id_, transaction_timeout_ms=20_000))
+        return Transactional(self.config(transactional_id=id_, transaction_timeout_ms=60_000))
 
     def transform(self, source, sink, group, id_, want):
         c, t = self.consumer(group_id=group, isolation_level="read_committed"), self.transactional(id_)

@@ -43,7 +43,7 @@ func Main(module string, connect func(bootstrap []string, replicas int) (Client,
 			fmt.Println("features", version(module), strings.Join(names, " "))
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 		err := offered[feature](run{c, replicas, name}, ctx)
 		cancel()
 		if err != nil {

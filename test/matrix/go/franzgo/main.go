@@ -167,7 +167,7 @@ type member struct {
 func (f franz) join(_ context.Context, how cell.Joining) (cell.Member, error) {
 	m := &member{done: make(chan error, 1)}
 	opts := []kgo.Opt{
-		kgo.ConsumerGroup(how.Group), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.SessionTimeout(10 * time.Second),
+		kgo.ConsumerGroup(how.Group), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.SessionTimeout(30 * time.Second),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.BlockRebalanceOnPoll(), kgo.RebalanceTimeout(10 * time.Second),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) {
 			for t, ps := range ps {

@@ -15,7 +15,7 @@ import (
 
 func main() {
 	cell.Main("github.com/segmentio/kafka-go", func(bootstrap []string, replicas int) (cell.Client, error) {
-		s := side{seeds: bootstrap, replicas: replicas, client: &kafka.Client{Addr: kafka.TCP(bootstrap...), Timeout: 15 * time.Second}}
+		s := side{seeds: bootstrap, replicas: replicas, client: &kafka.Client{Addr: kafka.TCP(bootstrap...), Timeout: 30 * time.Second}}
 		return cell.Client{
 			CreateTopic: s.createTopic, Produce: s.produce, Read: s.read, Seek: s.seek, OffsetAt: s.offsetAt, Join: s.join,
 			ListTopics: s.listTopics, Partitions: s.partitions, DeleteTopic: s.deleteTopic, AlterConfig: s.alterConfig,
@@ -44,10 +44,13 @@ func (s side) createTopic(ctx context.Context, topic string, partitions int, con
 	return response.Errors[topic]
 }
 
+// metadataTTL is also how long the library waits for metadata. It is less than a writer's attempts take together: the topic is new.
+const metadataTTL = 4 * time.Second
+
 func (s side) produce(ctx context.Context, topic string, records []cell.Record, how cell.Sending) error {
 	w := &kafka.Writer{
 		Addr: kafka.TCP(s.seeds...), Topic: topic, Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond,
-		Transport: &kafka.Transport{MetadataTTL: 200 * time.Millisecond},
+		Transport: &kafka.Transport{MetadataTTL: metadataTTL},
 	}
 	defer w.Close()
 	for _, c := range []kafka.Compression{kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {

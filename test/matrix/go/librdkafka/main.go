@@ -228,7 +228,7 @@ func (s side) join(_ context.Context, how cell.Joining) (cell.Member, error) {
 	if how.Server {
 		c["group.protocol"] = "consumer"
 	} else {
-		c["heartbeat.interval.ms"], c["session.timeout.ms"] = 200, 10000
+		c["heartbeat.interval.ms"], c["session.timeout.ms"] = 200, 30000
 	}
 	if how.Cooperative {
 		c["partition.assignment.strategy"] = "cooperative-sticky"

@@ -14,7 +14,7 @@ use rskafka::record::{Record, RecordAndOffset};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const KEYS: i64 = 10;
-const LIMIT: Duration = Duration::from_secs(35);
+const LIMIT: Duration = Duration::from_secs(90);
 const VERSION: &str = "0.6.0"; // of rskafka, which Cargo.toml pins
 const FEATURES: &str =
     "none gzip snappy lz4 zstd headers large seek times admin-topics admin-records";
