@@ -126,7 +126,7 @@ func (w *Weir) UpArgs() []string {
 
 // startLimit and stopLimit bound what takes a second or two on a machine that has nothing else to do.
 const (
-	startLimit = 2 * time.Minute
+	startLimit = 4 * time.Minute
 	stopLimit  = time.Minute
 )
 

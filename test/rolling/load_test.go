@@ -68,7 +68,7 @@ func startLoad(t *testing.T, w *cluster.Weir) *load {
 	l.program(t, "librdkafka", bootstrap, cluster.Python(t), filepath.Join(folder, "librdkafka.py"))
 	l.franz(t, "franz-go", bootstrap)
 	t.Cleanup(l.stop)
-	cluster.Eventually(t, time.Minute, func() error { return l.missing(nil) })
+	cluster.Eventually(t, 3*time.Minute, func() error { return l.missing(nil) })
 	return l
 }
 
@@ -115,7 +115,7 @@ func (l *load) program(t *testing.T, name, bootstrap string, argv ...string) {
 	reading.Go(func() { l.listen(name, out) })
 	l.stops = append(l.stops, func() {
 		in.Close()
-		late := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+		late := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 		reading.Wait()
 		err := cmd.Wait()
 		late.Stop()
@@ -195,7 +195,7 @@ func (l *load) franz(t *testing.T, name, bootstrap string) {
 	})
 	l.stops = append(l.stops, func() {
 		stopSending()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		if err := producer.Flush(ctx); err != nil {
 			l.fail(fmt.Errorf("%s: flush: %w", name, err))
@@ -274,7 +274,7 @@ func (l *load) during(t *testing.T, f func()) string {
 	l.mu.Unlock()
 	f()
 	before := l.counts()
-	cluster.Eventually(t, time.Minute, func() error { return l.missing(before) })
+	cluster.Eventually(t, 3*time.Minute, func() error { return l.missing(before) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var said []string
@@ -293,7 +293,7 @@ func (l *load) during(t *testing.T, f func()) string {
 func (l *load) follow(t *testing.T) {
 	t.Helper()
 	began := time.Now()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 3*time.Minute, func() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for name, s := range l.worst {
@@ -341,7 +341,7 @@ func (l *load) check(t *testing.T, bootstrap string) {
 
 func readBack(t *testing.T, bootstrap string) map[place]string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	from := map[int32]kgo.Offset{}
 	for p := range int32(partitions) {

@@ -174,7 +174,7 @@ func createTopic(t *testing.T, w *cluster.Weir) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	resp, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, 3, nil, topic)
 	if err = errors.Join(err, resp.Err); err != nil {

@@ -27,7 +27,7 @@ import (
 // TestRestartStalls restarts one broker again and again, in order and with kill -9, and measures for how long each of its partitions acknowledges nothing. The
 // aims are 20 ms (median) and 300 ms (p99) for a restart in order, and 2 s (p99) after a kill; the limits here allow for a machine that has much else to do.
 func TestRestartStalls(t *testing.T) {
-	const orderLimit, killLimit = 10 * time.Second, 30 * time.Second
+	const orderLimit, killLimit = 30 * time.Second, time.Minute
 	restarts := 5
 	if s := os.Getenv("WEIR_TEST_RESTARTS"); s != "" {
 		var err error
@@ -85,7 +85,7 @@ func createLed(t *testing.T, w *cluster.Weir, topic string, partitions, broker i
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 30_000
@@ -113,7 +113,7 @@ func createLed(t *testing.T, w *cluster.Weir, topic string, partitions, broker i
 func brokerPID(t *testing.T, w *cluster.Weir, broker int) int {
 	t.Helper()
 	var found int
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		for _, pid := range w.Brokers() {
 			args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			if err == nil && strings.Contains(string(args), fmt.Sprintf("/broker-%d/", broker)) {
@@ -129,7 +129,7 @@ func brokerPID(t *testing.T, w *cluster.Weir, broker int) int {
 // awaitSession waits until the cluster is well again.
 func awaitSession(t *testing.T, a *api) {
 	t.Helper()
-	cluster.Eventually(t, 30*time.Second, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		c, err := a.describe(t.Context())
 		if err == nil && c.State != "ACTIVE" {
 			err = errors.New("the cluster is " + string(c.State))
@@ -180,7 +180,7 @@ func (p *prober) settle(t *testing.T, partitions int) {
 	p.mu.Lock()
 	before := slices.Clone(p.rounds)
 	p.mu.Unlock()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 2*time.Minute, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for i := range partitions {

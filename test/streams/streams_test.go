@@ -22,7 +22,7 @@ const (
 	words      = 12
 	// drainLimit is how long the application may take to finish after the faults: brokers come back, transactions of killed
 	// instances time out, stores are restored.
-	drainLimit = 2 * time.Minute
+	drainLimit = 4 * time.Minute
 )
 
 // protocols are those of the application's group. A killed application is found dead soon in classic only, where the client says how soon: in streams
@@ -35,8 +35,10 @@ var protocols = []struct {
 
 // TestApacheKafka: without faults, to know that the application and the check are right.
 func TestApacheKafka(t *testing.T) {
+	t.Parallel()
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			s := start(t, cluster.StartKafka(t, cluster.LikeMSK()...), p.name)
 			s.feed(t, 3*time.Second, nil)
 			s.check(t)
@@ -46,8 +48,12 @@ func TestApacheKafka(t *testing.T) {
 
 // TestKilledBrokers kills a broker every few seconds, and once the application too.
 func TestKilledBrokers(t *testing.T) {
+	t.Parallel()
 	for _, p := range protocols {
-		t.Run(p.name, func(t *testing.T) { killBrokers(t, p.name, p.duration, p.killApp) })
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			killBrokers(t, p.name, p.duration, p.killApp)
+		})
 	}
 }
 
@@ -147,7 +153,7 @@ func (s *story) feed(t *testing.T, length time.Duration, fault func()) {
 			send("payments", key, "p")
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := s.client.Flush(ctx); err != nil {
 		t.Fatalf("inputs are still unanswered: %v", err)
@@ -205,7 +211,7 @@ func (s *story) check(t *testing.T) {
 		}
 	}
 	s.app.Signal(syscall.SIGTERM)
-	s.app.Wait(t, 30*time.Second)
+	s.app.Wait(t, 2*time.Minute)
 	// Nothing more may come: the application has ended, so what it wrote is committed or never will be.
 	rest, done := context.WithTimeout(ctx, time.Second)
 	defer done()

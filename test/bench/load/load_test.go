@@ -355,7 +355,7 @@ func TestDrainReadsEveryPartitionToItsEnd(t *testing.T) {
 		response.Topics = append(response.Topics, topic)
 		return response.AppendTo(append(bytes.Clone(frame[4:8]), 0))
 	})
-	d := Drain{Targets: []Target{{address, "topic", []int32{0, 1, 2, 3, 4}}}, Connections: 2, ValueBytes: 100, Duration: 20 * time.Second}
+	d := Drain{Targets: []Target{{address, "topic", []int32{0, 1, 2, 3, 4}}}, Connections: 2, ValueBytes: 100, Duration: time.Minute}
 	d.SetEnd(map[int32]int64{0: end, 1: end, 2: end, 3: 0, 4: end})
 	got, err := d.Run(context.Background())
 	if err != nil {
