@@ -58,12 +58,23 @@ func (e *Engine) viewers(yield func(stream.Viewer) bool) {
 	}
 }
 
-// dirty reports whether a checkpoint would say something new.
+// dirty reports whether a checkpoint would say something new, or is what deleting containers waits for: on a disk that is full nothing is appended until
+// they are gone.
 func (e *Engine) dirty() bool {
 	written := e.deps.Journal.Written()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.current == 0 || written != e.saved.written || e.edits != e.saved.edits
+	return e.current == 0 || written != e.saved.written || e.edits != e.saved.edits || e.awaitedLocked()
+}
+
+// awaitedLocked reports whether a container that nobody refers to waits for a checkpoint.
+func (e *Engine) awaitedLocked() bool {
+	for _, d := range e.doomed {
+		if d.takes >= e.current {
+			return true
+		}
+	}
+	return false
 }
 
 // checkpointDue says whether it is time for a checkpoint. dirtySince is when the engine was first seen dirty.

@@ -70,3 +70,43 @@ func TestRunTriesAgainAndEndsWithACheckpoint(t *testing.T) {
 		_ = l.end(false)
 	})
 }
+
+// What nobody needs any more goes although nothing is appended: a disk that is full refuses appends until there is room.
+func TestRunCollectsWithoutAppends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, tier.Config{})
+		w.clock = time.Now
+		w.topic(keepAll())
+		l := w.mustBegin()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.engine.Run(ctx) }()
+		if err := l.parts[0].produce(-1, 1, 100, 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		if s := l.engine.Stats(); s.Containers == 0 {
+			t.Fatalf("nothing was flushed: %+v", s)
+		}
+		if err := l.parts[0].deleteRecords(l.parts[0].m.end); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		s := l.engine.Stats()
+		if s.Containers != 0 || s.Collected == 0 {
+			t.Errorf("ten minutes after all was deleted: %+v", s)
+		}
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		if now := l.engine.Stats(); now.Checkpoints != s.Checkpoints {
+			t.Errorf("%d checkpoints more of nothing", now.Checkpoints-s.Checkpoints)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		_ = l.end(false)
+	})
+}

@@ -306,7 +306,7 @@ func (j journal) Mark(context.Context) (stream.Mark, error) {
 	return m, nil
 }
 
-func (j journal) Written() int64  { return j.l.stream.Stats().Bytes }
+func (j journal) Written() int64  { s := j.l.stream.Stats(); return s.Bytes + s.Commits } // an entry without payload counts, too
 func (j journal) Busy() bool      { return false }
 func (j journal) WillNeed(uint32) {}
 
