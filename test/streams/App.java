@@ -35,7 +35,7 @@ public class App {
         p.put("consumer.metadata.max.age.ms", 5000);
         p.put("producer.transaction.timeout.ms", 20000);
         if (args[1].equals("classic")) {
-            p.put("consumer.session.timeout.ms", 6000);
+            p.put("consumer.session.timeout.ms", 15000);
             p.put("consumer.heartbeat.interval.ms", 1000);
         }
 
