@@ -25,7 +25,11 @@ func TestShareGroupsIsolation(t *testing.T) {
 			t.Fatal(err)
 		}
 		for j := range 3 {
-			producer.Produce(ctx, kgo.StringRecord(fmt.Sprintf("%d-%d", i, j)), nil)
+			producer.Produce(ctx, kgo.StringRecord(fmt.Sprintf("%d-%d", i, j)), func(rec *kgo.Record, err error) {
+				if err != nil {
+					t.Errorf("produce %s: %v", rec.Value, err)
+				}
+			})
 		}
 		if err := producer.Flush(ctx); err != nil {
 			t.Fatal(err)
