@@ -8,13 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/metadata"
 	"weir/metadata/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 func TestMemKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) metadata.Store {

@@ -10,14 +10,14 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
 	"weir/control/dataplane/brokertest"
 	"weir/control/resource"
+	"weir/internal/leak"
 	"weir/metadata"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // run runs c until the function that it returns is called; the test's end calls it too.
 func run(t *testing.T, c *Clients) (stop func()) {
