@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
+	"weir/internal/leak"
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/kafka/topic"
@@ -28,7 +28,7 @@ import (
 	"weir/storage/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 const testCluster = "11111111-2222-3333-4444-555555555555"
 

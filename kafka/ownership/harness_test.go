@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/metadata"
@@ -20,7 +19,7 @@ import (
 	"weir/storage/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 const cluster = "c0ffee"
 

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"weir/internal/leak"
 	"weir/metadata"
 	"weir/storage/batch"
 	"weir/storage/buffer"
@@ -17,7 +16,7 @@ import (
 	"weir/storage/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.VerifyTestMain(m) }
 
 // memLog is a wal.Log in memory, with faults.
 type memLog struct {
