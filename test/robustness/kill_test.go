@@ -17,9 +17,6 @@ import (
 	"weir/test/cluster"
 )
 
-// recoveryLimit bounds how long a partition may stand still after a kill. The promise is 5 s (p99); the limit allows for a loaded machine.
-const recoveryLimit = 90 * time.Second
-
 // TestKafkaPassesTheSameCheck: the load and the check on Apache Kafka first. Killing a process loses nothing there either.
 func TestKafkaPassesTheSameCheck(t *testing.T) {
 	t.Parallel()

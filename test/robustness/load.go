@@ -20,6 +20,8 @@ const (
 	// recordsPerSecond is of each producer. It keeps the log small enough to be read back in seconds, and every partition busy enough to
 	// have batches in flight at each kill.
 	recordsPerSecond = 600
+	// recoveryLimit bounds how long a partition may stand still after a kill. The promise is 5 s (p99); the limit allows for a loaded machine.
+	recoveryLimit = 90 * time.Second
 )
 
 // place is where a record is.
