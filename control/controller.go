@@ -58,13 +58,17 @@ type Controller struct {
 	queue *reconcile.Queue[string] // of keys of Cluster records
 	trace func(stepName)           // of steps that were committed; nil outside tests
 
+	outdated *reconcile.Queue[string] // of keys of clusters whose old operations are to be looked for
+	changes  map[string]int           // of operations since the last look, by the cluster's key; of watchAccounts
+	erasing  *reconcile.Queue[string] // of keys of secrets that are to be erased some time
+
 	mu       sync.Mutex
 	clusters map[string]indexed // by uuid
 }
 
 // New returns a Controller that works once Run is called.
 func New(cfg Config, store metadata.Store, log *slog.Logger) *Controller {
-	return &Controller{cfg: cfg.withDefaults(), store: store, log: log, clusters: make(map[string]indexed)}
+	return &Controller{cfg: cfg.withDefaults(), store: store, log: log, clusters: make(map[string]indexed), changes: make(map[string]int)}
 }
 
 // Run reconciles until ctx ends, and returns after everything it started has ended. It survives an unavailable store.
@@ -74,8 +78,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.queue = reconcile.NewQueue(c.cfg.Queue, c.log, func(ctx context.Context, key string) (reconcile.Result, error) {
 		return c.reconcile(ctx, key, started)
 	})
+	alone := reconcile.Config{Workers: 1, RetryMin: c.cfg.Queue.RetryMin, RetryMax: c.cfg.Queue.RetryMax}
+	c.outdated = reconcile.NewQueue(alone, c.log, c.collect)
+	c.erasing = reconcile.NewQueue(alone, c.log, c.erase)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.queue.Run(gctx) })
+	g.Go(func() error { return c.outdated.Run(gctx) })
+	g.Go(func() error { return c.erasing.Run(gctx) })
 	g.Go(func() error { return c.watchAccounts(gctx) })
 	g.Go(func() error { return c.watchNodes(gctx) })
 	g.Go(func() error { return c.watchSessions(gctx) })

@@ -7,7 +7,7 @@
 // or to be done.
 //
 // plan.go has creating, deleting, rebooting and steady clusters; plan_update.go updates, whose families are plan_roll.go, plan_count.go and plan_stop.go,
-// and plan_undo.go what becomes of one that fails; queue.go begins what waits.
+// and plan_undo.go what becomes of one that fails; queue.go begins what waits; collect.go removes what nobody asks to be removed.
 //
 // Non-obvious:
 //

@@ -10,18 +10,28 @@ import (
 	"weir/metadata"
 )
 
-// watchAccounts enqueues clusters whose own records or operations changed, and keeps the index of clusters.
+// watchAccounts enqueues clusters whose own records or operations changed, and keeps the index of clusters. It notes what is to be removed some time.
 func (c *Controller) watchAccounts(ctx context.Context) error {
 	return metadata.Follow(ctx, c.store, resource.AccountsPrefix, func(u metadata.Update) error {
+		if u.Full {
+			clear(c.changes)
+		}
 		for _, e := range u.Events {
 			if _, uuid, ok := resource.ParseClusterKey(e.Key); ok {
 				if err := c.index(uuid, e); err != nil {
 					return err
 				}
 				c.queue.Enqueue(e.Key)
+				if e.Deleted {
+					delete(c.changes, e.Key)
+				}
 			}
 			if s, cluster, _, ok := resource.ParseOperationKey(e.Key); ok && !e.Deleted {
 				c.queue.Enqueue(s.ClusterKey(cluster))
+				c.noteOperation(s.ClusterKey(cluster))
+			}
+			if _, _, ok := resource.ParseSecretKey(e.Key); ok && !e.Deleted {
+				c.noteSecret(e)
 			}
 			if s, cluster, kind, ok := resource.ParseAttachedKey(e.Key); ok && resource.IsVolumeScaling(kind) && !e.Deleted {
 				c.queue.Enqueue(s.ClusterKey(cluster))

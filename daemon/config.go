@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"weir/awsapi/front"
+	"weir/control/resource"
 	"weir/storage/tier"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	Data     string // data directory
 	API      string // host:port of the AWS APIs
 	APIRate  int    // calls a second that an account may make of one service over time
+	Quotas   string // how much of what MSK counts there may be, name=number,name=number; "" is what MSK allows
 	Region   string // the region that is served
 	Demo     bool   // have a cluster named demo
 	Brokers  int    // of the demo cluster
@@ -65,6 +67,7 @@ func Settings() []Setting {
 		{"data", "directory that keeps all state", func(c *Config) any { return &c.Data }},
 		{"api", "address of the AWS APIs", func(c *Config) any { return &c.API }},
 		{"api-rate", "calls a second that an account may make of one AWS service over time; four times as many at once", func(c *Config) any { return &c.APIRate }},
+		{"quotas", "how much there may be of what MSK has quotas for, as name=number,name=number (docs/guide/limits.md)", func(c *Config) any { return &c.Quotas }},
 		{"region", "AWS region to serve", func(c *Config) any { return &c.Region }},
 		{"demo", "create a cluster named demo at the first start", func(c *Config) any { return &c.Demo }},
 		{"brokers", "number of brokers of the demo cluster", func(c *Config) any { return &c.Brokers }},
@@ -237,6 +240,9 @@ func (c *Config) Check() error {
 	}
 	if c.APIRate < 1 || c.APIRate > apiRateMax {
 		return usage("api-rate", fmt.Sprintf("%d is not between 1 and %d", c.APIRate, apiRateMax), "give a number of calls a second")
+	}
+	if _, err := resource.ParseQuotas(c.Quotas); err != nil {
+		return usage("quotas", err.Error(), "give it as brokers=200,configurations=500")
 	}
 	if !regionForm.MatchString(c.Region) {
 		return usage("region", fmt.Sprintf("%q does not look like a region", c.Region), "give it as us-east-1")

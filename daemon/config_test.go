@@ -61,6 +61,7 @@ func TestCheckRefusesWhatCannotWork(t *testing.T) {
 		"data":      func(c *Config) { c.Data = "" },
 		"api":       func(c *Config) { c.API = "nowhere" },
 		"region":    func(c *Config) { c.Region = "Mars" },
+		"quotas":    func(c *Config) { c.Quotas = "brokers=many" },
 		"brokers":   func(c *Config) { c.Brokers = 0 },
 		"log":       func(c *Config) { c.Log = "syslog" },
 		"log-level": func(c *Config) { c.LogLevel = "loud" },

@@ -182,9 +182,6 @@ func (u *Up) prepare(ctx context.Context, dir *dataDir, store metadata.Store) er
 	if err == nil {
 		err = resource.SeedKeys(ctx, store, u.scope)
 	}
-	if err == nil {
-		_, err = secretsmanager.Purge(ctx, store, u.scope, time.Now())
-	}
 	if err != nil && ctx.Err() == nil {
 		return problem("cannot prepare the metadata", err, "")
 	}
@@ -247,7 +244,11 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 		return err
 	}
 	defer closeStore()
-	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers, ObjectStore: u.cfg.S3Endpoint != "", Master: gr.master})
+	quotas, err := resource.ParseQuotas(u.cfg.Quotas)
+	if err != nil {
+		return err
+	}
+	f, err := u.newFront(log, store, gr, awskafka.Deps{Brokers: brokers, ObjectStore: u.cfg.S3Endpoint != "", Master: gr.master, Quotas: quotas})
 	if err != nil {
 		return err
 	}
@@ -382,7 +383,11 @@ func (u *Up) demo(ctx context.Context, reader *statusReader) error {
 			return err
 		}
 	}
-	c, err := awskafka.EnsureDemo(ctx, store, u.scope, awskafka.Demo{Name: demoName, Brokers: u.cfg.Brokers})
+	quotas, err := resource.ParseQuotas(u.cfg.Quotas)
+	if err != nil {
+		return err
+	}
+	c, err := awskafka.EnsureDemo(ctx, store, u.scope, awskafka.Demo{Name: demoName, Brokers: u.cfg.Brokers, Quotas: quotas})
 	if err != nil {
 		return err
 	}

@@ -38,17 +38,19 @@ func (a *api) describeScalingActivities(ctx context.Context, in *gen.DescribeSca
 	}
 	out := &gen.DescribeScalingActivitiesOutput{ScalingActivities: []gen.ScalingActivity{}, NextToken: next}
 	for _, x := range acts {
-		shown, err := a.activity(ctx, x.f, x.ScalingActivity)
+		shown, ok, err := a.activity(ctx, x.f, x.ScalingActivity)
 		if err != nil {
 			return nil, err
 		}
-		out.ScalingActivities = append(out.ScalingActivities, shown)
+		if ok {
+			out.ScalingActivities = append(out.ScalingActivities, shown)
+		}
 	}
 	return out, nil
 }
 
-// activity is how an activity is shown: its operation knows how it ended.
-func (a *api) activity(ctx context.Context, f *found, x *resource.ScalingActivity) (gen.ScalingActivity, error) {
+// activity is how an activity is shown: its operation knows how it ended. ok is false if that is not kept any more, as nothing true could be said then.
+func (a *api) activity(ctx context.Context, f *found, x *resource.ScalingActivity) (shown gen.ScalingActivity, ok bool, err error) {
 	out := gen.ScalingActivity{
 		ActivityId: new(x.ID), ServiceNamespace: namespace, ResourceId: new(f.cluster.ARN()), ScalableDimension: dimension,
 		Description: new(fmt.Sprintf("Setting volume size to %d.", x.ToGiB)),
@@ -57,21 +59,21 @@ func (a *api) activity(ctx context.Context, f *found, x *resource.ScalingActivit
 		StartTime: new(x.Started), StatusCode: gen.ScalingActivityStatusCodeInProgress,
 	}
 	op, _, ok, err := resource.ReadOperation(ctx, a.store, f.cluster.Scope().OperationKey(f.cluster.UUID, x.Operation))
-	if err != nil {
-		return out, storeError(err)
+	if err != nil || !ok {
+		return out, false, storeError(err)
 	}
-	if !ok || !slices.Contains([]resource.OperationState{resource.OpUpdateComplete, resource.OpUpdateFailed}, op.State) {
-		return out, nil
+	if !slices.Contains([]resource.OperationState{resource.OpUpdateComplete, resource.OpUpdateFailed}, op.State) {
+		return out, true, nil
 	}
 	out.EndTime = new(op.Ended)
 	if op.State == resource.OpUpdateComplete {
 		out.StatusCode = gen.ScalingActivityStatusCodeSuccessful
 		out.StatusMessage = new(fmt.Sprintf("Successfully set volume size to %d. Change successfully fulfilled by kafka.", x.ToGiB))
-		return out, nil
+		return out, true, nil
 	}
 	out.StatusCode = gen.ScalingActivityStatusCodeFailed
 	if op.Error != nil {
 		out.StatusMessage = new("Failed to set volume size: " + op.Error.Message)
 	}
-	return out, nil
+	return out, true, nil
 }

@@ -229,13 +229,19 @@ func TestVPCConnectionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// withSecrets is an account whose secrets can be opened.
-func withSecrets(t *testing.T) (*account, func(name, key, value string) string) {
-	a := newAccount(t)
+func testMaster(t *testing.T) *secret.Master {
+	t.Helper()
 	m, err := secret.NewMaster("m", bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// withSecrets is an account whose secrets can be opened.
+func withSecrets(t *testing.T) (*account, func(name, key, value string) string) {
+	a := newAccount(t)
+	m := testMaster(t)
 	a.Service = New(a.store, Deps{Master: m})
 	return a, func(name, key, value string) string {
 		t.Helper()

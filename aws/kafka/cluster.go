@@ -74,8 +74,9 @@ func (a *api) createClusterV2(ctx context.Context, in *gen.CreateClusterV2Input)
 	}, nil
 }
 
-// createAttempts bounds how often a create is built anew because something that it was checked against has changed meanwhile.
-const createAttempts = 5
+// createAttempts bounds how often a create is built anew because something that it was checked against has changed meanwhile. Of creates at the same
+// moment one gets through each time, since they take places of one quota.
+const createAttempts = 200
 
 // create checks the request and commits the new cluster with its operation.
 func (a *api) create(ctx context.Context, r createRequest) (resource.Cluster, error) {

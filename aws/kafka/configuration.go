@@ -57,13 +57,13 @@ func (a *api) createConfiguration(ctx context.Context, in *gen.CreateConfigurati
 		UUID: resource.NewUUID(), Name: *in.Name, Account: scope.Account, Region: scope.Region, Created: now,
 		Description: r.Description, Versions: slices.Clone(in.KafkaVersions), State: resource.ConfigurationActive, Latest: r.RevisionHead,
 	}
-	switch err := resource.CreateConfiguration(ctx, a.store, c, r); {
+	switch err := resource.CreateConfiguration(ctx, a.store, c, r, a.quotas.Configurations); {
 	case errors.Is(err, resource.ErrConfigurationName):
 		return nil, &gen.ConflictException{
 			InvalidParameter: "name", Message: "A configuration with the name " + c.Name + " already exists in this account and Region.",
 		}
 	case errors.Is(err, resource.ErrConfigurationQuota):
-		return nil, badRequest("name", "You can't have more than %d configurations in a Region. Delete one that no cluster uses.", resource.ConfigurationsMax)
+		return nil, badRequest("name", "You can't have more than %d configurations in a Region. Delete one that no cluster uses.", a.quotas.Configurations)
 	case err != nil:
 		return nil, storeError(err)
 	}
@@ -77,6 +77,9 @@ func (a *api) updateConfiguration(ctx context.Context, in *gen.UpdateConfigurati
 		c, at, err := a.configuration(ctx, in.Arn)
 		if err != nil {
 			return nil, err
+		}
+		if most := a.quotas.ConfigurationRevisions; c.Latest.Number >= int64(most) { // revisions are never removed one by one
+			return nil, badRequest("arn", "A configuration can't have more than %d revisions. Create another configuration.", most)
 		}
 		r, err := newRevision(c.Latest.Number+1, in.Description, in.ServerProperties, c.Versions, a.now().UTC())
 		if err != nil {

@@ -62,11 +62,12 @@ func (a *api) build(ctx context.Context, r *createRequest, now time.Time) (draft
 		return draft{}, badRequest("clientSubnets", "Express brokers need subnets in three Availability Zones.")
 	}
 	brokers := int(*r.NumberOfBrokerNodes)
-	if err := a.checkBrokerQuota(ctx, "numberOfBrokerNodes", version, brokers, brokers); err != nil {
+	room, err := a.brokerPlaces(ctx, "numberOfBrokerNodes", version, "", brokers)
+	if err != nil {
 		return draft{}, err
 	}
 	id, kafkaID := resource.NewClusterUUID()
-	d := draft{given: given, cluster: resource.Cluster{
+	d := draft{given: append(given, room.given), then: []metadata.Op{room.then}, cluster: resource.Cluster{
 		UUID: id, Name: r.name, Account: scope.Account, Region: scope.Region, Created: now, KafkaID: kafkaID,
 		Type: metadata.Standard, KafkaVersion: version.Name, InstanceType: size.Name, Brokers: brokers,
 		Subnets: subnets, SecurityGroups: groups,
@@ -288,40 +289,4 @@ func (a *api) defaultKey(ctx context.Context, scope resource.Scope) (string, err
 		return "", badRequest("dataVolumeKMSKeyId", "The account has no key %s. Specify a key.", resource.KafkaAlias)
 	}
 	return scope.KeyARN(k.ID), nil
-}
-
-// Quotas, as MSK's are until it is asked for more.
-const (
-	brokersPerAccount   = 90
-	brokersPerKRaft     = 60
-	brokersPerZooKeeper = 30
-)
-
-func brokersMax(version resource.KafkaVersion) int {
-	if version.KRaft() {
-		return brokersPerKRaft
-	}
-	return brokersPerZooKeeper
-}
-
-// checkBrokerQuota checks that a cluster of the version may have so many brokers, and the account so many more.
-func (a *api) checkBrokerQuota(ctx context.Context, parameter string, version resource.KafkaVersion, brokers, more int) error {
-	if most := brokersMax(version); brokers > most {
-		return badRequest(parameter, "A cluster with KafkaVersion [%s] can have at most %d brokers.", version.Name, most)
-	}
-	clusters, err := resource.ListClusters(ctx, a.store, scopeOf(ctx))
-	if err != nil {
-		return storeError(err)
-	}
-	have := 0
-	for i := range clusters {
-		if clusters[i].Kind() != metadata.Serverless {
-			have += clusters[i].Brokers
-		}
-	}
-	if have+more > brokersPerAccount {
-		return badRequest(parameter, "An account can have at most %d brokers in a Region. This one has %d and the request asks for %d more.",
-			brokersPerAccount, have, more)
-	}
-	return nil
 }

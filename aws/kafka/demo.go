@@ -19,6 +19,7 @@ type Demo struct {
 	Brokers      int    // default 3; 1 to 15
 	InstanceType string // default kafka.m7g.large
 	KafkaVersion string // default the recommended one
+	Quotas       resource.Quotas
 }
 
 // demoBrokersMax is the limit of the API's model.
@@ -34,7 +35,7 @@ func EnsureDemo(ctx context.Context, store metadata.Store, scope resource.Scope,
 		return resource.Cluster{}, fmt.Errorf("a cluster has 1 to %d brokers, not %d", demoBrokersMax, d.Brokers)
 	}
 	ctx = awsapi.WithScope(ctx, awsapi.Scope{Account: scope.Account, Region: scope.Region})
-	a := &api{store: store, now: time.Now}
+	a := &api{store: store, now: time.Now, quotas: d.Quotas.WithDefaults()}
 	c, _, ok, err := resource.FindCluster(ctx, store, scope, d.Name)
 	if err != nil {
 		return resource.Cluster{}, fmt.Errorf("look for the cluster %s: %w", d.Name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -46,8 +47,9 @@ func (a *api) batchAssociateScramSecret(
 		switch {
 		case err != nil || why != nil:
 			return why, err
-		case len(*have) >= resource.ScramSecretsMax:
-			return unprocessed(arn, codeSecretQuota, "The cluster has as many SCRAM secrets as a cluster can have (1000)."), nil
+		case len(*have) >= a.quotas.ScramSecrets:
+			return unprocessed(arn, codeSecretQuota,
+				fmt.Sprintf("The cluster has as many SCRAM secrets as a cluster can have (%d).", a.quotas.ScramSecrets)), nil
 		}
 		*have = append(*have, arn)
 		return nil, nil //nolint:nilnil // nothing is wrong with it

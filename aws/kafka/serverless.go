@@ -13,9 +13,8 @@ import (
 	"weir/metadata"
 )
 
-// The bounds of a serverless cluster's networks. Five VPCs are the service's quota; two zones are what it asks for in each.
+// The bounds of a serverless cluster's networks, as the service has them.
 const (
-	serverlessVPCsMax   = 5
 	serverlessZonesMin  = 2
 	serverlessGroupsMax = 5
 )
@@ -50,20 +49,21 @@ func (a *api) buildServerless(ctx context.Context, r *serverlessRequest, now tim
 	if auth := r.ClientAuthentication; auth != nil && auth.Sasl != nil && auth.Sasl.Iam != nil && auth.Sasl.Iam.Enabled != nil && !*auth.Sasl.Iam.Enabled {
 		return draft{}, badRequest("clientAuthentication.sasl.iam", "IAM is the only client authentication of serverless clusters, so it can't be disabled.")
 	}
-	if err := a.checkServerlessQuota(ctx); err != nil {
+	place, err := a.serverlessPlace(ctx)
+	if err != nil {
 		return draft{}, err
 	}
 	network, err := resource.ReadNetwork(ctx, a.store, scope)
 	if err != nil {
 		return draft{}, storeError(err)
 	}
-	vpcs, given, err := r.networks(scope, network)
+	vpcs, given, err := r.networks(scope, network, a.quotas.ServerlessVPCs)
 	if err != nil {
 		return draft{}, err
 	}
 	id, kafkaID := resource.NewClusterUUID()
 	home := vpcs[0]
-	return draft{given: given, cluster: resource.Cluster{
+	return draft{given: append(given, place.given), then: []metadata.Op{place.then}, cluster: resource.Cluster{
 		UUID: id, Name: r.name, Account: scope.Account, Region: scope.Region, Created: now, KafkaID: kafkaID,
 		Type: metadata.Serverless, KafkaVersion: resource.ServerlessKafkaVersion, InstanceType: resource.ServerlessInstanceType,
 		Brokers: resource.ServerlessBrokersMin, Subnets: home.Subnets, SecurityGroups: home.SecurityGroups,
@@ -77,30 +77,12 @@ func (a *api) buildServerless(ctx context.Context, r *serverlessRequest, now tim
 	}}, nil
 }
 
-// checkServerlessQuota refuses another serverless cluster when the account has as many as it may have.
-func (a *api) checkServerlessQuota(ctx context.Context) error {
-	clusters, err := resource.ListClusters(ctx, a.store, scopeOf(ctx))
-	if err != nil {
-		return storeError(err)
-	}
-	have := 0
-	for i := range clusters {
-		if clusters[i].Kind() == metadata.Serverless {
-			have++
-		}
-	}
-	if have >= resource.ServerlessClustersMax {
-		return badRequest("serverless", "An account can have at most %d serverless clusters in a Region.", resource.ServerlessClustersMax)
-	}
-	return nil
-}
-
 // networks checks the VPCs that are to reach the cluster.
-func (r *serverlessRequest) networks(scope resource.Scope, network *resource.Network) (
+func (r *serverlessRequest) networks(scope resource.Scope, network *resource.Network, most int) (
 	vpcs []resource.VPCAccess, given []metadata.Cond, err error,
 ) {
-	if n := len(r.VpcConfigs); n < 1 || n > serverlessVPCsMax {
-		return nil, nil, badRequest("vpcConfigs", "Specify 1 to %d VPC configurations.", serverlessVPCsMax)
+	if n := len(r.VpcConfigs); n < 1 || n > most {
+		return nil, nil, badRequest("vpcConfigs", "Specify 1 to %d VPC configurations.", most)
 	}
 	seen := make(map[string]bool)
 	for i, config := range r.VpcConfigs {
@@ -215,9 +197,9 @@ func serverlessOperation(c *resource.Cluster) *gen.ClusterOperationV2Serverless 
 	return &gen.ClusterOperationV2Serverless{SourceClusterInfo: network(), TargetClusterInfo: network()}
 }
 
-// shown tells whether the API shows the operation. A serverless cluster's brokers are the service's business, and so is what changes their number.
+// shown tells whether the API shows the operation.
 func shown(c *resource.Cluster, op *resource.Operation) bool {
-	return op.Type.Listed() && !c.Scales(op.Type)
+	return c.Shows(op.Type)
 }
 
 // scaling tells whether all that the cluster is being updated for is the service's own choice of brokers, which is no reason to make a caller wait who

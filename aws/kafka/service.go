@@ -8,6 +8,7 @@ import (
 
 	gen "weir/awsapi/gen/kafka"
 	"weir/control/dataplane"
+	"weir/control/resource"
 	"weir/metadata"
 	"weir/secret"
 )
@@ -21,6 +22,7 @@ type api struct {
 	objectStore bool // channels have one to deliver to
 
 	master *secret.Master
+	quotas resource.Quotas // none is zero
 }
 
 // Deps are what the operations work with beside the store.
@@ -31,12 +33,16 @@ type Deps struct {
 	ObjectStore bool
 	// Master opens the secrets that become SCRAM users.
 	Master *secret.Master
+	// Quotas are MSK's where they are zero.
+	Quotas resource.Quotas
 }
 
 // New returns the operations that are built. All others stay nil, which the front answers as not implemented. Every call's context
 // must carry an awsapi.Scope, whose account and region must have a network (resource.SeedNetwork).
 func New(store metadata.Store, deps Deps) *gen.Service {
-	a := &api{store: store, now: time.Now, brokers: deps.Brokers, objectStore: deps.ObjectStore, master: deps.Master}
+	a := &api{
+		store: store, now: time.Now, brokers: deps.Brokers, objectStore: deps.ObjectStore, master: deps.Master, quotas: deps.Quotas.WithDefaults(),
+	}
 	return &gen.Service{
 		CreateCluster:                 a.createCluster,
 		CreateClusterV2:               a.createClusterV2,

@@ -39,7 +39,7 @@ func (a *account) configuration(name, text string, versions ...string) string {
 		Versions: versions, State: resource.ConfigurationActive, Latest: head,
 	}
 	r := resource.ConfigurationRevision{RevisionHead: head, Text: text, Properties: properties}
-	if err := resource.CreateConfiguration(a.ctx, a.store, c, r); err != nil {
+	if err := resource.CreateConfiguration(a.ctx, a.store, c, r, 100); err != nil {
 		a.t.Fatal(err)
 	}
 	return c.ARN()

@@ -52,10 +52,10 @@ type taggable struct {
 func (a *api) tagged(ctx context.Context, arn *string) (taggable, error) {
 	const parameter = "resourceArn"
 	if _, _, _, ok := resource.ParseVPCConnectionARN(*arn); ok {
-		v, at, _, err := a.connection(ctx, arn, parameter)
-		return taggable{v.Key(), at, v.Tags, func(tags map[string]string) []byte {
+		v, err := a.connection(ctx, arn, parameter)
+		return taggable{v.Key(), v.at, v.Tags, func(tags map[string]string) []byte {
 			v.Tags = tags
-			return metadata.Encode(v)
+			return metadata.Encode(v.VPCConnection)
 		}}, err
 	}
 	if _, _, _, ok := resource.ParseChannelARN(*arn); ok {

@@ -29,7 +29,9 @@ func (a *api) updateBrokerCount(ctx context.Context, in *gen.UpdateBrokerCountIn
 			return w, nil
 		}
 		version, _ := resource.LookupKafkaVersion(c.KafkaVersion)
-		return w, a.checkBrokerQuota(ctx, parameter, version, n, n-c.Brokers)
+		room, err := a.brokerPlaces(ctx, parameter, version, c.UUID, n)
+		w.given, w.then = []metadata.Cond{room.given}, []metadata.Op{room.then}
+		return w, err
 	})
 	if err != nil {
 		return nil, err

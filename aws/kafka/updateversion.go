@@ -136,7 +136,7 @@ func (a *api) checkVersion(c *resource.Cluster, name string) error {
 	if tiered(c) && checkTiered(c.InstanceType, version) != nil {
 		return badRequest(parameter, "KafkaVersion [%s] doesn't support the storage mode TIERED, which the cluster has.", name)
 	}
-	if most := brokersMax(version); c.Brokers > most {
+	if most := a.quotas.ClusterBrokers(version); c.Brokers > most {
 		return badRequest(parameter, "A cluster with KafkaVersion [%s] can have at most %d brokers. This one has %d.", name, most, c.Brokers)
 	}
 	return nil

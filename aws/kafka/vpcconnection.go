@@ -38,6 +38,10 @@ func (a *api) createVpcConnection(ctx context.Context, in *gen.CreateVpcConnecti
 		if err != nil {
 			return nil, err
 		}
+		room, err := a.connectionPlace(ctx)
+		if err != nil {
+			return nil, err
+		}
 		v := resource.VPCConnection{
 			UUID: resource.NewUUID(), Account: scope.Account, Region: scope.Region, Cluster: c.UUID, ClusterName: c.Name, Target: c.ARN(),
 			Authentication: auth, VPC: *in.VpcId, Subnets: in.ClientSubnets, SecurityGroups: in.SecurityGroups,
@@ -45,9 +49,9 @@ func (a *api) createVpcConnection(ctx context.Context, in *gen.CreateVpcConnecti
 		}
 		op := connectionOperation(ctx, resource.OpCreateConnection, &v, v.Created)
 		_, err = a.store.Commit(ctx, metadata.Txn{
-			If: append(given, metadata.Cond{Key: c.Key(), Modified: at}, metadata.Cond{Key: v.Key()}),
+			If: append(given, room.given, metadata.Cond{Key: c.Key(), Modified: at}, metadata.Cond{Key: v.Key()}),
 			Then: []metadata.Op{
-				resource.UseNetwork(scope), metadata.Put(v.Key(), metadata.Encode(v)), metadata.Put(op.Key(c.Scope()), metadata.Encode(op)),
+				room.then, resource.UseNetwork(scope), metadata.Put(v.Key(), metadata.Encode(v)), metadata.Put(op.Key(c.Scope()), metadata.Encode(op)),
 			},
 		})
 		if err == nil {
@@ -128,40 +132,51 @@ func connectionOperation(ctx context.Context, t resource.OperationType, v *resou
 	return op.Complete(now, resource.StepInitialize, resource.StepFinalize)
 }
 
-// connection reads the connection that an ARN names, and its cluster, nil if that is gone.
-func (a *api) connection(ctx context.Context, arn *string, parameter string) (resource.VPCConnection, metadata.Revision, *resource.Cluster, error) {
-	var none resource.VPCConnection
+// connected is a connection with its cluster, which is nil if it is gone, and the conditions that both are as they were read.
+type connected struct {
+	resource.VPCConnection
+	at      metadata.Revision
+	cluster *resource.Cluster
+	given   []metadata.Cond
+}
+
+// connection reads the connection that an ARN names, and its cluster.
+func (a *api) connection(ctx context.Context, arn *string, parameter string) (connected, error) {
+	var none connected
 	scope, name, uuid, ok := resource.ParseVPCConnectionARN(*arn)
 	if !ok {
-		return none, 0, nil, badRequest(parameter, "%q is not the ARN of a VPC connection.", *arn)
+		return none, badRequest(parameter, "%q is not the ARN of a VPC connection.", *arn)
 	}
 	if scope != scopeOf(ctx) {
-		return none, 0, nil, notFound(parameter)
+		return none, notFound(parameter)
 	}
 	v, at, ok, err := resource.ReadVPCConnection(ctx, a.store, scope, uuid)
 	switch {
 	case err != nil:
-		return none, 0, nil, storeError(err)
+		return none, storeError(err)
 	case !ok || v.ClusterName != name:
-		return none, 0, nil, notFound(parameter)
+		return none, notFound(parameter)
 	}
-	c, _, ok, err := resource.ReadCluster(ctx, a.store, scope.ClusterKey(v.Cluster))
+	k := connected{VPCConnection: v, at: at, given: []metadata.Cond{{Key: v.Key(), Modified: at}}}
+	c, at, ok, err := resource.ReadCluster(ctx, a.store, scope.ClusterKey(v.Cluster))
 	if err != nil {
-		return none, 0, nil, storeError(err)
+		return none, storeError(err)
 	}
-	if !ok {
-		return v, at, nil, nil
+	if ok {
+		k.cluster = &c
 	}
-	return v, at, &c, nil
+	// A cluster that goes meanwhile takes its operations with it, so that none may be added to them then.
+	k.given = append(k.given, metadata.Cond{Key: scope.ClusterKey(v.Cluster), Modified: at})
+	return k, nil
 }
 
 func (a *api) describeVpcConnection(ctx context.Context, in *gen.DescribeVpcConnectionInput) (*gen.DescribeVpcConnectionOutput, error) {
-	v, _, c, err := a.connection(ctx, in.Arn, "arn")
+	v, err := a.connection(ctx, in.Arn, "arn")
 	if err != nil {
 		return nil, err
 	}
 	return &gen.DescribeVpcConnectionOutput{
-		VpcConnectionArn: new(v.ARN()), TargetClusterArn: new(v.Target), State: gen.VpcConnectionState(v.Seen(c)),
+		VpcConnectionArn: new(v.ARN()), TargetClusterArn: new(v.Target), State: gen.VpcConnectionState(v.Seen(v.cluster)),
 		Authentication: new(string(v.Authentication)), VpcId: new(v.VPC), Subnets: v.Subnets, SecurityGroups: v.SecurityGroups,
 		CreationTime: new(v.Created), Tags: v.Tags,
 	}, nil
@@ -169,17 +184,17 @@ func (a *api) describeVpcConnection(ctx context.Context, in *gen.DescribeVpcConn
 
 func (a *api) deleteVpcConnection(ctx context.Context, in *gen.DeleteVpcConnectionInput) (*gen.DeleteVpcConnectionOutput, error) {
 	for {
-		v, at, c, err := a.connection(ctx, in.Arn, "arn")
+		v, err := a.connection(ctx, in.Arn, "arn")
 		if err != nil {
 			return nil, err
 		}
 		txn := metadata.Txn{
-			If:   []metadata.Cond{{Key: v.Key(), Modified: at}},
+			If:   v.given,
 			Then: []metadata.Op{metadata.Delete(v.Key())},
 		}
-		if c != nil {
-			op := connectionOperation(ctx, resource.OpDeleteConnection, &v, a.now().UTC())
-			txn.Then = append(txn.Then, metadata.Put(op.Key(c.Scope()), metadata.Encode(op)))
+		if v.cluster != nil {
+			op := connectionOperation(ctx, resource.OpDeleteConnection, &v.VPCConnection, a.now().UTC())
+			txn.Then = append(txn.Then, metadata.Put(op.Key(v.cluster.Scope()), metadata.Encode(op)))
 		}
 		_, err = a.store.Commit(ctx, txn)
 		if err == nil {
@@ -266,7 +281,7 @@ func (a *api) rejectClientVpcConnection(
 		if !c.State.Allows(resource.ActionReject) {
 			return nil, refused(resource.ActionReject, c.State)
 		}
-		v, at, _, err := a.connection(ctx, in.VpcConnectionArn, "vpcConnectionArn")
+		v, err := a.connection(ctx, in.VpcConnectionArn, "vpcConnectionArn")
 		if _, absent := errors.AsType[*gen.NotFoundException](err); absent || err == nil && v.Cluster != c.UUID {
 			err = badRequest("vpcConnectionArn", "The cluster has no such VPC connection.")
 		}
@@ -277,10 +292,10 @@ func (a *api) rejectClientVpcConnection(
 			return nil, badRequest("vpcConnectionArn", "You can't reject a VPC connection in %s state.", v.State)
 		}
 		v.State = resource.ConnectionRejected
-		op := connectionOperation(ctx, resource.OpRejectConnection, &v, a.now().UTC())
+		op := connectionOperation(ctx, resource.OpRejectConnection, &v.VPCConnection, a.now().UTC())
 		_, err = a.store.Commit(ctx, metadata.Txn{
-			If:   []metadata.Cond{{Key: v.Key(), Modified: at}},
-			Then: []metadata.Op{metadata.Put(v.Key(), metadata.Encode(v)), metadata.Put(op.Key(c.Scope()), metadata.Encode(op))},
+			If:   v.given,
+			Then: []metadata.Op{metadata.Put(v.Key(), metadata.Encode(v.VPCConnection)), metadata.Put(op.Key(c.Scope()), metadata.Encode(op))},
 		})
 		if err == nil {
 			return &gen.RejectClientVpcConnectionOutput{}, nil

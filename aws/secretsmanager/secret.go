@@ -46,7 +46,7 @@ func (a *api) createSecret(ctx context.Context, in *gen.CreateSecretInput) (*gen
 	if err := a.checkKey(ctx, in.KmsKeyId); err != nil {
 		return nil, err
 	}
-	n, err := Purge(ctx, a.store, scopeOf(ctx), a.now())
+	n, err := resource.EraseSecrets(ctx, a.store, scopeOf(ctx), a.now())
 	if err != nil {
 		return nil, storeError(err)
 	}
@@ -173,7 +173,7 @@ func (a *api) listSecrets(ctx context.Context, in *gen.ListSecretsInput) (*gen.L
 			return nil, err
 		}
 	}
-	if _, err := Purge(ctx, a.store, s, a.now()); err != nil {
+	if _, err := resource.EraseSecrets(ctx, a.store, s, a.now()); err != nil {
 		return nil, storeError(err)
 	}
 	kvs, _, err := a.store.List(ctx, s.SecretsPrefix())
@@ -309,7 +309,7 @@ func (a *api) deleteSecret(ctx context.Context, in *gen.DeleteSecretInput) (*gen
 		out := &gen.DeleteSecretOutput{ARN: arn(ctx, v), Name: new(v.Name), DeletionDate: &now}
 		switch {
 		case force:
-			err = remove(ctx, a.store, scopeOf(ctx), v, at)
+			_, err = a.store.Commit(ctx, scopeOf(ctx).RemoveSecret(&v, at))
 		case !v.PurgeAt.IsZero():
 			return nil, invalidRequest(textDeleted)
 		default:
@@ -326,38 +326,6 @@ func (a *api) deleteSecret(ctx context.Context, in *gen.DeleteSecretInput) (*gen
 			return nil, storeError(err)
 		}
 	}
-}
-
-// remove takes a secret and its values away.
-func remove(ctx context.Context, store metadata.Store, s resource.Scope, v resource.Secret, at metadata.Revision) error {
-	key := s.SecretsPrefix() + v.Name
-	_, err := store.Commit(ctx, metadata.Txn{
-		If:   []metadata.Cond{{Key: key, Modified: at}},
-		Then: []metadata.Op{metadata.Delete(key), metadata.DeletePrefix(s.SecretValuesPrefix(v.Name, v.Suffix))},
-	})
-	return err
-}
-
-// Purge removes the secrets whose recovery window has passed, and returns how many others there are.
-func Purge(ctx context.Context, store metadata.Store, s resource.Scope, now time.Time) (left int, err error) {
-	kvs, _, err := store.List(ctx, s.SecretsPrefix())
-	if err != nil {
-		return 0, err
-	}
-	for _, kv := range kvs {
-		v, err := metadata.Decode[resource.Secret](kv)
-		if err != nil {
-			return 0, err
-		}
-		if !v.Gone(now) {
-			left++
-			continue
-		}
-		if err := remove(ctx, store, s, v, kv.Modified); err != nil && !errors.Is(err, metadata.ErrConflict) {
-			return 0, err
-		}
-	}
-	return left, nil
 }
 
 func (a *api) restoreSecret(ctx context.Context, in *gen.RestoreSecretInput) (*gen.RestoreSecretOutput, error) {

@@ -5,8 +5,8 @@
 //   - Values are sealed (package secret) before they reach the metadata, each under its secret's ARN and its version, in records of their own: what
 //     lists and describes secrets never holds a value. No error and no log line of this package has a value in it.
 //   - The KMS key of a secret is checked and shown; the sealing is done with the master key of the installation all the same, until KMS keys have material.
-//   - A secret whose recovery window has passed is gone for every call from that moment; its records, values first of all, are removed by Purge, which
-//     runs at the start of Weir and with each call that lists or makes secrets.
+//   - A secret whose recovery window has passed is gone for every call from that moment. Its records, values and all, are removed by package control
+//     then, or by a call that lists or makes secrets and comes before it (resource.EraseSecrets).
 package secretsmanager
 
 import (

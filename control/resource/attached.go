@@ -36,9 +36,6 @@ func ReadClusterPolicy(ctx context.Context, store metadata.Store, c *Cluster) (p
 	return read[ClusterPolicy](ctx, store, c.Scope().ClusterPolicyKey(c.UUID))
 }
 
-// ScramSecretsMax is how many secrets, and so users, a cluster may have, as on MSK.
-const ScramSecretsMax = 1000
-
 // ScramSecrets are the secrets whose users may connect to a cluster with SASL/SCRAM.
 type ScramSecrets struct {
 	ARNs []string `json:"arns"` // sorted

@@ -89,17 +89,14 @@ func ParseConfigurationARN(text string) (id ConfigurationID, ok bool) {
 	return ConfigurationID{Scope: scope, Name: parts[1], UUID: bare}, ok
 }
 
-// ConfigurationsMax is how many configurations an account may have in a region, as on MSK. Revisions have no such limit here (MSK: 50).
-const ConfigurationsMax = 100
-
-// ErrConfigurationName means that another configuration has the name; ErrConfigurationQuota that there are ConfigurationsMax.
+// ErrConfigurationName means that another configuration has the name; ErrConfigurationQuota that there are as many as there may be.
 var (
 	ErrConfigurationName  = errors.New("a configuration of this name exists")
-	ErrConfigurationQuota = fmt.Errorf("there are %d configurations, which is the most that an account can have in a region", ConfigurationsMax)
+	ErrConfigurationQuota = errors.New("there are as many configurations as an account can have in a region")
 )
 
-// CreateConfiguration records a configuration with its first revision, or returns ErrConfigurationName or ErrConfigurationQuota.
-func CreateConfiguration(ctx context.Context, store metadata.Store, c Configuration, r ConfigurationRevision) error {
+// CreateConfiguration records a configuration with its first revision, or returns ErrConfigurationName or ErrConfigurationQuota: there may be most of them.
+func CreateConfiguration(ctx context.Context, store metadata.Store, c Configuration, r ConfigurationRevision, most int) error {
 	s := c.Scope()
 	for {
 		// The count is what serializes creations: without it two could both be the hundredth.
@@ -118,17 +115,14 @@ func CreateConfiguration(ctx context.Context, store metadata.Store, c Configurat
 		if err != nil {
 			return fmt.Errorf("count configurations: %w", err)
 		}
-		if len(all) >= ConfigurationsMax {
+		if len(all) >= most {
 			return ErrConfigurationQuota
 		}
+		free, take := Taking(s.ConfigurationQuotaKey(), counted)
 		_, err = store.Commit(ctx, metadata.Txn{
-			If: []metadata.Cond{
-				{Key: s.ConfigurationQuotaKey(), Modified: counted},
-				{Key: s.ConfigurationNameKey(c.Name)},
-				{Key: c.Key()},
-			},
+			If: []metadata.Cond{free, {Key: s.ConfigurationNameKey(c.Name)}, {Key: c.Key()}},
 			Then: []metadata.Op{
-				metadata.Put(s.ConfigurationQuotaKey(), metadata.Encode(struct{}{})),
+				take,
 				metadata.Put(s.ConfigurationNameKey(c.Name), metadata.Encode(ConfigurationName{UUID: c.UUID})),
 				metadata.Put(c.Key(), metadata.Encode(c)),
 				metadata.Put(s.ConfigurationRevisionKey(c.UUID, r.Number), metadata.Encode(r)),

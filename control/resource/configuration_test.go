@@ -39,10 +39,10 @@ func newStore(t *testing.T) *metadata.Mem {
 func TestConfigurationRecords(t *testing.T) {
 	store, ctx := newStore(t), t.Context()
 	c, r := newConfiguration("c")
-	if err := CreateConfiguration(ctx, store, c, r); err != nil {
+	if err := CreateConfiguration(ctx, store, c, r, 100); err != nil {
 		t.Fatal(err)
 	}
-	if other, r := newConfiguration("c"); !errors.Is(CreateConfiguration(ctx, store, other, r), ErrConfigurationName) {
+	if other, r := newConfiguration("c"); !errors.Is(CreateConfiguration(ctx, store, other, r, 100), ErrConfigurationName) {
 		t.Error("a name was taken twice")
 	}
 	id, ok := ParseConfigurationARN(c.ARN())
@@ -92,15 +92,15 @@ func TestConfigurationRecords(t *testing.T) {
 // Two creations never take the last free place.
 func TestConfigurationQuotaHoldsUnderRaces(t *testing.T) {
 	store, ctx := newStore(t), t.Context()
-	const writers = 8
+	const writers, most = 8, 100
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	made, refused := 0, 0
 	for w := range writers {
 		wg.Go(func() {
-			for i := range ConfigurationsMax/writers + 2 {
+			for i := range most/writers + 2 {
 				c, r := newConfiguration(fmt.Sprintf("c-%d-%d", w, i))
-				err := CreateConfiguration(ctx, store, c, r)
+				err := CreateConfiguration(ctx, store, c, r, 100)
 				mu.Lock()
 				switch {
 				case err == nil:
@@ -115,7 +115,7 @@ func TestConfigurationQuotaHoldsUnderRaces(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if made != ConfigurationsMax || refused == 0 {
+	if made != most || refused == 0 {
 		t.Errorf("%d made, %d refused", made, refused)
 	}
 }
@@ -126,7 +126,7 @@ func TestRemovingAConfigurationExcludesUsingIt(t *testing.T) {
 	for _, taken := range []bool{true, false} {
 		store := newStore(t)
 		c, r := newConfiguration("c")
-		if err := CreateConfiguration(ctx, store, c, r); err != nil {
+		if err := CreateConfiguration(ctx, store, c, r, 100); err != nil {
 			t.Fatal(err)
 		}
 		id, _ := ParseConfigurationARN(c.ARN())
@@ -250,7 +250,7 @@ func TestProperties(t *testing.T) {
 func TestReadProperties(t *testing.T) {
 	store, ctx := newStore(t), t.Context()
 	c, r := newConfiguration("c")
-	if err := CreateConfiguration(ctx, store, c, r); err != nil {
+	if err := CreateConfiguration(ctx, store, c, r, 100); err != nil {
 		t.Fatal(err)
 	}
 	k := Cluster{InstanceType: "kafka.m7g.large", KafkaVersion: "4.2.x", Subnets: make([]ClientSubnet, 3)}

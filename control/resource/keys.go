@@ -15,7 +15,7 @@ import (
 //	configuration/<uuid>                    Configuration
 //	configuration-name/<name>               ConfigurationName
 //	configuration-revision/<uuid>/<number>  ConfigurationRevision, the number in 19 digits
-//	configuration-quota                     changes with every configuration that is created, so that two never take the last free place
+//	configuration-quota cluster-quota vpc-connection-quota   change with everything that is created, so that two never take the last free place
 //	vpc/<id> subnet/<id> security-group/<id> network records, see network.go
 
 // Scope names whose resources are meant: an account's, in one region.
@@ -64,9 +64,6 @@ func (s Scope) ConfigurationRevisionsPrefix(uuid string) string {
 func (s Scope) ConfigurationRevisionKey(uuid string, number int64) string {
 	return fmt.Sprintf("%s%019d", s.ConfigurationRevisionsPrefix(uuid), number)
 }
-
-// ConfigurationQuotaKey is written with every configuration that is created.
-func (s Scope) ConfigurationQuotaKey() string { return s.Prefix() + "configuration-quota" }
 
 // AccountsPrefix is the prefix of the resources of all accounts.
 const AccountsPrefix = metadata.Root + "a/"

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -128,4 +129,63 @@ func OpenSecret(ctx context.Context, store metadata.Store, m *secret.Master, s S
 // SecretContext is what the value of a version is sealed under.
 func SecretContext(s Scope, v Secret, version string) string {
 	return s.SecretARN(v.Name, v.Suffix) + "#" + version
+}
+
+// ParseSecretKey takes the key of a Secret record apart; ok is false for every other key. A secret's name may have slashes.
+func ParseSecretKey(key string) (s Scope, name string, ok bool) {
+	parts := strings.SplitN(strings.TrimPrefix(key, AccountsPrefix), "/", 4)
+	if !strings.HasPrefix(key, AccountsPrefix) || len(parts) != 4 || parts[2] != "secret" || parts[3] == "" {
+		return Scope{}, "", false
+	}
+	return Scope{Account: parts[0], Region: parts[1]}, parts[3], true
+}
+
+// RemoveSecret returns the transaction that removes a secret, which was read at revision at, with all its values.
+func (s Scope) RemoveSecret(v *Secret, at metadata.Revision) metadata.Txn {
+	key := s.SecretsPrefix() + v.Name
+	return metadata.Txn{
+		If:   []metadata.Cond{{Key: key, Modified: at}},
+		Then: []metadata.Op{metadata.Delete(key), metadata.DeletePrefix(s.SecretValuesPrefix(v.Name, v.Suffix))},
+	}
+}
+
+// EraseSecret removes the secret under key if its deletion has come. left is how long it is until then; zero if there is nothing to wait for.
+func EraseSecret(ctx context.Context, store metadata.Store, key string, now time.Time) (left time.Duration, erased bool, err error) {
+	s, _, ok := ParseSecretKey(key)
+	if !ok {
+		return 0, false, fmt.Errorf("%s is not the key of a secret", key)
+	}
+	v, at, ok, err := read[Secret](ctx, store, key)
+	switch {
+	case err != nil || !ok || v.PurgeAt.IsZero():
+		return 0, false, err
+	case !v.Gone(now):
+		return v.PurgeAt.Sub(now), false, nil
+	}
+	if _, err := store.Commit(ctx, s.RemoveSecret(&v, at)); err != nil {
+		return 0, false, fmt.Errorf("erase %s: %w", s.SecretARN(v.Name, v.Suffix), err)
+	}
+	return 0, true, nil
+}
+
+// EraseSecrets removes the secrets of the scope whose deletion has come, and returns how many others there are.
+func EraseSecrets(ctx context.Context, store metadata.Store, s Scope, now time.Time) (left int, err error) {
+	kvs, _, err := store.List(ctx, s.SecretsPrefix())
+	if err != nil {
+		return 0, fmt.Errorf("list secrets: %w", err)
+	}
+	for _, kv := range kvs {
+		v, err := metadata.Decode[Secret](kv)
+		if err != nil {
+			return 0, err
+		}
+		if !v.Gone(now) {
+			left++
+			continue
+		}
+		if _, err := store.Commit(ctx, s.RemoveSecret(&v, kv.Modified)); err != nil && !errors.Is(err, metadata.ErrConflict) {
+			return 0, fmt.Errorf("erase %s: %w", s.SecretARN(v.Name, v.Suffix), err)
+		}
+	}
+	return left, nil
 }

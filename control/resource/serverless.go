@@ -30,8 +30,6 @@ const (
 	ServerlessBrokersMax   = 9
 	ServerlessInstanceType = "kafka.m7g.large"
 	ServerlessKafkaVersion = DefaultKafkaVersion
-	// ServerlessClustersMax is how many an account may have in a region.
-	ServerlessClustersMax = 10
 )
 
 // serverlessRetentionBytes is how much a partition keeps unless its topic says otherwise.
@@ -70,6 +68,10 @@ func (c *Cluster) Limits() metadata.LimitsProfile {
 	}
 	return p
 }
+
+// Shows tells whether the AWS APIs show operations of that type of the cluster. A serverless cluster's brokers are the service's business, and so is what
+// changes their number.
+func (c *Cluster) Shows(t OperationType) bool { return t.Listed() && !c.Scales(t) }
 
 // Scales tells whether an operation of that type is the service's own on this cluster: it changes the number of brokers of a serverless cluster, which
 // callers neither ask for nor see.
