@@ -62,6 +62,14 @@ func checkTopicName(name string) error {
 	return nil
 }
 
+// namedTopic reads the cluster of an operation on one topic and checks the topic's name; whether there is such a topic, its brokers say.
+func (a *api) namedTopic(ctx context.Context, arn, topic *string, action resource.Action) (c resource.Cluster, name string, err error) {
+	if c, err = a.topicCluster(ctx, arn, action); err != nil {
+		return c, "", err
+	}
+	return c, *topic, checkTopicName(*topic)
+}
+
 // parseConfigs reads topic configs: the Base64 encoding of a JSON object whose values are strings.
 func parseConfigs(text string) (map[string]string, error) {
 	b, err := base64.StdEncoding.DecodeString(text)
@@ -110,12 +118,8 @@ func formatConfigs(configs map[string]string) (string, error) {
 }
 
 func (a *api) createTopic(ctx context.Context, in *gen.CreateTopicInput) (*gen.CreateTopicOutput, error) {
-	c, err := a.topicCluster(ctx, in.ClusterArn, resource.ActionWriteTopics)
+	c, name, err := a.namedTopic(ctx, in.ClusterArn, in.TopicName, resource.ActionWriteTopics)
 	if err != nil {
-		return nil, err
-	}
-	name := *in.TopicName
-	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
 	var configs map[string]string
@@ -138,12 +142,8 @@ func (a *api) createTopic(ctx context.Context, in *gen.CreateTopicInput) (*gen.C
 }
 
 func (a *api) describeTopic(ctx context.Context, in *gen.DescribeTopicInput) (*gen.DescribeTopicOutput, error) {
-	c, err := a.topicCluster(ctx, in.ClusterArn, resource.ActionReadTopics)
+	c, name, err := a.namedTopic(ctx, in.ClusterArn, in.TopicName, resource.ActionReadTopics)
 	if err != nil {
-		return nil, err
-	}
-	name := *in.TopicName
-	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
 	var t dataplane.Topic
@@ -187,12 +187,8 @@ func topicStatus(ctx context.Context, b *dataplane.Brokers, t *dataplane.Topic) 
 }
 
 func (a *api) describeTopicPartitions(ctx context.Context, in *gen.DescribeTopicPartitionsInput) (*gen.DescribeTopicPartitionsOutput, error) {
-	c, err := a.topicCluster(ctx, in.ClusterArn, resource.ActionReadTopics)
+	c, name, err := a.namedTopic(ctx, in.ClusterArn, in.TopicName, resource.ActionReadTopics)
 	if err != nil {
-		return nil, err
-	}
-	name := *in.TopicName
-	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
 	var t dataplane.Topic
@@ -252,12 +248,8 @@ func (a *api) listTopics(ctx context.Context, in *gen.ListTopicsInput) (*gen.Lis
 // updateTopic changes the configs or the number of partitions. Configs are the topic's own from then on, whole: what they do not name has the
 // broker's default again. That is how Terraform takes a config away, by giving none.
 func (a *api) updateTopic(ctx context.Context, in *gen.UpdateTopicInput) (*gen.UpdateTopicOutput, error) {
-	c, err := a.topicCluster(ctx, in.ClusterArn, resource.ActionWriteTopics)
+	c, name, err := a.namedTopic(ctx, in.ClusterArn, in.TopicName, resource.ActionWriteTopics)
 	if err != nil {
-		return nil, err
-	}
-	name := *in.TopicName
-	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
 	var configs map[string]string
@@ -293,12 +285,8 @@ func (a *api) updateTopic(ctx context.Context, in *gen.UpdateTopicInput) (*gen.U
 }
 
 func (a *api) deleteTopic(ctx context.Context, in *gen.DeleteTopicInput) (*gen.DeleteTopicOutput, error) {
-	c, err := a.topicCluster(ctx, in.ClusterArn, resource.ActionWriteTopics)
+	c, name, err := a.namedTopic(ctx, in.ClusterArn, in.TopicName, resource.ActionWriteTopics)
 	if err != nil {
-		return nil, err
-	}
-	name := *in.TopicName
-	if err := checkTopicName(name); err != nil {
 		return nil, err
 	}
 	if err := a.topicHasChannel(ctx, &c, name); err != nil {
