@@ -2,12 +2,15 @@ package ec2
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	gen "weir/awsapi/gen/ec2"
 	"weir/control/resource"
 )
 
-// describeNetworkAcls shows the default network ACL of each VPC, which lets everything pass. There are no others: CreateNetworkAcl is not built.
+// describeNetworkAcls shows the default network ACL of each VPC. There are no others: CreateNetworkAcl is not built.
 func (a *api) describeNetworkAcls(ctx context.Context, in *gen.DescribeNetworkAclsInput) (*gen.DescribeNetworkAclsOutput, error) {
 	w, err := a.world(ctx)
 	if err != nil {
@@ -33,29 +36,53 @@ func (a *api) describeNetworkAcls(ctx context.Context, in *gen.DescribeNetworkAc
 }
 
 func (w *world) aclItem(v resource.VPC) item[gen.NetworkAcl] {
-	const everywhere, allow, last = "0.0.0.0/0", int32(100), int32(32767)
 	shown := gen.NetworkAcl{
 		NetworkAclId: new(v.ACL), VpcId: new(v.ID), OwnerId: new(w.scope.Account), IsDefault: new(true), Tags: tagSet(v.ACLTags),
 		Associations: []gen.NetworkAclAssociation{},
 	}
-	for _, egress := range []bool{true, false} {
-		for _, e := range []gen.NetworkAclEntry{
-			{RuleNumber: new(allow), RuleAction: gen.RuleActionAllow}, {RuleNumber: new(last), RuleAction: gen.RuleActionDeny},
-		} {
-			e.CidrBlock, e.Egress, e.Protocol = new(everywhere), new(egress), new(resource.AllProtocols)
-			shown.Entries = append(shown.Entries, e)
+	values := map[string][]string{
+		"default": {"true"}, "network-acl-id": {v.ACL}, "owner-id": {w.scope.Account}, "vpc-id": {v.ID}, "association.network-acl-id": {v.ACL},
+	}
+	entry := func(e gen.NetworkAclEntry) {
+		add := func(name, value string) { values["entry."+name] = append(values["entry."+name], value) }
+		shown.Entries = append(shown.Entries, e)
+		add("egress", strconv.FormatBool(*e.Egress))
+		add("protocol", *e.Protocol)
+		add("rule-action", string(e.RuleAction))
+		add("rule-number", strconv.Itoa(int(*e.RuleNumber)))
+		if e.CidrBlock != nil {
+			add("cidr", *e.CidrBlock)
+		} else {
+			add("ipv6-cidr", *e.Ipv6CidrBlock)
+		}
+		if p := e.PortRange; p != nil {
+			add("port-range.from", strconv.Itoa(int(*p.From)))
+			add("port-range.to", strconv.Itoa(int(*p.To)))
+		}
+		if i := e.IcmpTypeCode; i != nil {
+			add("icmp.type", strconv.Itoa(int(*i.Type)))
+			add("icmp.code", strconv.Itoa(int(*i.Code)))
 		}
 	}
-	values := map[string][]string{
-		"default": {"true"}, "network-acl-id": {v.ACL}, "owner-id": {w.scope.Account}, "vpc-id": {v.ID},
-		"entry.cidr": {everywhere}, "entry.egress": {"true", "false"}, "entry.protocol": {resource.AllProtocols},
-		"entry.rule-action": {"allow", "deny"}, "entry.rule-number": {"100", "32767"}, "association.network-acl-id": {v.ACL},
+	rules := slices.SortedStableFunc(slices.Values(v.ACLEntries()), func(a, b resource.ACLRule) int { return int(a.Number - b.Number) })
+	six := slices.ContainsFunc(rules, func(r resource.ACLRule) bool { return strings.Contains(r.CIDR, ":") })
+	for _, egress := range []bool{true, false} {
+		for _, r := range rules {
+			if r.Egress == egress {
+				entry(aclEntry(r))
+			}
+		}
+		last := resource.ACLRule{Number: lastEntry, Egress: egress, Protocol: resource.AllProtocols, CIDR: "0.0.0.0/0"}
+		entry(aclEntry(last))
+		if last.CIDR, last.Number = "::/0", lastEntry+1; six {
+			entry(aclEntry(last))
+		}
 	}
 	for _, s := range w.Subnets {
 		if s.VPC != v.ID {
 			continue
 		}
-		id := "aclassoc-" + suffix(s.ID) // each subnet has exactly one, so that its id need not be kept
+		id := aclAssociation(s.ID)
 		shown.Associations = append(shown.Associations, gen.NetworkAclAssociation{
 			NetworkAclAssociationId: new(id), NetworkAclId: new(v.ACL), SubnetId: new(s.ID),
 		})
@@ -63,4 +90,23 @@ func (w *world) aclItem(v resource.VPC) item[gen.NetworkAcl] {
 		values["association.subnet-id"] = append(values["association.subnet-id"], s.ID)
 	}
 	return item[gen.NetworkAcl]{id: v.ACL, shown: shown, tags: v.ACLTags, values: values}
+}
+
+func aclEntry(r resource.ACLRule) gen.NetworkAclEntry {
+	e := gen.NetworkAclEntry{RuleNumber: new(r.Number), Egress: new(r.Egress), Protocol: new(r.Protocol), RuleAction: gen.RuleActionDeny}
+	if r.Allow {
+		e.RuleAction = gen.RuleActionAllow
+	}
+	if strings.Contains(r.CIDR, ":") {
+		e.Ipv6CidrBlock = new(r.CIDR)
+	} else {
+		e.CidrBlock = new(r.CIDR)
+	}
+	if r.From != nil {
+		e.PortRange = &gen.PortRange{From: r.From, To: r.To}
+	}
+	if r.Type != nil {
+		e.IcmpTypeCode = &gen.IcmpTypeCode{Type: r.Type, Code: r.Code}
+	}
+	return e
 }

@@ -88,6 +88,14 @@ func (c *change) putGateway(v *resource.InternetGateway) {
 	c.put(c.scope.InternetGatewaysPrefix()+v.ID, v)
 }
 
+func (c *change) putAddress(v *resource.ElasticAddress) {
+	c.put(c.scope.ElasticAddressesPrefix()+v.ID, v)
+}
+
+func (c *change) putNAT(v *resource.NATGateway) {
+	c.put(c.scope.NATGatewaysPrefix()+v.ID, v)
+}
+
 func (c *change) putInterface(v *resource.NetworkInterface) {
 	c.put(c.scope.NetworkInterfacesPrefix()+v.ID, v)
 }
@@ -193,6 +201,20 @@ func (w *world) table(id *string) (*resource.RouteTable, error) {
 	return nil, fault(tableNotFound, tableNoun, deref(id))
 }
 
+func (w *world) nat(id *string) (*resource.NATGateway, error) {
+	if v := find(w.NATGateways, func(v *resource.NATGateway) bool { return v.ID == deref(id) }); v != nil {
+		return v, nil
+	}
+	return nil, fault(natNotFound, natNoun, deref(id))
+}
+
+func (w *world) allocation(id *string) (*resource.ElasticAddress, error) {
+	if v := find(w.Addresses, func(v *resource.ElasticAddress) bool { return v.ID == deref(id) }); v != nil {
+		return v, nil
+	}
+	return nil, fault(addressNotFound, addressNoun, deref(id))
+}
+
 func (w *world) ownInterface(id *string) (*resource.NetworkInterface, error) {
 	if v := find(w.Interfaces, func(v *resource.NetworkInterface) bool { return v.ID == deref(id) }); v != nil {
 		return v, nil
@@ -201,6 +223,9 @@ func (w *world) ownInterface(id *string) (*resource.NetworkInterface, error) {
 		if b.ID == deref(id) {
 			return nil, fault("OperationNotPermitted", "The network interface '%s' is managed by Amazon MSK for the cluster %s.", b.ID, b.cluster)
 		}
+	}
+	if g := find(w.NATGateways, func(g *resource.NATGateway) bool { return g.Interface == deref(id) && g.Failure == nil }); g != nil {
+		return nil, fault("OperationNotPermitted", "The network interface '%s' is that of the NAT gateway %s.", g.Interface, g.ID)
 	}
 	return nil, fault(interfaceNotFound, interfaceNoun, deref(id))
 }
@@ -236,9 +261,10 @@ func (w *world) brokers() []broker {
 	return out
 }
 
-// subnetUsed and groupUsed tell whether a cluster, a VPC connection or a network interface is in the subnet or has the group.
+// subnetUsed and groupUsed tell whether a cluster, a VPC connection, a network interface or a NAT gateway is in the subnet or has the group.
 func (w *world) subnetUsed(id string) bool {
-	return w.subnets[id] || slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return v.Subnet == id })
+	return w.subnets[id] || slices.ContainsFunc(w.Interfaces, func(v resource.NetworkInterface) bool { return v.Subnet == id }) ||
+		slices.ContainsFunc(w.NATGateways, func(g resource.NATGateway) bool { return g.Subnet == id && g.Failure == nil })
 }
 
 func (w *world) groupUsed(id string) bool {
@@ -261,13 +287,18 @@ const (
 	tableNoun         = "The routeTable ID '%s' does not exist"
 	interfaceNotFound = "InvalidNetworkInterfaceID.NotFound"
 	interfaceNoun     = "The networkInterface ID '%s' does not exist"
+	natNotFound       = "NatGatewayNotFound"
+	natNoun           = "The Nat Gateway %s was not found"
+	addressNotFound   = "InvalidAllocationID.NotFound"
+	addressNoun       = "The allocation ID '%s' does not exist"
 	aclNotFound       = "InvalidNetworkAclID.NotFound"
 	aclNoun           = "The networkAcl ID '%s' does not exist"
 )
 
-// How much of everything there may be. EC2's own numbers, but for VPCs and gateways (5), of which test suites need more at once.
+// How much of everything there may be. EC2's own numbers, but for VPCs, gateways and addresses (5), of which test suites need more at once.
 const (
-	vpcsMax       = 100 // and gateways, per account and region
+	vpcsMax       = 100 // and gateways of both kinds, and elastic addresses, per account and region
+	entriesMax    = 20  // of each direction per network ACL
 	subnetsMax    = 200 // and route tables, per VPC
 	groupsMax     = 2500
 	rulesMax      = 60 // of each direction per group

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"slices"
 
 	gen "weir/awsapi/gen/ec2"
 	"weir/control/resource"
@@ -54,8 +55,7 @@ func (a *api) attachInternetGateway(ctx context.Context, in *gen.AttachInternetG
 	return &gen.AttachInternetGatewayOutput{}, nil
 }
 
-// detachInternetGateway leaves routes to the gateway as they are; they are shown as black holes. Nothing here has a public address that would
-// hold it up.
+// detachInternetGateway leaves routes to the gateway as they are; they are shown as black holes. Public addresses in the VPC hold it up.
 func (a *api) detachInternetGateway(ctx context.Context, in *gen.DetachInternetGatewayInput) (*gen.DetachInternetGatewayOutput, error) {
 	err := a.change(ctx, in.DryRun, func(c *change) error {
 		g, err := c.gateway(in.InternetGatewayId)
@@ -67,6 +67,10 @@ func (a *api) detachInternetGateway(ctx context.Context, in *gen.DetachInternetG
 		}
 		if g.VPC != *in.VpcId {
 			return fault("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, *in.VpcId)
+		}
+		if slices.ContainsFunc(c.NATGateways, func(n resource.NATGateway) bool { return n.VPC == g.VPC && n.Association != "" }) {
+			return fault("DependencyViolation",
+				"Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", g.VPC)
 		}
 		g.VPC = ""
 		c.putGateway(g)

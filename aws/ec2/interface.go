@@ -103,6 +103,9 @@ func (w *world) address(s *resource.Subnet, wanted string) (string, error) {
 	for _, v := range w.Interfaces {
 		taken[v.Address] = taken[v.Address] || v.Subnet == s.ID
 	}
+	for _, g := range w.NATGateways {
+		taken[g.Address] = taken[g.Address] || g.Subnet == s.ID
+	}
 	if wanted != "" {
 		ip, err := netip.ParseAddr(wanted)
 		if err != nil || !p.Contains(ip) || !usable(p, ip) {
@@ -218,6 +221,11 @@ func (a *api) describeNetworkInterfaces(ctx context.Context, in *gen.DescribeNet
 	}
 	for _, b := range w.brokers() {
 		all = append(all, w.interfaceItem(b.NetworkInterface, &b))
+	}
+	for _, g := range w.NATGateways {
+		if g.Failure == nil {
+			all = append(all, w.natInterface(g))
+		}
 	}
 	interfaces, next, err := answer(query{
 		ids: in.NetworkInterfaceIds, notFound: interfaceNotFound, noun: interfaceNoun,

@@ -146,7 +146,8 @@ func TestRefused(t *testing.T) {
 		{"route to a foreign gateway", route(gen.CreateRouteInput{
 			DestinationCidrBlock: new("10.0.0.0/8"), GatewayId: free.InternetGateway.InternetGatewayId,
 		}), "InvalidParameterValue"},
-		{"route to a NAT gateway", route(gen.CreateRouteInput{DestinationCidrBlock: new("10.0.0.0/8"), NatGatewayId: new("nat-0")}), "UnsupportedOperation"},
+		{"route to no NAT gateway", route(gen.CreateRouteInput{DestinationCidrBlock: new("10.0.0.0/8"), NatGatewayId: new("nat-0")}), "InvalidNatGatewayID.NotFound"},
+		{"route to an instance", route(gen.CreateRouteInput{DestinationCidrBlock: new("10.0.0.0/8"), InstanceId: new("i-0")}), "UnsupportedOperation"},
 		{"route that is there", route(gen.CreateRouteInput{DestinationCidrBlock: new("0.0.0.0/0"), GatewayId: &gateway}), "RouteAlreadyExists"},
 		{"route to the VPC itself", route(gen.CreateRouteInput{DestinationCidrBlock: new("172.31.0.0/16"), GatewayId: &gateway}), "RouteAlreadyExists"},
 		{"delete the local route", local, "InvalidParameterValue"},

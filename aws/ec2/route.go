@@ -92,43 +92,18 @@ func (a *api) createRoute(ctx context.Context, in *gen.CreateRouteInput) (*gen.C
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range map[string]*string{
-		"vpcEndpointId": in.VpcEndpointId, "transitGatewayId": in.TransitGatewayId, "localGatewayId": in.LocalGatewayId,
-		"carrierGatewayId": in.CarrierGatewayId, "coreNetworkArn": in.CoreNetworkArn, "odbNetworkArn": in.OdbNetworkArn,
-		"egressOnlyInternetGatewayId": in.EgressOnlyInternetGatewayId, "instanceId": in.InstanceId,
-		"vpcPeeringConnectionId": in.VpcPeeringConnectionId, "natGatewayId": in.NatGatewayId,
-	} {
-		if v != nil {
-			return nil, unsupported(name, "routes to anything but internet gateways and network interfaces are")
-		}
-	}
-	if count(in.GatewayId != nil, in.NetworkInterfaceId != nil) != 1 {
-		return nil, fault("InvalidParameterCombination", "Specify one target of the route: gatewayId or networkInterfaceId")
+	target, err := targetOf(in)
+	if err != nil {
+		return nil, err
 	}
 	err = a.change(ctx, in.DryRun, func(c *change) error {
 		t, err := c.table(in.RouteTableId)
 		if err != nil {
 			return err
 		}
-		route := resource.Route{To: to.String()}
-		if in.GatewayId != nil {
-			g, err := c.gateway(in.GatewayId)
-			if err != nil {
-				return err
-			}
-			if g.VPC != t.VPC {
-				return fault("InvalidParameterValue", "route table %s and network gateway %s belong to different networks", t.ID, g.ID)
-			}
-			route.Gateway = g.ID
-		} else {
-			i, err := c.ownInterface(in.NetworkInterfaceId)
-			if err != nil {
-				return err
-			}
-			if i.VPC != t.VPC {
-				return fault("InvalidParameterValue", "route table %s and interface %s belong to different networks", t.ID, i.ID)
-			}
-			route.Interface = i.ID
+		route, err := c.route(t, to, target)
+		if err != nil {
+			return err
 		}
 		if err := c.accepts(t, to, in); err != nil {
 			return err
@@ -322,6 +297,9 @@ func (w *world) tableItem(t resource.RouteTable) item[gen.RouteTable] {
 		if r.GatewayId != nil {
 			add("route.gateway-id", *r.GatewayId)
 		}
+		if r.NatGatewayId != nil {
+			add("route.nat-gateway-id", *r.NatGatewayId)
+		}
 		out.Routes = append(out.Routes, r)
 	}
 	if v, err := w.vpc(&t.VPC); err == nil {
@@ -335,7 +313,10 @@ func (w *world) tableItem(t resource.RouteTable) item[gen.RouteTable] {
 		if _, err := w.ownInterface(&r.Interface); r.Interface != "" && err == nil {
 			state = gen.RouteStateActive
 		}
-		route(gen.Route{GatewayId: text(r.Gateway), NetworkInterfaceId: text(r.Interface), Origin: gen.RouteOriginCreateRoute, State: state}, r.To)
+		if g, err := w.nat(&r.NAT); err == nil && g.VPC == t.VPC && g.Failure == nil {
+			state = gen.RouteStateActive
+		}
+		route(gen.Route{GatewayId: text(r.Gateway), NatGatewayId: text(r.NAT), NetworkInterfaceId: text(r.Interface), Origin: gen.RouteOriginCreateRoute, State: state}, r.To)
 	}
 	return item[gen.RouteTable]{id: t.ID, shown: out, tags: t.Tags, values: values}
 }

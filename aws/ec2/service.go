@@ -1,6 +1,6 @@
 // Package ec2 is what `aws ec2` does: the network that clusters are placed in, as far as configurations of MSK clusters make and read it. An account
 // starts with a default VPC, a default subnet in each of three zones, an internet gateway and a default security group (resource.SeedNetwork).
-// Everything is a record: no packet is routed or filtered by it.
+// Everything is a record: no packet is routed, translated or filtered by it.
 //
 // Non-obvious:
 //   - Every change of a scope's network goes through api.change, which excludes all others by one key; a new cluster writes that key too. So what
@@ -28,11 +28,14 @@ type api struct{ store metadata.Store }
 func New(store metadata.Store) *gen.Service {
 	a := &api{store: store}
 	return &gen.Service{
+		AllocateAddress:                            a.allocateAddress,
 		AssociateRouteTable:                        a.associateRouteTable,
 		AttachInternetGateway:                      a.attachInternetGateway,
 		AuthorizeSecurityGroupEgress:               a.authorizeSecurityGroupEgress,
 		AuthorizeSecurityGroupIngress:              a.authorizeSecurityGroupIngress,
 		CreateInternetGateway:                      a.createInternetGateway,
+		CreateNatGateway:                           a.createNatGateway,
+		CreateNetworkAclEntry:                      a.createNetworkAclEntry,
 		CreateNetworkInterface:                     a.createNetworkInterface,
 		CreateRoute:                                a.createRoute,
 		CreateRouteTable:                           a.createRouteTable,
@@ -41,6 +44,8 @@ func New(store metadata.Store) *gen.Service {
 		CreateTags:                                 a.createTags,
 		CreateVpc:                                  a.createVpc,
 		DeleteInternetGateway:                      a.deleteInternetGateway,
+		DeleteNatGateway:                           a.deleteNatGateway,
+		DeleteNetworkAclEntry:                      a.deleteNetworkAclEntry,
 		DeleteNetworkInterface:                     a.deleteNetworkInterface,
 		DeleteRoute:                                a.deleteRoute,
 		DeleteRouteTable:                           a.deleteRouteTable,
@@ -49,9 +54,12 @@ func New(store metadata.Store) *gen.Service {
 		DeleteTags:                                 a.deleteTags,
 		DeleteVpc:                                  a.deleteVpc,
 		DescribeAccountAttributes:                  a.describeAccountAttributes,
+		DescribeAddresses:                          a.describeAddresses,
+		DescribeAddressesAttribute:                 a.describeAddressesAttribute,
 		DescribeAvailabilityZones:                  a.describeAvailabilityZones,
 		DescribeInternetGateways:                   a.describeInternetGateways,
 		DescribeManagedPrefixLists:                 a.describeManagedPrefixLists,
+		DescribeNatGateways:                        a.describeNatGateways,
 		DescribeNetworkAcls:                        a.describeNetworkAcls,
 		DescribeNetworkInterfaceAttribute:          a.describeNetworkInterfaceAttribute,
 		DescribeNetworkInterfaces:                  a.describeNetworkInterfaces,
@@ -72,6 +80,11 @@ func New(store metadata.Store) *gen.Service {
 		ModifySecurityGroupRules:                   a.modifySecurityGroupRules,
 		ModifySubnetAttribute:                      a.modifySubnetAttribute,
 		ModifyVpcAttribute:                         a.modifyVpcAttribute,
+		ReleaseAddress:                             a.releaseAddress,
+		ReplaceNetworkAclAssociation:               a.replaceNetworkAclAssociation,
+		ReplaceNetworkAclEntry:                     a.replaceNetworkAclEntry,
+		ReplaceRoute:                               a.replaceRoute,
+		ReplaceRouteTableAssociation:               a.replaceRouteTableAssociation,
 		RevokeSecurityGroupEgress:                  a.revokeSecurityGroupEgress,
 		RevokeSecurityGroupIngress:                 a.revokeSecurityGroupIngress,
 		UpdateSecurityGroupRuleDescriptionsEgress:  a.updateSecurityGroupRuleDescriptionsEgress,

@@ -254,5 +254,10 @@ func (w *world) free(v resource.Subnet) int32 {
 			n--
 		}
 	}
+	for _, g := range w.NATGateways {
+		if g.Subnet == v.ID && g.Failure == nil {
+			n--
+		}
+	}
 	return max(0, n)
 }

@@ -106,6 +106,14 @@ func (w *world) taggable() map[string]tagged {
 		v := &w.Interfaces[i]
 		out[v.ID] = tagged{gen.ResourceTypeNetworkInterface, &v.Tags, func(c *change) { c.putInterface(v) }}
 	}
+	for i := range w.Addresses {
+		v := &w.Addresses[i]
+		out[v.ID] = tagged{gen.ResourceTypeElasticIp, &v.Tags, func(c *change) { c.putAddress(v) }}
+	}
+	for i := range w.NATGateways {
+		v := &w.NATGateways[i]
+		out[v.ID] = tagged{gen.ResourceTypeNatgateway, &v.Tags, func(c *change) { c.putNAT(v) }}
+	}
 	return out
 }
 
@@ -127,6 +135,10 @@ func unknownID(id string) error {
 		return fault(tableNotFound, tableNoun, id)
 	case "eni":
 		return fault(interfaceNotFound, interfaceNoun, id)
+	case "nat":
+		return fault(natNotFound, natNoun, id)
+	case "eipalloc":
+		return fault(addressNotFound, addressNoun, id)
 	case "acl":
 		return fault(aclNotFound, aclNoun, id)
 	}

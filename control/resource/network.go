@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"weir/metadata"
 )
@@ -23,7 +24,37 @@ type VPC struct {
 	MainRouteTable string            `json:"mainRouteTable,omitempty"` // empty in records of the first release, until SeedNetwork completes them
 	ACL            string            `json:"acl,omitempty"`
 	ACLTags        map[string]string `json:"aclTags,omitempty"`
+	ACLRules       *[]ACLRule        `json:"aclRules,omitempty"` // nil: those that a new one has (DefaultACLRules)
 	Tags           map[string]string `json:"tags,omitempty"`
+}
+
+// ACLRule is an entry of a network ACL, beside the last of each direction, which denies what no other lets pass and cannot be changed.
+type ACLRule struct {
+	Number   int32  `json:"number"`
+	Egress   bool   `json:"egress,omitempty"`
+	Allow    bool   `json:"allow,omitempty"`
+	Protocol string `json:"protocol"` // a number, or AllProtocols
+	CIDR     string `json:"cidr"`     // IPv4 or IPv6
+	From     *int32 `json:"from,omitempty"`
+	To       *int32 `json:"to,omitempty"` // ports of TCP and UDP
+	Type     *int32 `json:"type,omitempty"`
+	Code     *int32 `json:"code,omitempty"` // of ICMP
+}
+
+// DefaultACLRules are the entries of a new VPC's ACL: everything passes.
+func DefaultACLRules() []ACLRule {
+	all := ACLRule{Number: 100, Allow: true, Protocol: AllProtocols, CIDR: "0.0.0.0/0"}
+	out := all
+	out.Egress = true
+	return []ACLRule{out, all}
+}
+
+// ACLEntries are the entries of the VPC's ACL.
+func (v *VPC) ACLEntries() []ACLRule {
+	if v.ACLRules == nil {
+		return DefaultACLRules()
+	}
+	return *v.ACLRules
 }
 
 // Subnet is a part of a VPC in one zone.
@@ -101,11 +132,36 @@ type RouteAssociation struct {
 	Subnet string `json:"subnet"`
 }
 
-// Route leads addresses to a gateway or an interface.
+// Route leads addresses to an internet gateway, a NAT gateway or an interface.
 type Route struct {
 	To        string `json:"to"` // CIDR block, IPv4 or IPv6
 	Gateway   string `json:"gateway,omitempty"`
 	Interface string `json:"interface,omitempty"`
+	NAT       string `json:"nat,omitempty"`
+}
+
+// ElasticAddress is a public address of the account. It reaches nothing. Which NAT gateway has it, that gateway says.
+type ElasticAddress struct {
+	ID     string            `json:"id"` // of the allocation
+	Public string            `json:"public"`
+	Tags   map[string]string `json:"tags,omitempty"`
+}
+
+// NATGateway is one that was asked for. It translates nothing.
+type NATGateway struct {
+	ID          string            `json:"id"`
+	Subnet      string            `json:"subnet"`
+	VPC         string            `json:"vpc"`
+	Private     bool              `json:"private,omitempty"`    // it has no public address
+	Allocation  string            `json:"allocation,omitempty"` // of its ElasticAddress
+	Association string            `json:"association,omitempty"`
+	Interface   string            `json:"interface"`
+	Address     string            `json:"address"` // in the subnet
+	MAC         string            `json:"mac"`
+	Created     time.Time         `json:"created"`
+	Failure     *StateInfo        `json:"failure,omitempty"` // why it never worked; it then has no address and no interface
+	Token       string            `json:"token,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 // NetworkInterface is one that was asked for. Brokers' interfaces have no records: they are those of the clusters' nodes.
@@ -142,6 +198,12 @@ func (s Scope) RouteTablesPrefix() string { return s.Prefix() + "route-table/" }
 
 // NetworkInterfacesPrefix is the prefix of the NetworkInterface records.
 func (s Scope) NetworkInterfacesPrefix() string { return s.Prefix() + "network-interface/" }
+
+// ElasticAddressesPrefix is the prefix of the ElasticAddress records.
+func (s Scope) ElasticAddressesPrefix() string { return s.Prefix() + "elastic-address/" }
+
+// NATGatewaysPrefix is the prefix of the NATGateway records.
+func (s Scope) NATGatewaysPrefix() string { return s.Prefix() + "nat-gateway/" }
 
 // seededKey says that the scope got its default network; the default VPC may have been deleted since.
 func (s Scope) seededKey() string { return s.Prefix() + "default-network" }
@@ -208,6 +270,8 @@ type Network struct {
 	Gateways       []InternetGateway
 	RouteTables    []RouteTable
 	Interfaces     []NetworkInterface
+	Addresses      []ElasticAddress
+	NATGateways    []NATGateway
 	Modified       map[string]metadata.Revision
 }
 
@@ -229,6 +293,12 @@ func ReadNetwork(ctx context.Context, store metadata.Store, s Scope) (*Network, 
 	}
 	if err == nil {
 		err = readAll(ctx, store, s.NetworkInterfacesPrefix(), n.Modified, &n.Interfaces)
+	}
+	if err == nil {
+		err = readAll(ctx, store, s.ElasticAddressesPrefix(), n.Modified, &n.Addresses)
+	}
+	if err == nil {
+		err = readAll(ctx, store, s.NATGatewaysPrefix(), n.Modified, &n.NATGateways)
 	}
 	if err != nil {
 		return nil, err

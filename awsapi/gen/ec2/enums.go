@@ -16,6 +16,19 @@ func (AccountAttributeName) EnumValues() []string {
 	return []string{"supported-platforms", "default-vpc"}
 }
 
+// AddressAttributeName is an enumeration; the empty value means absent.
+type AddressAttributeName string
+
+// The values of AddressAttributeName.
+const (
+	AddressAttributeNameDomainName AddressAttributeName = "domain-name"
+)
+
+// EnumValues returns the values of AddressAttributeName.
+func (AddressAttributeName) EnumValues() []string {
+	return []string{"domain-name"}
+}
+
 // AmdSevSnpSpecification is an enumeration; the empty value means absent.
 type AmdSevSnpSpecification string
 
@@ -92,6 +105,48 @@ const (
 // EnumValues returns the values of AttachmentStatus.
 func (AttachmentStatus) EnumValues() []string {
 	return []string{"attaching", "attached", "detaching", "detached"}
+}
+
+// AutoProvisionZonesState is an enumeration; the empty value means absent.
+type AutoProvisionZonesState string
+
+// The values of AutoProvisionZonesState.
+const (
+	AutoProvisionZonesStateEnabled  AutoProvisionZonesState = "enabled"
+	AutoProvisionZonesStateDisabled AutoProvisionZonesState = "disabled"
+)
+
+// EnumValues returns the values of AutoProvisionZonesState.
+func (AutoProvisionZonesState) EnumValues() []string {
+	return []string{"enabled", "disabled"}
+}
+
+// AutoScalingIpsState is an enumeration; the empty value means absent.
+type AutoScalingIpsState string
+
+// The values of AutoScalingIpsState.
+const (
+	AutoScalingIpsStateEnabled  AutoScalingIpsState = "enabled"
+	AutoScalingIpsStateDisabled AutoScalingIpsState = "disabled"
+)
+
+// EnumValues returns the values of AutoScalingIpsState.
+func (AutoScalingIpsState) EnumValues() []string {
+	return []string{"enabled", "disabled"}
+}
+
+// AvailabilityMode is an enumeration; the empty value means absent.
+type AvailabilityMode string
+
+// The values of AvailabilityMode.
+const (
+	AvailabilityModeZonal    AvailabilityMode = "zonal"
+	AvailabilityModeRegional AvailabilityMode = "regional"
+)
+
+// EnumValues returns the values of AvailabilityMode.
+func (AvailabilityMode) EnumValues() []string {
+	return []string{"zonal", "regional"}
 }
 
 // AvailabilityZoneOptInStatus is an enumeration; the empty value means absent.
@@ -200,6 +255,20 @@ func (CapacityReservationPreference) EnumValues() []string {
 	return []string{"capacity-reservations-only", "open", "none"}
 }
 
+// ConnectivityType is an enumeration; the empty value means absent.
+type ConnectivityType string
+
+// The values of ConnectivityType.
+const (
+	ConnectivityTypePrivate ConnectivityType = "private"
+	ConnectivityTypePublic  ConnectivityType = "public"
+)
+
+// EnumValues returns the values of ConnectivityType.
+func (ConnectivityType) EnumValues() []string {
+	return []string{"private", "public"}
+}
+
 // DeviceType is an enumeration; the empty value means absent.
 type DeviceType string
 
@@ -242,6 +311,20 @@ const (
 // EnumValues returns the values of DnsRecordIpType.
 func (DnsRecordIpType) EnumValues() []string {
 	return []string{"ipv4", "dualstack", "ipv6", "service-defined"}
+}
+
+// DomainType is an enumeration; the empty value means absent.
+type DomainType string
+
+// The values of DomainType.
+const (
+	DomainTypeVpc      DomainType = "vpc"
+	DomainTypeStandard DomainType = "standard"
+)
+
+// EnumValues returns the values of DomainType.
+func (DomainType) EnumValues() []string {
+	return []string{"vpc", "standard"}
 }
 
 // EbsEncryptionSupport is an enumeration; the empty value means absent.
@@ -2058,6 +2141,87 @@ func (MonitoringState) EnumValues() []string {
 	return []string{"disabled", "disabling", "enabled", "pending"}
 }
 
+// NatGatewayAddressStatus is an enumeration; the empty value means absent.
+type NatGatewayAddressStatus string
+
+// The values of NatGatewayAddressStatus.
+const (
+	NatGatewayAddressStatusAssigning      NatGatewayAddressStatus = "assigning"
+	NatGatewayAddressStatusUnassigning    NatGatewayAddressStatus = "unassigning"
+	NatGatewayAddressStatusAssociating    NatGatewayAddressStatus = "associating"
+	NatGatewayAddressStatusDisassociating NatGatewayAddressStatus = "disassociating"
+	NatGatewayAddressStatusSucceeded      NatGatewayAddressStatus = "succeeded"
+	NatGatewayAddressStatusFailed         NatGatewayAddressStatus = "failed"
+)
+
+// EnumValues returns the values of NatGatewayAddressStatus.
+func (NatGatewayAddressStatus) EnumValues() []string {
+	return []string{"assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"}
+}
+
+// NatGatewayApplianceModifyState is an enumeration; the empty value means absent.
+type NatGatewayApplianceModifyState string
+
+// The values of NatGatewayApplianceModifyState.
+const (
+	NatGatewayApplianceModifyStateModifying NatGatewayApplianceModifyState = "modifying"
+	NatGatewayApplianceModifyStateCompleted NatGatewayApplianceModifyState = "completed"
+	NatGatewayApplianceModifyStateFailed    NatGatewayApplianceModifyState = "failed"
+)
+
+// EnumValues returns the values of NatGatewayApplianceModifyState.
+func (NatGatewayApplianceModifyState) EnumValues() []string {
+	return []string{"modifying", "completed", "failed"}
+}
+
+// NatGatewayApplianceState is an enumeration; the empty value means absent.
+type NatGatewayApplianceState string
+
+// The values of NatGatewayApplianceState.
+const (
+	NatGatewayApplianceStateAttaching    NatGatewayApplianceState = "attaching"
+	NatGatewayApplianceStateAttached     NatGatewayApplianceState = "attached"
+	NatGatewayApplianceStateDetaching    NatGatewayApplianceState = "detaching"
+	NatGatewayApplianceStateDetached     NatGatewayApplianceState = "detached"
+	NatGatewayApplianceStateAttachFailed NatGatewayApplianceState = "attach-failed"
+	NatGatewayApplianceStateDetachFailed NatGatewayApplianceState = "detach-failed"
+)
+
+// EnumValues returns the values of NatGatewayApplianceState.
+func (NatGatewayApplianceState) EnumValues() []string {
+	return []string{"attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"}
+}
+
+// NatGatewayApplianceType is an enumeration; the empty value means absent.
+type NatGatewayApplianceType string
+
+// The values of NatGatewayApplianceType.
+const (
+	NatGatewayApplianceTypeNetworkFirewallProxy NatGatewayApplianceType = "network-firewall-proxy"
+)
+
+// EnumValues returns the values of NatGatewayApplianceType.
+func (NatGatewayApplianceType) EnumValues() []string {
+	return []string{"network-firewall-proxy"}
+}
+
+// NatGatewayState is an enumeration; the empty value means absent.
+type NatGatewayState string
+
+// The values of NatGatewayState.
+const (
+	NatGatewayStatePending   NatGatewayState = "pending"
+	NatGatewayStateFailed    NatGatewayState = "failed"
+	NatGatewayStateAvailable NatGatewayState = "available"
+	NatGatewayStateDeleting  NatGatewayState = "deleting"
+	NatGatewayStateDeleted   NatGatewayState = "deleted"
+)
+
+// EnumValues returns the values of NatGatewayState.
+func (NatGatewayState) EnumValues() []string {
+	return []string{"pending", "failed", "available", "deleting", "deleted"}
+}
+
 // NestedVirtualizationSpecification is an enumeration; the empty value means absent.
 type NestedVirtualizationSpecification string
 
@@ -2546,6 +2710,22 @@ const (
 // EnumValues returns the values of SecondaryInterfaceType.
 func (SecondaryInterfaceType) EnumValues() []string {
 	return []string{"secondary"}
+}
+
+// ServiceManaged is an enumeration; the empty value means absent.
+type ServiceManaged string
+
+// The values of ServiceManaged.
+const (
+	ServiceManagedAlb  ServiceManaged = "alb"
+	ServiceManagedNlb  ServiceManaged = "nlb"
+	ServiceManagedRnat ServiceManaged = "rnat"
+	ServiceManagedRds  ServiceManaged = "rds"
+)
+
+// EnumValues returns the values of ServiceManaged.
+func (ServiceManaged) EnumValues() []string {
+	return []string{"alb", "nlb", "rnat", "rds"}
 }
 
 // State is an enumeration; the empty value means absent.

@@ -2,6 +2,30 @@
 
 package ec2
 
+// AllocateAddressInput is the request of AllocateAddress.
+type AllocateAddressInput struct {
+	Domain                DomainType
+	Address               *string
+	PublicIpv4Pool        *string
+	NetworkBorderGroup    *string
+	CustomerOwnedIpv4Pool *string
+	TagSpecifications     []TagSpecification `wire:"TagSpecification" is:"item=item"`
+	IpamPoolId            *string
+	DryRun                *bool `wire:"dryRun"`
+}
+
+// AllocateAddressOutput is the answer of AllocateAddress.
+type AllocateAddressOutput struct {
+	AllocationId          *string    `wire:"allocationId"`
+	PublicIpv4Pool        *string    `wire:"publicIpv4Pool"`
+	NetworkBorderGroup    *string    `wire:"networkBorderGroup"`
+	Domain                DomainType `wire:"domain"`
+	CustomerOwnedIp       *string    `wire:"customerOwnedIp"`
+	CustomerOwnedIpv4Pool *string    `wire:"customerOwnedIpv4Pool"`
+	CarrierIp             *string    `wire:"carrierIp"`
+	PublicIp              *string    `wire:"publicIp"`
+}
+
 // AssociateRouteTableInput is the request of AssociateRouteTable.
 type AssociateRouteTableInput struct {
 	GatewayId      *string
@@ -78,6 +102,47 @@ type CreateInternetGatewayInput struct {
 // CreateInternetGatewayOutput is the answer of CreateInternetGateway.
 type CreateInternetGatewayOutput struct {
 	InternetGateway *InternetGateway `wire:"internetGateway"`
+}
+
+// CreateNatGatewayInput is the request of CreateNatGateway.
+type CreateNatGatewayInput struct {
+	AvailabilityMode               AvailabilityMode
+	AllocationId                   *string
+	ClientToken                    *string `is:"token"`
+	DryRun                         *bool
+	SubnetId                       *string
+	VpcId                          *string
+	AvailabilityZoneAddresses      []AvailabilityZoneAddress `wire:"AvailabilityZoneAddress" is:"item=AvailabilityZoneAddress"`
+	TagSpecifications              []TagSpecification        `wire:"TagSpecification" is:"item=item"`
+	ConnectivityType               ConnectivityType
+	PrivateIpAddress               *string
+	SecondaryAllocationIds         []string `wire:"SecondaryAllocationId" is:"item=AllocationId"`
+	SecondaryPrivateIpAddresses    []string `wire:"SecondaryPrivateIpAddress" is:"item=item"`
+	SecondaryPrivateIpAddressCount *int32   `is:"min=1 max=31"`
+}
+
+// CreateNatGatewayOutput is the answer of CreateNatGateway.
+type CreateNatGatewayOutput struct {
+	ClientToken *string     `wire:"clientToken"`
+	NatGateway  *NatGateway `wire:"natGateway"`
+}
+
+// CreateNetworkAclEntryInput is the request of CreateNetworkAclEntry.
+type CreateNetworkAclEntryInput struct {
+	DryRun        *bool         `wire:"dryRun"`
+	NetworkAclId  *string       `wire:"networkAclId" is:"required"`
+	RuleNumber    *int32        `wire:"ruleNumber" is:"required"`
+	Protocol      *string       `wire:"protocol" is:"required"`
+	RuleAction    RuleAction    `wire:"ruleAction" is:"required"`
+	Egress        *bool         `wire:"egress" is:"required"`
+	CidrBlock     *string       `wire:"cidrBlock"`
+	Ipv6CidrBlock *string       `wire:"ipv6CidrBlock"`
+	IcmpTypeCode  *IcmpTypeCode `wire:"Icmp"`
+	PortRange     *PortRange    `wire:"portRange"`
+}
+
+// CreateNetworkAclEntryOutput is the answer of CreateNetworkAclEntry.
+type CreateNetworkAclEntryOutput struct {
 }
 
 // CreateNetworkInterfaceInput is the request of CreateNetworkInterface.
@@ -257,6 +322,29 @@ type DeleteInternetGatewayInput struct {
 type DeleteInternetGatewayOutput struct {
 }
 
+// DeleteNatGatewayInput is the request of DeleteNatGateway.
+type DeleteNatGatewayInput struct {
+	DryRun       *bool
+	NatGatewayId *string `is:"required"`
+}
+
+// DeleteNatGatewayOutput is the answer of DeleteNatGateway.
+type DeleteNatGatewayOutput struct {
+	NatGatewayId *string `wire:"natGatewayId"`
+}
+
+// DeleteNetworkAclEntryInput is the request of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryInput struct {
+	DryRun       *bool   `wire:"dryRun"`
+	NetworkAclId *string `wire:"networkAclId" is:"required"`
+	RuleNumber   *int32  `wire:"ruleNumber" is:"required"`
+	Egress       *bool   `wire:"egress" is:"required"`
+}
+
+// DeleteNetworkAclEntryOutput is the answer of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryOutput struct {
+}
+
 // DeleteNetworkInterfaceInput is the request of DeleteNetworkInterface.
 type DeleteNetworkInterfaceInput struct {
 	DryRun             *bool   `wire:"dryRun"`
@@ -356,6 +444,34 @@ type DescribeAccountAttributesOutput struct {
 	AccountAttributes []AccountAttribute `wire:"accountAttributeSet" is:"item=item"`
 }
 
+// DescribeAddressesInput is the request of DescribeAddresses.
+type DescribeAddressesInput struct {
+	PublicIps     []string `wire:"PublicIp" is:"item=PublicIp"`
+	DryRun        *bool    `wire:"dryRun"`
+	Filters       []Filter `wire:"Filter" is:"item=Filter"`
+	AllocationIds []string `wire:"AllocationId" is:"item=AllocationId"`
+}
+
+// DescribeAddressesOutput is the answer of DescribeAddresses.
+type DescribeAddressesOutput struct {
+	Addresses []Address `wire:"addressesSet" is:"item=item"`
+}
+
+// DescribeAddressesAttributeInput is the request of DescribeAddressesAttribute.
+type DescribeAddressesAttributeInput struct {
+	AllocationIds []string `wire:"AllocationId" is:"item=item"`
+	Attribute     AddressAttributeName
+	NextToken     *string
+	MaxResults    *int32 `is:"min=1 max=1000"`
+	DryRun        *bool
+}
+
+// DescribeAddressesAttributeOutput is the answer of DescribeAddressesAttribute.
+type DescribeAddressesAttributeOutput struct {
+	Addresses []AddressAttribute `wire:"addressSet" is:"item=item"`
+	NextToken *string            `wire:"nextToken"`
+}
+
 // DescribeAvailabilityZonesInput is the request of DescribeAvailabilityZones.
 type DescribeAvailabilityZonesInput struct {
 	ZoneNames            []string `wire:"ZoneName" is:"item=ZoneName"`
@@ -430,6 +546,21 @@ type DescribeManagedPrefixListsInput struct {
 type DescribeManagedPrefixListsOutput struct {
 	NextToken   *string             `wire:"nextToken"`
 	PrefixLists []ManagedPrefixList `wire:"prefixListSet" is:"item=item"`
+}
+
+// DescribeNatGatewaysInput is the request of DescribeNatGateways.
+type DescribeNatGatewaysInput struct {
+	DryRun        *bool
+	Filter        []Filter `is:"item=Filter"`
+	MaxResults    *int32   `is:"min=5 max=1000"`
+	NatGatewayIds []string `wire:"NatGatewayId" is:"item=item"`
+	NextToken     *string
+}
+
+// DescribeNatGatewaysOutput is the answer of DescribeNatGateways.
+type DescribeNatGatewaysOutput struct {
+	NatGateways []NatGateway `wire:"natGatewaySet" is:"item=item"`
+	NextToken   *string      `wire:"nextToken"`
 }
 
 // DescribeNetworkAclsInput is the request of DescribeNetworkAcls.
@@ -720,6 +851,87 @@ type ModifyVpcAttributeInput struct {
 
 // ModifyVpcAttributeOutput is the answer of ModifyVpcAttribute.
 type ModifyVpcAttributeOutput struct {
+}
+
+// ReleaseAddressInput is the request of ReleaseAddress.
+type ReleaseAddressInput struct {
+	AllocationId       *string
+	PublicIp           *string
+	NetworkBorderGroup *string
+	DryRun             *bool `wire:"dryRun"`
+}
+
+// ReleaseAddressOutput is the answer of ReleaseAddress.
+type ReleaseAddressOutput struct {
+}
+
+// ReplaceNetworkAclAssociationInput is the request of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationInput struct {
+	DryRun        *bool   `wire:"dryRun"`
+	AssociationId *string `wire:"associationId" is:"required"`
+	NetworkAclId  *string `wire:"networkAclId" is:"required"`
+}
+
+// ReplaceNetworkAclAssociationOutput is the answer of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationOutput struct {
+	NewAssociationId *string `wire:"newAssociationId"`
+}
+
+// ReplaceNetworkAclEntryInput is the request of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryInput struct {
+	DryRun        *bool         `wire:"dryRun"`
+	NetworkAclId  *string       `wire:"networkAclId" is:"required"`
+	RuleNumber    *int32        `wire:"ruleNumber" is:"required"`
+	Protocol      *string       `wire:"protocol" is:"required"`
+	RuleAction    RuleAction    `wire:"ruleAction" is:"required"`
+	Egress        *bool         `wire:"egress" is:"required"`
+	CidrBlock     *string       `wire:"cidrBlock"`
+	Ipv6CidrBlock *string       `wire:"ipv6CidrBlock"`
+	IcmpTypeCode  *IcmpTypeCode `wire:"Icmp"`
+	PortRange     *PortRange    `wire:"portRange"`
+}
+
+// ReplaceNetworkAclEntryOutput is the answer of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryOutput struct {
+}
+
+// ReplaceRouteInput is the request of ReplaceRoute.
+type ReplaceRouteInput struct {
+	DestinationPrefixListId     *string
+	VpcEndpointId               *string
+	LocalTarget                 *bool
+	TransitGatewayId            *string
+	LocalGatewayId              *string
+	CarrierGatewayId            *string
+	CoreNetworkArn              *string
+	OdbNetworkArn               *string
+	DryRun                      *bool   `wire:"dryRun"`
+	RouteTableId                *string `wire:"routeTableId" is:"required"`
+	DestinationCidrBlock        *string `wire:"destinationCidrBlock"`
+	GatewayId                   *string `wire:"gatewayId"`
+	DestinationIpv6CidrBlock    *string `wire:"destinationIpv6CidrBlock"`
+	EgressOnlyInternetGatewayId *string `wire:"egressOnlyInternetGatewayId"`
+	InstanceId                  *string `wire:"instanceId"`
+	NetworkInterfaceId          *string `wire:"networkInterfaceId"`
+	VpcPeeringConnectionId      *string `wire:"vpcPeeringConnectionId"`
+	NatGatewayId                *string `wire:"natGatewayId"`
+}
+
+// ReplaceRouteOutput is the answer of ReplaceRoute.
+type ReplaceRouteOutput struct {
+}
+
+// ReplaceRouteTableAssociationInput is the request of ReplaceRouteTableAssociation.
+type ReplaceRouteTableAssociationInput struct {
+	DryRun        *bool   `wire:"dryRun"`
+	AssociationId *string `wire:"associationId" is:"required"`
+	RouteTableId  *string `wire:"routeTableId" is:"required"`
+}
+
+// ReplaceRouteTableAssociationOutput is the answer of ReplaceRouteTableAssociation.
+type ReplaceRouteTableAssociationOutput struct {
+	NewAssociationId *string                     `wire:"newAssociationId"`
+	AssociationState *RouteTableAssociationState `wire:"associationState"`
 }
 
 // RevokeSecurityGroupEgressInput is the request of RevokeSecurityGroupEgress.

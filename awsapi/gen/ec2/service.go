@@ -11,11 +11,14 @@ import (
 
 // Service is the behaviour of Amazon Elastic Compute Cloud. A nil field is an operation that is not built.
 type Service struct {
+	AllocateAddress                            func(ctx context.Context, in *AllocateAddressInput) (*AllocateAddressOutput, error)
 	AssociateRouteTable                        func(ctx context.Context, in *AssociateRouteTableInput) (*AssociateRouteTableOutput, error)
 	AttachInternetGateway                      func(ctx context.Context, in *AttachInternetGatewayInput) (*AttachInternetGatewayOutput, error)
 	AuthorizeSecurityGroupEgress               func(ctx context.Context, in *AuthorizeSecurityGroupEgressInput) (*AuthorizeSecurityGroupEgressOutput, error)
 	AuthorizeSecurityGroupIngress              func(ctx context.Context, in *AuthorizeSecurityGroupIngressInput) (*AuthorizeSecurityGroupIngressOutput, error)
 	CreateInternetGateway                      func(ctx context.Context, in *CreateInternetGatewayInput) (*CreateInternetGatewayOutput, error)
+	CreateNatGateway                           func(ctx context.Context, in *CreateNatGatewayInput) (*CreateNatGatewayOutput, error)
+	CreateNetworkAclEntry                      func(ctx context.Context, in *CreateNetworkAclEntryInput) (*CreateNetworkAclEntryOutput, error)
 	CreateNetworkInterface                     func(ctx context.Context, in *CreateNetworkInterfaceInput) (*CreateNetworkInterfaceOutput, error)
 	CreateRoute                                func(ctx context.Context, in *CreateRouteInput) (*CreateRouteOutput, error)
 	CreateRouteTable                           func(ctx context.Context, in *CreateRouteTableInput) (*CreateRouteTableOutput, error)
@@ -25,6 +28,8 @@ type Service struct {
 	CreateVpc                                  func(ctx context.Context, in *CreateVpcInput) (*CreateVpcOutput, error)
 	CreateVpcEndpoint                          func(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error)
 	DeleteInternetGateway                      func(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
+	DeleteNatGateway                           func(ctx context.Context, in *DeleteNatGatewayInput) (*DeleteNatGatewayOutput, error)
+	DeleteNetworkAclEntry                      func(ctx context.Context, in *DeleteNetworkAclEntryInput) (*DeleteNetworkAclEntryOutput, error)
 	DeleteNetworkInterface                     func(ctx context.Context, in *DeleteNetworkInterfaceInput) (*DeleteNetworkInterfaceOutput, error)
 	DeleteRoute                                func(ctx context.Context, in *DeleteRouteInput) (*DeleteRouteOutput, error)
 	DeleteRouteTable                           func(ctx context.Context, in *DeleteRouteTableInput) (*DeleteRouteTableOutput, error)
@@ -34,11 +39,14 @@ type Service struct {
 	DeleteVpc                                  func(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcOutput, error)
 	DeleteVpcEndpoints                         func(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error)
 	DescribeAccountAttributes                  func(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
+	DescribeAddresses                          func(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
+	DescribeAddressesAttribute                 func(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error)
 	DescribeAvailabilityZones                  func(ctx context.Context, in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error)
 	DescribeInstanceTypes                      func(ctx context.Context, in *DescribeInstanceTypesInput) (*DescribeInstanceTypesOutput, error)
 	DescribeInstances                          func(ctx context.Context, in *DescribeInstancesInput) (*DescribeInstancesOutput, error)
 	DescribeInternetGateways                   func(ctx context.Context, in *DescribeInternetGatewaysInput) (*DescribeInternetGatewaysOutput, error)
 	DescribeManagedPrefixLists                 func(ctx context.Context, in *DescribeManagedPrefixListsInput) (*DescribeManagedPrefixListsOutput, error)
+	DescribeNatGateways                        func(ctx context.Context, in *DescribeNatGatewaysInput) (*DescribeNatGatewaysOutput, error)
 	DescribeNetworkAcls                        func(ctx context.Context, in *DescribeNetworkAclsInput) (*DescribeNetworkAclsOutput, error)
 	DescribeNetworkInterfaceAttribute          func(ctx context.Context, in *DescribeNetworkInterfaceAttributeInput) (*DescribeNetworkInterfaceAttributeOutput, error)
 	DescribeNetworkInterfaces                  func(ctx context.Context, in *DescribeNetworkInterfacesInput) (*DescribeNetworkInterfacesOutput, error)
@@ -59,6 +67,11 @@ type Service struct {
 	ModifySecurityGroupRules                   func(ctx context.Context, in *ModifySecurityGroupRulesInput) (*ModifySecurityGroupRulesOutput, error)
 	ModifySubnetAttribute                      func(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error)
 	ModifyVpcAttribute                         func(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
+	ReleaseAddress                             func(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
+	ReplaceNetworkAclAssociation               func(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error)
+	ReplaceNetworkAclEntry                     func(ctx context.Context, in *ReplaceNetworkAclEntryInput) (*ReplaceNetworkAclEntryOutput, error)
+	ReplaceRoute                               func(ctx context.Context, in *ReplaceRouteInput) (*ReplaceRouteOutput, error)
+	ReplaceRouteTableAssociation               func(ctx context.Context, in *ReplaceRouteTableAssociationInput) (*ReplaceRouteTableAssociationOutput, error)
 	RevokeSecurityGroupEgress                  func(ctx context.Context, in *RevokeSecurityGroupEgressInput) (*RevokeSecurityGroupEgressOutput, error)
 	RevokeSecurityGroupIngress                 func(ctx context.Context, in *RevokeSecurityGroupIngressInput) (*RevokeSecurityGroupIngressOutput, error)
 	UpdateSecurityGroupRuleDescriptionsEgress  func(ctx context.Context, in *UpdateSecurityGroupRuleDescriptionsEgressInput) (*UpdateSecurityGroupRuleDescriptionsEgressOutput, error)
@@ -78,11 +91,14 @@ func (*Service) Model() *awsapi.ServiceModel {
 		XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15",
 		Validation:   awsapi.MissingOrInvalid,
 		Operations: []awsapi.OperationModel{
+			{Name: "AllocateAddress", Method: "POST", URI: "/"},
 			{Name: "AssociateRouteTable", Method: "POST", URI: "/"},
 			{Name: "AttachInternetGateway", Method: "POST", URI: "/"},
 			{Name: "AuthorizeSecurityGroupEgress", Method: "POST", URI: "/"},
 			{Name: "AuthorizeSecurityGroupIngress", Method: "POST", URI: "/"},
 			{Name: "CreateInternetGateway", Method: "POST", URI: "/"},
+			{Name: "CreateNatGateway", Method: "POST", URI: "/"},
+			{Name: "CreateNetworkAclEntry", Method: "POST", URI: "/"},
 			{Name: "CreateNetworkInterface", Method: "POST", URI: "/"},
 			{Name: "CreateRoute", Method: "POST", URI: "/"},
 			{Name: "CreateRouteTable", Method: "POST", URI: "/"},
@@ -92,6 +108,8 @@ func (*Service) Model() *awsapi.ServiceModel {
 			{Name: "CreateVpc", Method: "POST", URI: "/"},
 			{Name: "CreateVpcEndpoint", Method: "POST", URI: "/"},
 			{Name: "DeleteInternetGateway", Method: "POST", URI: "/"},
+			{Name: "DeleteNatGateway", Method: "POST", URI: "/"},
+			{Name: "DeleteNetworkAclEntry", Method: "POST", URI: "/"},
 			{Name: "DeleteNetworkInterface", Method: "POST", URI: "/"},
 			{Name: "DeleteRoute", Method: "POST", URI: "/"},
 			{Name: "DeleteRouteTable", Method: "POST", URI: "/"},
@@ -101,11 +119,14 @@ func (*Service) Model() *awsapi.ServiceModel {
 			{Name: "DeleteVpc", Method: "POST", URI: "/"},
 			{Name: "DeleteVpcEndpoints", Method: "POST", URI: "/"},
 			{Name: "DescribeAccountAttributes", Method: "POST", URI: "/"},
+			{Name: "DescribeAddresses", Method: "POST", URI: "/"},
+			{Name: "DescribeAddressesAttribute", Method: "POST", URI: "/"},
 			{Name: "DescribeAvailabilityZones", Method: "POST", URI: "/"},
 			{Name: "DescribeInstanceTypes", Method: "POST", URI: "/"},
 			{Name: "DescribeInstances", Method: "POST", URI: "/"},
 			{Name: "DescribeInternetGateways", Method: "POST", URI: "/"},
 			{Name: "DescribeManagedPrefixLists", Method: "POST", URI: "/"},
+			{Name: "DescribeNatGateways", Method: "POST", URI: "/"},
 			{Name: "DescribeNetworkAcls", Method: "POST", URI: "/"},
 			{Name: "DescribeNetworkInterfaceAttribute", Method: "POST", URI: "/"},
 			{Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/"},
@@ -126,6 +147,11 @@ func (*Service) Model() *awsapi.ServiceModel {
 			{Name: "ModifySecurityGroupRules", Method: "POST", URI: "/"},
 			{Name: "ModifySubnetAttribute", Method: "POST", URI: "/"},
 			{Name: "ModifyVpcAttribute", Method: "POST", URI: "/"},
+			{Name: "ReleaseAddress", Method: "POST", URI: "/"},
+			{Name: "ReplaceNetworkAclAssociation", Method: "POST", URI: "/"},
+			{Name: "ReplaceNetworkAclEntry", Method: "POST", URI: "/"},
+			{Name: "ReplaceRoute", Method: "POST", URI: "/"},
+			{Name: "ReplaceRouteTableAssociation", Method: "POST", URI: "/"},
 			{Name: "RevokeSecurityGroupEgress", Method: "POST", URI: "/"},
 			{Name: "RevokeSecurityGroupIngress", Method: "POST", URI: "/"},
 			{Name: "UpdateSecurityGroupRuleDescriptionsEgress", Method: "POST", URI: "/"},

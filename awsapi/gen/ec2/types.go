@@ -17,6 +17,34 @@ type AccountAttributeValue struct {
 	AttributeValue *string `wire:"attributeValue"`
 }
 
+// Address is a structure of the model.
+type Address struct {
+	AllocationId            *string        `wire:"allocationId"`
+	AssociationId           *string        `wire:"associationId"`
+	Domain                  DomainType     `wire:"domain"`
+	NetworkInterfaceId      *string        `wire:"networkInterfaceId"`
+	NetworkInterfaceOwnerId *string        `wire:"networkInterfaceOwnerId"`
+	PrivateIpAddress        *string        `wire:"privateIpAddress"`
+	Tags                    []Tag          `wire:"tagSet" is:"item=item"`
+	PublicIpv4Pool          *string        `wire:"publicIpv4Pool"`
+	NetworkBorderGroup      *string        `wire:"networkBorderGroup"`
+	CustomerOwnedIp         *string        `wire:"customerOwnedIp"`
+	CustomerOwnedIpv4Pool   *string        `wire:"customerOwnedIpv4Pool"`
+	CarrierIp               *string        `wire:"carrierIp"`
+	SubnetId                *string        `wire:"subnetId"`
+	ServiceManaged          ServiceManaged `wire:"serviceManaged"`
+	InstanceId              *string        `wire:"instanceId"`
+	PublicIp                *string        `wire:"publicIp"`
+}
+
+// AddressAttribute is a structure of the model.
+type AddressAttribute struct {
+	PublicIp        *string          `wire:"publicIp"`
+	AllocationId    *string          `wire:"allocationId"`
+	PtrRecord       *string          `wire:"ptrRecord"`
+	PtrRecordUpdate *PtrUpdateStatus `wire:"ptrRecordUpdate"`
+}
+
 // AttachmentEnaSrdSpecification is a structure of the model.
 type AttachmentEnaSrdSpecification struct {
 	EnaSrdEnabled          *bool                             `wire:"enaSrdEnabled"`
@@ -54,6 +82,13 @@ type AvailabilityZone struct {
 	Geography          []AvailabilityZoneGeography    `wire:"geographySet" is:"item=item"`
 	SubGeography       []AvailabilityZoneSubGeography `wire:"subGeographySet" is:"item=item"`
 	State              AvailabilityZoneState          `wire:"zoneState"`
+}
+
+// AvailabilityZoneAddress is a structure of the model.
+type AvailabilityZoneAddress struct {
+	AvailabilityZone   *string
+	AvailabilityZoneId *string
+	AllocationIds      []string `wire:"AllocationId" is:"item=AllocationId"`
 }
 
 // AvailabilityZoneGeography is a structure of the model.
@@ -689,6 +724,52 @@ type Monitoring struct {
 	State             MonitoringState `wire:"state"`
 }
 
+// NatGateway is a structure of the model.
+type NatGateway struct {
+	CreateTime           *time.Time                    `wire:"createTime"`
+	DeleteTime           *time.Time                    `wire:"deleteTime"`
+	FailureCode          *string                       `wire:"failureCode"`
+	FailureMessage       *string                       `wire:"failureMessage"`
+	NatGatewayAddresses  []NatGatewayAddress           `wire:"natGatewayAddressSet" is:"item=item"`
+	NatGatewayId         *string                       `wire:"natGatewayId"`
+	ProvisionedBandwidth *ProvisionedBandwidth         `wire:"provisionedBandwidth"`
+	State                NatGatewayState               `wire:"state"`
+	SubnetId             *string                       `wire:"subnetId"`
+	VpcId                *string                       `wire:"vpcId"`
+	Tags                 []Tag                         `wire:"tagSet" is:"item=item"`
+	ConnectivityType     ConnectivityType              `wire:"connectivityType"`
+	AvailabilityMode     AvailabilityMode              `wire:"availabilityMode"`
+	AutoScalingIps       AutoScalingIpsState           `wire:"autoScalingIps"`
+	AutoProvisionZones   AutoProvisionZonesState       `wire:"autoProvisionZones"`
+	AttachedAppliances   []NatGatewayAttachedAppliance `wire:"attachedApplianceSet" is:"item=item"`
+	RouteTableId         *string                       `wire:"routeTableId"`
+}
+
+// NatGatewayAddress is a structure of the model.
+type NatGatewayAddress struct {
+	AllocationId       *string                 `wire:"allocationId"`
+	NetworkInterfaceId *string                 `wire:"networkInterfaceId"`
+	PrivateIp          *string                 `wire:"privateIp"`
+	PublicIp           *string                 `wire:"publicIp"`
+	AssociationId      *string                 `wire:"associationId"`
+	IsPrimary          *bool                   `wire:"isPrimary"`
+	FailureMessage     *string                 `wire:"failureMessage"`
+	Status             NatGatewayAddressStatus `wire:"status"`
+	AvailabilityZone   *string                 `wire:"availabilityZone"`
+	AvailabilityZoneId *string                 `wire:"availabilityZoneId"`
+}
+
+// NatGatewayAttachedAppliance is a structure of the model.
+type NatGatewayAttachedAppliance struct {
+	Type              NatGatewayApplianceType        `wire:"type"`
+	ApplianceArn      *string                        `wire:"applianceArn"`
+	VpcEndpointId     *string                        `wire:"vpcEndpointId"`
+	AttachmentState   NatGatewayApplianceState       `wire:"attachmentState"`
+	ModificationState NatGatewayApplianceModifyState `wire:"modificationState"`
+	FailureCode       *string                        `wire:"failureCode"`
+	FailureMessage    *string                        `wire:"failureMessage"`
+}
+
 // NetworkAcl is a structure of the model.
 type NetworkAcl struct {
 	Associations []NetworkAclAssociation `wire:"associationSet" is:"item=item"`
@@ -963,6 +1044,22 @@ type ProductCode struct {
 // PropagatingVgw is a structure of the model.
 type PropagatingVgw struct {
 	GatewayId *string `wire:"gatewayId"`
+}
+
+// ProvisionedBandwidth is a structure of the model.
+type ProvisionedBandwidth struct {
+	ProvisionTime *time.Time `wire:"provisionTime"`
+	Provisioned   *string    `wire:"provisioned"`
+	RequestTime   *time.Time `wire:"requestTime"`
+	Requested     *string    `wire:"requested"`
+	Status        *string    `wire:"status"`
+}
+
+// PtrUpdateStatus is a structure of the model.
+type PtrUpdateStatus struct {
+	Value  *string `wire:"value"`
+	Status *string `wire:"status"`
+	Reason *string `wire:"reason"`
 }
 
 // PublicIpDnsNameOptions is a structure of the model.
