@@ -19,6 +19,9 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"up --dtaa x", 2, "did you mean --data?"},
 		{"up --brokers none", 2, "--brokers"},
 		{"up --brokers 0", 2, "1 to 15"},
+		{"up --quotas brokers=none", 2, "brokers can be 1 to 10000"},
+		{"up --api-rate 0", 2, "--api-rate"},
+		{"up --s3-credentials x", 2, "--s3-endpoint"},
 		{"up --api nowhere", 2, "127.0.0.1:4566"},
 		{"up extra", 2, `"extra"`},
 		{"env --format xml", 2, "sh, dotenv or json"},
@@ -42,6 +45,16 @@ func TestMistakesAreExplained(t *testing.T) {
 				t.Errorf("stdout has what is no result: %s", out.String())
 			}
 		})
+	}
+}
+
+// What can be set at all can be set where it has an effect.
+func TestEverySettingIsAFlagOfUp(t *testing.T) {
+	flags := newUp().Flags()
+	for _, s := range daemon.Settings() {
+		if flags.Lookup(s.Name) == nil {
+			t.Errorf("weir up has no --%s", s.Name)
+		}
 	}
 }
 

@@ -25,7 +25,11 @@ func newUp() *cobra.Command {
 		Example: "  weir up\n  weir up --data /var/lib/weir --api 127.0.0.1:4567 --demo=false",
 		Args:    cobra.NoArgs,
 	}
-	load := settings(cmd, "data", "api", "region", "demo", "brokers", "log", "log-level", "storage")
+	var all []string // what can be set can be set here
+	for _, s := range daemon.Settings() {
+		all = append(all, s.Name)
+	}
+	load := settings(cmd, all...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load()
 		if err != nil {

@@ -1,7 +1,25 @@
 """What programs that were tested against a mock of MSK (moto) expect of it, asked of a real server. Usage: mocked.py SUBNET,SUBNET,SUBNET
 
-The cases are those of moto's suite for kafka: create by both calls, describe and list, tags, policies with their versions, delete. Where the mock is unlike MSK
-(states that never change, empty answers instead of errors), MSK's behaviour is what is checked.
+The cases are those of moto's suite for kafka (tests/test_kafka). Where the mock is unlike MSK, MSK's behaviour is what is checked. Case by case:
+
+create_cluster, create_cluster_v2     hold, with subnets that exist in two or three zones and a security group that exists. The mock takes one made-up
+                                      subnet. A cluster does not stay CREATING, and lists are in order of names.
+list_tags_for_resource                holds.
+delete_cluster                        holds once the cluster is ACTIVE, and it is gone after DELETING. The mock removes it at once, in any state.
+list_clusters_v2                      holds, but for ActiveOperationArn and StateInfo, which are there only when there is something to say.
+put_cluster_policy                    holds: versions change, and an old one is BadRequestException (400). The text is the mock's own, and so is taking any
+                                      text for a policy.
+get_, delete_cluster_policy           hold until the policy is deleted: there is none then, which is NotFoundException (404). The mock answers with empty texts.
+..._policy_not_found                  holds for put. INVALID_ARN is no ARN, which is BadRequestException (400) for all three; the mock says NotFoundException
+                                      with status 400 for get and delete.
+list_clusters_does_not_echo_...       holds: the last page has no NextToken. A token that no call returned is refused; the mock takes any for the beginning.
+list_clusters_pagination_terminates   holds without the made-up StartingToken; pages.py does it for every paginator.
+..._applies_the_cluster_name_filter   hold, in both versions: a prefix.
+..._at_the_start_only
+..._applies_the_cluster_type_filter   hold for SERVERLESS and PROVISIONED. ALL is the mock's: the API names those two.
+..._combines_both_filters             holds.
+..._without_a_filter_returns_...      holds: the older call shows provisioned clusters only.
+get_resources_kafka                   cannot hold: the Resource Groups Tagging API is not served.
 """
 
 import json
@@ -72,9 +90,29 @@ def both_kinds_by_the_newer_call():
     assert info["Serverless"]["VpcConfigs"] == [{"SubnetIds": subnets, "SecurityGroupIds": [group]}] and info["Tags"] == TAGS, info
     info = active(other["ClusterArn"])
     assert info["Provisioned"]["BrokerNodeGroupInfo"]["InstanceType"] == "kafka.m5.large" and info["Tags"] == TAGS, info
-    assert [c["ClusterName"] for c in kafka.list_clusters_v2(ClusterTypeFilter="SERVERLESS")["ClusterInfoList"]] == ["mocked-serverless"]
+    lists()
     gone(serverless["ClusterArn"])
     gone(other["ClusterArn"])
+
+
+def lists():
+    def names(call, **parameters):
+        answer = call(**parameters)
+        assert "NextToken" not in answer, answer
+        return [c["ClusterName"] for c in answer["ClusterInfoList"]]
+
+    newer, older = kafka.list_clusters_v2, kafka.list_clusters
+    assert names(newer, ClusterTypeFilter="SERVERLESS") == ["mocked-serverless"]
+    provisioned_ones = names(newer, ClusterTypeFilter="PROVISIONED")
+    assert "mocked-provisioned" in provisioned_ones and "mocked-serverless" not in provisioned_ones, provisioned_ones
+    assert names(newer, ClusterNameFilter="mocked-", ClusterTypeFilter="PROVISIONED") == ["mocked-provisioned"]
+    assert names(newer, ClusterNameFilter="mocked-p", ClusterTypeFilter="SERVERLESS") == []
+    assert names(newer, ClusterNameFilter="provisioned") == []  # a prefix, nothing in the middle
+    assert names(older, ClusterNameFilter="mocked-") == ["mocked-provisioned"]
+    assert names(older) == provisioned_ones
+    refused("BadRequestException", 400, newer, ClusterTypeFilter="ALL")
+    for call in newer, older:
+        refused("BadRequestException", 400, call, NextToken="a-token-from-an-earlier-call")
 
 
 def the_older_call():
