@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,14 +23,19 @@ func TestOldOperationsGo(t *testing.T) {
 		}
 		c := w.in(w.ctx, t, key, resource.Active)
 		add := func(n int) (last string) {
-			for range n {
-				<-time.After(time.Second) // of the bubble
-				op := resource.NewOperation(resource.OpCreateConnection, c.UUID, "", time.Now()).
-					Complete(time.Now(), resource.StepInitialize, resource.StepFinalize)
-				w.commit(t, metadata.Put(op.Key(w.scope), metadata.Encode(op)))
+			<-time.After(time.Minute) // of the bubble
+			began := time.Now()
+			var puts []metadata.Op
+			for i := range n {
+				at := began.Add(time.Duration(i) * time.Millisecond)
+				op := resource.NewOperation(resource.OpCreateConnection, c.UUID, "", at).Complete(at, resource.StepInitialize, resource.StepFinalize)
+				puts = append(puts, metadata.Put(op.Key(w.scope), metadata.Encode(op)))
 				last = op.ID
 			}
-			synctest.Wait()
+			for some := range slices.Chunk(puts, collectEvery/2) {
+				w.commit(t, some...)
+				synctest.Wait()
+			}
 			return last
 		}
 		count := func(why, newest string) {
