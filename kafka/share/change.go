@@ -37,6 +37,8 @@ type Store interface {
 }
 
 // flush writes what is queued until nothing is left. fatal is the error, if there was one, after which this leader is none any more.
+// Whoever is told of the last write finds p idle: when that ends a session, the share partition can be dropped at once, and is not found as it
+// was by the group's next member, who may come back before this goroutine runs again.
 func (p *Partition) flush(ctx context.Context, store Store) (fatal error) {
 	for {
 		p.mu.Lock()
@@ -57,14 +59,21 @@ func (p *Partition) flush(ctx context.Context, store Store) (fatal error) {
 			err = store.WriteState(ctx, p.key, w)
 		}
 		p.settle(changes, err)
+		p.mu.Lock()
+		fenced := fences(err)
+		last := fenced || len(p.queued) == 0
+		if last {
+			p.writing = false // what is queued from here on gets a flush of its own
+		}
+		p.mu.Unlock()
 		for _, c := range changes {
 			c.finish(err)
 		}
-		if fences(err) {
-			p.mu.Lock()
-			p.writing = false
-			p.mu.Unlock()
+		switch {
+		case fenced:
 			return err
+		case last:
+			return nil
 		}
 	}
 }

@@ -255,6 +255,24 @@ func TestGroupsAreForgottenAndReadAgain(t *testing.T) {
 	})
 }
 
+// Who is told of a session's last acknowledgement finds nothing on its way any more: the share partition goes with the session, before a member that
+// comes back could find it.
+func TestTheLastAcknowledgementLeavesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.produce(10)
+		r.take("a", 10)
+		told := make(chan bool, 1)
+		r.part.Acknowledge("a", []Acknowledgement{all(0, 9, Accept)}, func(err error) {
+			r.parts.DropGroup("g")
+			_, found := r.parts.Find(testKey)
+			told <- found || err != nil
+		})
+		if <-told {
+			t.Fatal("not dropped with the last acknowledgement")
+		}
+	})
+}
+
 func TestFetchesTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.produce(10)
