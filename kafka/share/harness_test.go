@@ -190,12 +190,22 @@ func newRig(t *testing.T) *rig {
 
 // start makes the broker the leader.
 func (r *rig) start() {
-	ctx, cancel := context.WithCancel(context.Background())
+	r.make()
+	r.run()
+	synctest.Wait()
+	r.load()
+}
+
+func (r *rig) make() {
 	r.parts = New(Deps{
 		Log: slog.New(slog.DiscardHandler), Store: r.store, Limits: func(string) Limits { return r.limits },
 		Reset: func(string) Reset { return Reset{Earliest: true} },
 		Led:   func(partition.Key) (metadata.LeaderEpoch, bool) { return r.log.epoch, true },
 	})
+}
+
+func (r *rig) run() {
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -209,8 +219,6 @@ func (r *rig) start() {
 			<-done
 		}
 	}
-	synctest.Wait()
-	r.load()
 }
 
 func (r *rig) load() {

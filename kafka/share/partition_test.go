@@ -273,6 +273,24 @@ func TestTheLastAcknowledgementLeavesNothing(t *testing.T) {
 	})
 }
 
+// A broker may get requests before it runs its share partitions. It leads them all the same.
+func TestAskedForBeforeTheStart(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.produce(10)
+		r.stop()
+		r.make()
+		r.load()
+		wantRanges(t, r.take("a", 10))
+		r.run()
+		synctest.Wait()
+		wantRanges(t, r.take("a", 10), Range{0, 9, 1})
+		r.stop()
+		if _, err := r.parts.Get(testKey, r.log); !errors.Is(err, kerr.NotLeaderForPartition) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
 func TestFetchesTakeTurns(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.produce(10)

@@ -46,6 +46,7 @@ type Partitions struct {
 
 	mu      sync.Mutex
 	running bool
+	ended   bool            // Run has, or is about to
 	ctx     context.Context //nolint:containedctx // of Run, for the goroutines that it waits for
 	wg      sync.WaitGroup
 	parts   map[sharestate.Key]*held
@@ -56,6 +57,7 @@ type Partitions struct {
 // held is a Partition among Partitions.
 type held struct {
 	p    *Partition
+	log  Log  // of one that is not being loaded yet
 	drop bool // as soon as nothing is on its way: its group has no session here any more
 }
 
@@ -68,7 +70,7 @@ const (
 	retryMin, retryMax = 50 * time.Millisecond, 2 * time.Second
 )
 
-// New returns Partitions without any; there are none before Run.
+// New returns Partitions without any. Those that are asked for before Run begins are loaded by it.
 func New(deps Deps) *Partitions {
 	if deps.Now == nil {
 		deps.Now = time.Now
@@ -82,6 +84,9 @@ func (ps *Partitions) Run(ctx context.Context) error {
 	defer cancel()
 	ps.mu.Lock()
 	ps.running, ps.ctx = true, ctx
+	for _, h := range ps.parts {
+		ps.startLoadLocked(h)
+	}
 	ps.mu.Unlock()
 	ps.wg.Go(func() { ps.timers.run(ctx) })
 	tick := time.NewTicker(sweepInterval)
@@ -92,7 +97,7 @@ func (ps *Partitions) Run(ctx context.Context) error {
 			ps.sweep()
 		case <-ctx.Done():
 			ps.mu.Lock()
-			ps.running = false
+			ps.running, ps.ended = false, true
 			parts := ps.parts
 			ps.parts = make(map[sharestate.Key]*held)
 			ps.mu.Unlock()
@@ -110,7 +115,7 @@ func (ps *Partitions) Get(k sharestate.Key, log Log) (*Partition, error) {
 	epoch := int32(log.LeaderEpoch())
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if !ps.running {
+	if ps.ended {
 		return nil, kerr.NotLeaderForPartition
 	}
 	if h, ok := ps.parts[k]; ok {
@@ -126,10 +131,18 @@ func (ps *Partitions) Get(k sharestate.Key, log Log) (*Partition, error) {
 		return nil, fmt.Errorf("share partition %v: %d are in use: %w", k, len(ps.parts), kerr.CoordinatorNotAvailable)
 	}
 	p := newPartition(k, epoch, func() Limits { return ps.deps.Limits(k.Group) }, ps, ps.deps.Now)
-	ps.parts[k] = &held{p: p}
-	ctx := ps.ctx
-	ps.wg.Go(func() { ps.load(ctx, p, log) })
+	h := &held{p: p, log: log}
+	ps.parts[k] = h
+	if ps.running { // or requests came before Run, which loads what they asked for
+		ps.startLoadLocked(h)
+	}
 	return p, nil
+}
+
+func (ps *Partitions) startLoadLocked(h *held) {
+	ctx, p, log := ps.ctx, h.p, h.log
+	h.log = nil
+	ps.wg.Go(func() { ps.load(ctx, p, log) })
 }
 
 // Find returns the share partition if it is in use.
