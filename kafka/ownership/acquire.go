@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"weir/kafka/image"
 	"weir/kafka/partition"
 	"weir/metadata"
@@ -213,19 +211,10 @@ type assignmentKey struct {
 	record   metadata.Assignment
 }
 
-// read lists the cluster and takes the lease, both at once.
+// read lists the cluster.
 func (o *Owner) read(ctx context.Context) (*keys, error) {
-	var kvs []metadata.KV
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		kvs, _, err = o.store.List(gctx, metadata.ClusterPrefix(o.cfg.Cluster))
-		return err
-	})
-	g.Go(func() (err error) {
-		o.session.lease, err = o.store.Grant(gctx, o.cfg.LeaseTTL)
-		return err
-	})
-	if err := g.Wait(); err != nil {
+	kvs, _, err := o.store.List(ctx, metadata.ClusterPrefix(o.cfg.Cluster))
+	if err != nil {
 		return nil, fmt.Errorf("read the metadata: %w", err)
 	}
 	k := &keys{topics: make(map[metadata.TopicID]metadata.Topic), dynamic: make(map[string]map[string]string)}

@@ -6,8 +6,8 @@
 // incarnation repeats:
 //
 //  1. Lock the broker's log directory. Who holds the lock is the only process of this broker: everything that follows relies on it.
-//  2. Read the cluster's keys and take a lease.
-//  3. Create the session key and, in the same transaction, set the older streams that are OPEN to SEALING.
+//  2. Read the cluster's keys.
+//  3. Take a lease, another one if it runs out before it is used. Create the session key and, in the same transaction, set the older streams that are OPEN to SEALING.
 //  4. Make this incarnation's log. Load the newest checkpoint that an older stream published; seal the older streams and replay what follows it, oldest
 //     first. Streams before the checkpoint's are opened only if it names files of theirs.
 //  5. In as few transactions as it takes: older streams SEALED, this one OPEN, and one more leader epoch for each partition that this broker leads.

@@ -104,13 +104,16 @@ func (w *world) config() Config {
 	}
 }
 
-func (w *world) start(cfg Config) (*process, error) {
+func (w *world) start(cfg Config) (*process, error) { return w.startOn(cfg, lasting{w.store}) }
+
+// startOn is start with a store of its own kind before w's.
+func (w *world) startOn(cfg Config, store metadata.Store) (*process, error) {
 	img := image.New(w.store, cfg.Cluster)
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{w: w, image: img, cancel: cancel, ended: make(chan error, 1), image2: make(chan error, 1)}
 	go func() { p.image2 <- img.Run(ctx) }()
 	o, err := Acquire(ctx, cfg, Deps{
-		Log: slog.New(&w.log), Store: lasting{w.store}, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
+		Log: slog.New(&w.log), Store: store, Image: img, Disk: w.fs, Pool: buffer.NewPool(1 << 20),
 	})
 	if err != nil {
 		cancel()

@@ -239,6 +239,54 @@ func TestLostLeaseIsRegisteredAgain(t *testing.T) {
 	mustAppend(t, q, "and after")
 }
 
+// slow is a store that leases run out in before what they were taken for arrives.
+type slow struct {
+	metadata.Store
+	left int // leases that still will
+	last metadata.LeaseID
+}
+
+func (s *slow) Grant(ctx context.Context, ttl time.Duration) (metadata.LeaseID, error) {
+	id, err := s.Store.Grant(ctx, ttl)
+	s.last = id
+	return id, err
+}
+
+func (s *slow) Commit(ctx context.Context, txn metadata.Txn) (metadata.Revision, error) {
+	if s.last != 0 && s.left > 0 {
+		s.left--
+		if err := s.Revoke(ctx, s.last); err != nil {
+			return 0, err
+		}
+	}
+	return s.Store.Commit(ctx, txn)
+}
+
+// A start takes as long as it takes: a lease that ran out before the session was registered is replaced.
+func TestLeaseRunsOutBeforeTheSession(t *testing.T) {
+	w := newWorld(t)
+	topic := w.create("t", 1)
+	for _, leases := range []int{1, triesMax - 1} {
+		p, err := w.startOn(w.config(), &slow{Store: lasting{w.store}, left: leases})
+		if err != nil {
+			t.Fatalf("%d leases ran out: %v", leases, err)
+		}
+		if s, kv, found := w.session(); !found || kv.Lease == 0 || kv.Created != p.Incarnation() {
+			t.Errorf("%d leases ran out: session %+v", leases, s)
+		}
+		mustAppend(t, p.await(partition.Key{Topic: topic.ID}), "v")
+		if err := p.MarkReady(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := w.startOn(w.config(), &slow{Store: lasting{w.store}, left: triesMax}); !errors.Is(err, metadata.ErrLeaseNotFound) {
+		t.Errorf("no lease lasts: %v", err)
+	}
+}
+
 // endLease takes the session's lease, and so the session, from the broker.
 func (w *world) endLease() {
 	w.t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"weir/metadata"
@@ -65,19 +66,18 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 	}
 	if s.former.Key == "" {
 		txn.If = append(txn.If, metadata.Cond{Key: o.sessionKey()})
-		txn.Then = append(txn.Then, metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), s.lease))
 	}
 	var sealing []*streamKey
 	for i := range k.streams {
 		old := &k.streams[i]
 		// Those beyond the limit of a transaction stay OPEN a little longer: step 5 seals them from either state.
-		if next, ok := toSealing(old.record); ok && len(txn.Then) < opsMax {
+		if next, ok := toSealing(old.record); ok && len(txn.Then) < opsMax-1 {
 			old.record = next
 			change(&txn, old.key, old.modified, next)
 			sealing = append(sealing, old)
 		}
 	}
-	revision, err := o.store.Commit(ctx, txn)
+	revision, err := o.commitLeased(ctx, txn)
 	if errors.Is(err, metadata.ErrConflict) {
 		return fmt.Errorf("register: %w", ErrSuperseded)
 	}
@@ -92,6 +92,28 @@ func (o *Owner) register(ctx context.Context, k *keys) error {
 		s.modified = revision
 	}
 	return nil
+}
+
+// commitLeased takes a lease and commits txn, with the session under that lease unless the former one still stands. Nobody renews the lease yet: where
+// the store or this machine is so slow that it runs out before it is used, another is taken.
+func (o *Owner) commitLeased(ctx context.Context, txn metadata.Txn) (metadata.Revision, error) {
+	s := &o.session
+	for try := 1; ; try++ {
+		lease, err := o.store.Grant(ctx, o.cfg.LeaseTTL)
+		if err != nil {
+			return 0, fmt.Errorf("take a lease: %w", err)
+		}
+		s.lease = lease
+		t := txn
+		if s.former.Key == "" {
+			t.Then = append(slices.Clip(txn.Then), metadata.PutLeased(o.sessionKey(), metadata.Encode(s.record), lease))
+		}
+		revision, err := o.store.Commit(ctx, t)
+		if !errors.Is(err, metadata.ErrLeaseNotFound) || try == triesMax {
+			return revision, err
+		}
+		o.log.Warn("the lease ran out before the session was registered, another is taken", "try", try)
+	}
 }
 
 // replaceFormer makes the session ours that the incarnation before left, if it did: for a moment there is none. The caller has the turn. It is two
