@@ -53,6 +53,9 @@ type Session struct {
 	Incarnation Revision   `json:"incarnation"`
 	Ready       bool       `json:"ready"` // its log is recovered and its listeners answer
 	Started     time.Time  `json:"started"`
+	// Recovering says that the broker cannot serve, and that this process is a recoverer: it leads the broker's partitions until others do, is asked for them by
+	// other brokers at its endpoints, and is nothing to clients.
+	Recovering bool `json:"recovering,omitempty"`
 }
 
 // Registration is a broker that belongs to the cluster, whether it serves or not: one without a session is what Kafka calls fenced. Each incarnation writes
@@ -109,6 +112,7 @@ const (
 	MoveSpread    MoveCause = "spread"
 	MoveLoad      MoveCause = "load"
 	MovePreferred MoveCause = "preferred"
+	MoveRecover   MoveCause = "recover" // its leader is a recoverer
 )
 
 // StreamState is the fencing state of a stream (storage-engine design, section 8).

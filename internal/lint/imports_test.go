@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"kafka/coordinator": {"internal/planted", "kafka/partition", "kafka/image", "metadata", "storage/batch", "storage/buffer"},
 	"kafka/sharestate":  {"kafka/coordinator", "kafka/configdef", "kafka/image", "kafka/partition", "metadata"},
 	"kafka/share":       {"internal/planted", "kafka/partition", "kafka/sharestate", "metadata", "storage/batch"},
-	"kafka/peer":        {"kafka/image", "metadata"},
+	"kafka/peer":        {"kafka/image", "kafka/wire", "metadata"},
 	"kafka/balance":     {"kafka/image", "kafka/partition", "kafka/topic", "metadata"},
 	"kafka/topic":       {"kafka/configdef", "kafka/image", "kafka/kind", "metadata"},
 	"kafka/kind":        {"kafka/image", "metadata"},

@@ -198,7 +198,7 @@ func (b *Balancer) begin(ctx context.Context, now time.Time) error {
 
 // idle reports whether nobody wants anything and nothing is under way, so that the image need not be looked through.
 func (b *Balancer) idle(s *metadata.Settings, in *Input) bool {
-	return len(s.Balance.Drain) == 0 && s.Balance.Spread <= b.status.Spread && !s.Balance.Active && !in.Prefer && b.status.Moving == 0 && len(b.underWay) == 0 &&
+	return len(s.Balance.Drain) == 0 && !in.Image.Recovering() && s.Balance.Spread <= b.status.Spread && !s.Balance.Active && !in.Prefer && b.status.Moving == 0 && len(b.underWay) == 0 &&
 		b.revision != 0 && b.status.Settings == s.Number // the first look at new settings calls off what they do not want any more
 }
 
@@ -244,7 +244,7 @@ func (b *Balancer) make(ctx context.Context, img *image.Image, in *Input, p *Pla
 			load++
 		case metadata.MovePreferred:
 			preferred++
-		case metadata.MoveDrain, metadata.MoveSpread:
+		case metadata.MoveDrain, metadata.MoveSpread, metadata.MoveRecover:
 		}
 		if m.Replicas != nil && len(m.Replicas) < len(m.Seen.Replicas)-len(m.Seen.Adding) {
 			fewer++

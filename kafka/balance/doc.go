@@ -1,4 +1,4 @@
-// Package balance moves partitions because somebody wants the cluster balanced: brokers that leave are emptied, brokers that came are filled, leaders go back to where they are
+// Package balance moves partitions because somebody wants the cluster balanced: brokers that leave are emptied, brokers that came are filled, those that cannot be started are relieved, leaders go back to where they are
 // preferred, and, if the cluster balances itself, leaders and replicas go where there is less load.
 //
 // Look is the planner: a pure function of an image, what was measured, and bounds. It says which moves to begin now and how far the work is. Balancer.Run, which runs in every
@@ -16,5 +16,7 @@
 //   - Spreading counts leaders, levelling weighs them, and each would undo the other's work: while the cluster balances itself leaders are only weighed.
 //   - A broker is reported as drained by an image that shows the settings; whatever places partitions needs the settings that it saw to hold (topic.Admin), so nothing can come to
 //     such a broker later.
+//   - What recoverers lead comes before everything (recover.go), and leaves the lists of replicas as they are: a leader that is not the first of them is one for a time, and giving
+//     leaders back ends it.
 //   - A replica that does not lead has no data, so moving it costs a transaction. Only another leader costs a copy, and counts against the bound.
 package balance

@@ -42,6 +42,8 @@ func (m *model) replace(s *spot) (problem string) {
 	// The data have to move, or are on their way from a broker that is not to have the partition any more.
 	held := m.img.Draining(s.seen.Leader) || !slices.Contains(s.replicas, s.seen.Leader)
 	switch {
+	case s.cause == metadata.MoveRecover:
+		return "" // that comes first
 	case held && !m.ready(s.seen.Leader):
 		return fmt.Sprintf("broker %d leads it and is down, and nobody else has its data; it moves when that broker is back", s.seen.Leader)
 	case s.busy && s.seen.Cause == "" && !m.touchesAfter(s):

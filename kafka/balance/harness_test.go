@@ -90,6 +90,12 @@ func (p *paper) broker(id metadata.BrokerID, rack string, up bool) {
 	p.put(ops...)
 }
 
+// recoverer makes a broker one that a recoverer stands in for.
+func (p *paper) recoverer(id metadata.BrokerID) {
+	p.Helper()
+	p.put(metadata.Put(metadata.SessionKey(cluster, id), metadata.Encode(metadata.Session{Broker: id, Recovering: true})))
+}
+
 // topic makes one, with the replicas of each partition, of which the first leads.
 func (p *paper) topic(name string, partitions ...ids) metadata.Topic {
 	p.Helper()
@@ -127,6 +133,9 @@ func (p *paper) arrive() {
 	p.each(func(as *metadata.PartitionAssignment) {
 		from, up1 := img.Broker(as.Leader)
 		to, up2 := img.Broker(as.Target)
+		if _, ok := img.Recoverer(as.Leader); ok {
+			from.Ready, up1 = true, true
+		}
 		if as.Target == 0 || !up1 || !up2 || !from.Ready || !to.Ready {
 			return
 		}

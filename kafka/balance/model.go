@@ -94,13 +94,17 @@ func (m *model) count(s *spot, n int) {
 
 // set changes a partition. A leader that is another comes first, so that it is the preferred one.
 func (m *model) set(s *spot, replicas []metadata.BrokerID, leader metadata.BrokerID, cause metadata.MoveCause) {
+	if leader != s.leader {
+		replicas = append([]metadata.BrokerID{leader}, without(replicas, []metadata.BrokerID{leader})...)
+	}
+	m.lend(s, replicas, leader, cause)
+}
+
+// lend changes a partition, and leaves its replicas in their order: another leader than the first of them is one for a time.
+func (m *model) lend(s *spot, replicas []metadata.BrokerID, leader metadata.BrokerID, cause metadata.MoveCause) {
 	m.count(s, -1)
 	m.copying -= s.copies()
-	s.replicas = replicas
-	if leader != s.leader {
-		s.replicas = append([]metadata.BrokerID{leader}, without(replicas, []metadata.BrokerID{leader})...)
-	}
-	s.leader, s.cause = leader, cause
+	s.replicas, s.leader, s.cause = replicas, leader, cause
 	m.count(s, 1)
 	m.copying += s.copies()
 }

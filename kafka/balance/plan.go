@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"cmp"
 	"slices"
 
 	"weir/kafka/image"
@@ -59,17 +60,22 @@ func Look(in Input) Plan {
 			off = append(off, s.callOff()) // nobody wants it any more
 			continue
 		}
+		if s.seen.Cause == metadata.MoveRecover && m.ready(s.seen.Leader) {
+			off = append(off, s.callOff()) // its leader is back before others had its data
+			continue
+		}
 		p.Moving++
 		if s.seen.Cause == metadata.MoveSpread && spreading && !m.touchesDrained(s) {
 			p.Remaining++
 		}
 	}
 	m.room = max(in.Moves-p.Moving, 0)
+	stuck := m.recover()
 	drains, problem := m.drain()
 	p.Remaining += drains
-	p.Problem = problem
+	p.Problem = cmp.Or(stuck, problem)
 	switch {
-	case drains > 0: // first things first
+	case in.Image.Recovering(), drains > 0: // first things first
 	case spreading:
 		p.Remaining += m.unspread(in)
 		if m.spread(); p.Remaining == 0 {
@@ -106,7 +112,7 @@ func (m *model) unspread(in Input) (n int) {
 	return n
 }
 
-// moves are those that the model came to. Of those of drains, which did not ask, as many copy as there is room for.
+// moves are those that the model came to. Of those of drains and recoverers, which did not ask, as many copy as there is room for.
 func (m *model) moves() (out []topic.Move) {
 	room := m.room
 	for _, s := range m.spots {
@@ -114,7 +120,7 @@ func (m *model) moves() (out []topic.Move) {
 			continue
 		}
 		move := s.move()
-		if s.cause == metadata.MoveDrain && move.Copies() && s.seen.Cause == "" { // one that goes elsewhere than it did has its place already
+		if (s.cause == metadata.MoveDrain || s.cause == metadata.MoveRecover) && move.Copies() && s.seen.Cause == "" { // one that goes elsewhere than it did has its place already
 			if room == 0 {
 				continue
 			}

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,14 +37,15 @@ func newBuilder(cluster string) *builder {
 
 // change collects what a batch of events touched.
 type change struct {
-	topics   map[metadata.TopicID]bool
-	sessions bool
-	configs  bool
-	quotas   *metadata.ClientQuotas
-	admin    adminRecords
-	brokers  []metadata.Session
-	known    []metadata.Registration
-	dynamic  map[string]map[string]string
+	topics     map[metadata.TopicID]bool
+	sessions   bool
+	configs    bool
+	quotas     *metadata.ClientQuotas
+	admin      adminRecords
+	brokers    []metadata.Session
+	known      []metadata.Registration
+	recoverers []metadata.Session
+	dynamic    map[string]map[string]string
 }
 
 // reset forgets everything: a full listing follows.
@@ -55,7 +57,7 @@ func (b *builder) reset() {
 
 // apply takes whole revisions up to rev and returns the Image after them.
 func (b *builder) apply(events []metadata.Event, rev metadata.Revision) (*Image, error) {
-	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, known: b.last.known, dynamic: b.last.configs, quotas: b.last.quotas, admin: b.last.admin}
+	c := change{topics: make(map[metadata.TopicID]bool), brokers: b.last.Brokers, known: b.last.known, recoverers: b.last.recoverers, dynamic: b.last.configs, quotas: b.last.quotas, admin: b.last.admin}
 	for _, e := range events {
 		rest, ok := strings.CutPrefix(e.Key, b.prefix)
 		if !ok {
@@ -159,23 +161,38 @@ func (c *change) session(name string, e metadata.Event) error {
 	}
 	id := metadata.BrokerID(n)
 	at, found := slices.BinarySearchFunc(c.brokers, id, func(s metadata.Session, id metadata.BrokerID) int { return int(s.Broker) - int(id) })
-	if e.Deleted {
-		if found {
-			c.brokers = slices.Delete(c.brokers, at, at+1)
+	var s metadata.Session
+	if !e.Deleted {
+		if s, err = metadata.Decode[metadata.Session](e.KV); err != nil {
+			return err
 		}
-		return nil
+		s.Broker, s.Incarnation = id, e.Created // the key is the authority
 	}
-	s, err := metadata.Decode[metadata.Session](e.KV)
-	if err != nil {
-		return err
-	}
-	s.Broker, s.Incarnation = id, e.Created // the key is the authority
-	if found {
+	c.recoverer(id, s)
+	gone := e.Deleted || s.Recovering
+	switch {
+	case gone && found:
+		c.brokers = slices.Delete(c.brokers, at, at+1)
+	case gone:
+	case found:
 		c.brokers[at] = s
-	} else {
+	default:
 		c.brokers = slices.Insert(c.brokers, at, s)
 	}
 	return nil
+}
+
+// recoverer notes the broker's session if it is a recoverer's.
+func (c *change) recoverer(id metadata.BrokerID, s metadata.Session) {
+	is := func(s metadata.Session) bool { return s.Broker == id }
+	if !s.Recovering && !slices.ContainsFunc(c.recoverers, is) {
+		return
+	}
+	c.recoverers = slices.DeleteFunc(slices.Clone(c.recoverers), is)
+	if s.Recovering {
+		c.recoverers = append(c.recoverers, s)
+		slices.SortFunc(c.recoverers, func(a, b metadata.Session) int { return cmp.Compare(a.Broker, b.Broker) })
+	}
 }
 
 func (c *change) config(name string, e metadata.Event) error {
@@ -220,7 +237,7 @@ func (c *change) clientQuotas(e metadata.Event) error {
 // finish makes the Image of what the drafts say now.
 func (b *builder) finish(c *change, rev metadata.Revision) *Image {
 	c.admin.copied, c.admin.aclsCopied, c.admin.scramCopied = nil, false, false
-	img := &Image{Revision: rev, Brokers: c.brokers, known: c.known, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
+	img := &Image{Revision: rev, Brokers: c.brokers, known: c.known, recoverers: c.recoverers, configs: c.dynamic, quotas: c.quotas, admin: c.admin, topics: b.last.topics, ids: b.last.ids, count: b.last.count}
 	if len(c.topics) > 0 {
 		b.finishTopics(c, img)
 	}

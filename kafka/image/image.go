@@ -19,6 +19,9 @@ type Image struct {
 	// Brokers are those registered, in order of id. The controller that clients are told of is the first ready one.
 	Brokers []metadata.Session
 	known   []metadata.Registration // in order of id
+
+	recoverers []metadata.Session // in order of id; none of Brokers
+
 	topics  shards[string]
 	ids     shards[metadata.TopicID]
 	configs map[string]map[string]string // broker id or "" -> dynamic configs
@@ -87,6 +90,18 @@ func (i *Image) Broker(id metadata.BrokerID) (metadata.Session, bool) {
 	}
 	return i.Brokers[at], true
 }
+
+// Recoverer returns the session of a process that gives a broker's partitions to others, which is none of Brokers: whatever looks for brokers passes it by.
+func (i *Image) Recoverer(id metadata.BrokerID) (metadata.Session, bool) {
+	at := slices.IndexFunc(i.recoverers, func(s metadata.Session) bool { return s.Broker == id })
+	if at < 0 {
+		return metadata.Session{}, false
+	}
+	return i.recoverers[at], true
+}
+
+// Recovering reports whether there is a recoverer.
+func (i *Image) Recovering() bool { return len(i.recoverers) > 0 }
 
 // Controller returns the broker that clients are told to send admin requests to: the first ready one. Any broker can serve them.
 func (i *Image) Controller() (metadata.Session, bool) {

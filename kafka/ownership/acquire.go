@@ -41,6 +41,9 @@ type Config struct {
 	// TakeOver says that the incarnation before has just ended in good order and left its session for this one (Owner.LeaveSession): clients are told
 	// that the broker serves all the while, and MarkReady changes the session from one incarnation's to the other's.
 	TakeOver bool
+	// Recover says that the broker cannot serve, and that this process is its recoverer (docs/adr/0020): all is done as ever, but MarkReady makes it known to
+	// other brokers alone, no partition comes to it, and nothing is compacted. AwaitLeft waits until others lead all that it leads.
+	Recover bool
 }
 
 // MoveConfig is about partitions that move between brokers. A zero field means its default.

@@ -18,6 +18,9 @@
 // In a planned restart (Config.TakeOver, docs/adr/0015-restarts-in-place.md) the incarnation before leaves its session (LeaveSession): step 3 then only sets the
 // streams to SEALING, and its revision is the incarnation; the session changes hands in MarkReady. Others see a broker that serves all the while.
 //
+// A recoverer (Config.Recover, docs/adr/0020-takeover.md) goes through the same steps for a broker that cannot serve, and only gives away: its session is no broker's, and
+// AwaitLeft tells when it may end.
+//
 // # Non-obvious
 //
 //   - The lock is the fence, the lease is not. With the file WAL nobody but a process on this machine can write the log, and the lock admits one.

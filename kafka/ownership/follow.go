@@ -21,6 +21,7 @@ import (
 type follower struct {
 	mu      sync.Mutex
 	seen    metadata.Revision // of the newest image handled; older ones are not looked at
+	taken   metadata.Revision // that shows what this incarnation took
 	last    *image.Image      // the newest handled; nil before the first
 	dynamic [2]map[string]string
 	props   *image.Static
@@ -53,6 +54,7 @@ type followed struct {
 // openAll opens the partitions after start; revision is that of the transactions that gave us their epochs.
 func (o *Owner) openAll(k *keys, state stream.State, revision metadata.Revision) error {
 	f := &o.follow
+	f.taken = revision
 	f.seen, f.topics, f.kept = revision-1, make(map[metadata.TopicID]*followed), make(map[wal.Partition]keeper)
 	f.todo, f.fences = make(map[partition.Key]bool), make(map[partition.Key]fence)
 	f.mine, f.ends = make(map[partition.Key]metadata.LeaderEpoch), make(map[partition.Key]int64)

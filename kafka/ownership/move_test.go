@@ -48,6 +48,9 @@ type moveLife struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // of Run, when ended
+
+	recovers bool          // it is a recoverer, which serves no client
+	left     chan struct{} // closed once a recoverer has nothing left; nil of a broker
 }
 
 func newMoveWorld(t *testing.T, seed uint64, configs map[string]string, brokers ...metadata.BrokerID) *moveWorld {
@@ -120,10 +123,13 @@ func (w *moveWorld) start(id metadata.BrokerID) *moveLife {
 	return l
 }
 
-func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
+func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) { return w.tryStartAs(id, false) }
+
+// tryStartAs starts a broker, or a recoverer instead of it.
+func (w *moveWorld) tryStartAs(id metadata.BrokerID, recovers bool) (*moveLife, error) {
 	img := image.New(w.store, crashCluster)
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &moveLife{w: w, id: id, cancel: cancel, ended: make(chan struct{})}
+	l := &moveLife{w: w, id: id, cancel: cancel, ended: make(chan struct{}), recovers: recovers}
 	images := make(chan struct{})
 	go func() { defer close(images); _ = img.Run(ctx) }()
 	o, err := ownership.Acquire(ctx, ownership.Config{
@@ -134,6 +140,7 @@ func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
 		},
 		Compact: tier.CompactConfig{Interval: time.Hour},
 		Moves:   w.moves(),
+		Recover: recovers,
 	}, ownership.Deps{Log: moveLog, Store: w.store, Image: img, Disk: w.disks[id], Pool: buffer.NewPool(1 << 20)})
 	if err != nil {
 		cancel()
@@ -145,8 +152,19 @@ func (w *moveWorld) tryStart(id metadata.BrokerID) (*moveLife, error) {
 	moves := make(chan struct{})
 	go func() { run <- o.Run(ctx) }()
 	go func() { defer close(moves); _ = o.Move(ctx, w) }()
+	leaving := make(chan struct{})
+	if recovers {
+		l.left = make(chan struct{})
+	}
+	go func() {
+		defer close(leaving)
+		if recovers && o.AwaitLeft(ctx, func(int, int) {}) == nil {
+			close(l.left)
+		}
+	}()
 	go func() {
 		defer close(l.ended)
+		defer func() { <-leaving }()
 		l.err = <-run
 		cancel()
 		<-moves

@@ -45,7 +45,9 @@ type stormy struct {
 	*moveWorld
 	seed    uint64
 	crashes atomic.Int64
-	calm    atomic.Bool // no more faults
+	calm    atomic.Bool  // no more faults
+	lull    atomic.Bool  // no more faults for now
+	down    atomic.Int32 // a broker that cannot be started: all of its lives are recoverers; 0 is none
 
 	mu   sync.Mutex
 	rng  *rand.Rand
@@ -54,6 +56,8 @@ type stormy struct {
 
 	sound map[metadata.BrokerID]bool // began its life when it was calm
 }
+
+func (s *stormy) quiet() bool { return s.calm.Load() || s.lull.Load() }
 
 func (s *stormy) roll(n int) int {
 	s.mu.Lock()
@@ -70,25 +74,8 @@ func moveUnderFaults(t *testing.T, seed uint64) (moves, crashes, records int) {
 	brokers := []metadata.BrokerID{1, 2, 3}[:2+seed%2]
 	s := &stormy{moveWorld: newMoveWorld(t, seed*100, configs, brokers...), seed: seed, rng: rand.New(rand.NewPCG(seed, 3)), seen: map[int64]string{}, sound: map[metadata.BrokerID]bool{}}
 	defer s.store.Close()
-	s.moves = func() ownership.MoveConfig { // short, so that some hand-overs come too late, until it is calm
-		handOver := time.Minute
-		if !s.calm.Load() {
-			handOver = 300 * time.Millisecond
-		}
-		return ownership.MoveConfig{HandOver: handOver, Retry: 5 * time.Millisecond}
-	}
-	s.moveWorld.heard = func(_ metadata.BrokerID, answered bool) error {
-		switch {
-		case s.calm.Load():
-			return nil
-		case answered && s.roll(8) == 0: // meanwhile the leader may crash, or go on
-			<-time.After(time.Duration(s.roll(150)) * time.Millisecond)
-		}
-		if s.roll(12) == 0 {
-			return kerr.BrokerNotAvailable
-		}
-		return nil
-	}
+	s.moves = s.moveConfig
+	s.moveWorld.heard = s.lose
 	s.store.SetFault(s.storeFault)
 	ctx, cancel := context.WithCancel(context.Background())
 	var brokersUp, clients sync.WaitGroup
@@ -124,29 +111,7 @@ func moveUnderFaults(t *testing.T, seed uint64) (moves, crashes, records int) {
 	stopProducing()
 	clients.Wait()
 	var p *partition.Partition
-	until(t, fmt.Sprintf("seed %d: the moves are over", seed), func() bool {
-		a := s.assignment()
-		if a.Target != 0 || len(a.Former) > 0 {
-			return false
-		}
-		s.moveWorld.mu.Lock()
-		l, kept := s.alive[a.Leader], 0
-		for _, other := range s.alive {
-			kept += other.Copies()
-		}
-		s.moveWorld.mu.Unlock()
-		if kept > 0 {
-			return false
-		}
-		if l == nil {
-			return false
-		}
-		q, ok := l.leads()
-		p = q
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return ok && q.LeaderEpoch() == a.Epoch && s.sound[a.Leader]
-	})
+	until(t, fmt.Sprintf("seed %d: the moves are over", seed), func() (ok bool) { p, ok = s.over(); return ok })
 	if s.assignment().Leader != led { // a slow machine may be done with none before
 		moves++
 	}
@@ -156,11 +121,55 @@ func moveUnderFaults(t *testing.T, seed uint64) (moves, crashes, records int) {
 	return moves, int(s.crashes.Load()), len(s.seen)
 }
 
+// lose makes answers late, and loses questions and answers.
+func (s *stormy) lose(_ metadata.BrokerID, answered bool) error {
+	switch {
+	case s.quiet():
+		return nil
+	case answered && s.roll(8) == 0: // meanwhile the leader may crash, or go on
+		<-time.After(time.Duration(s.roll(150)) * time.Millisecond)
+	}
+	if s.roll(12) == 0 {
+		return kerr.BrokerNotAvailable
+	}
+	return nil
+}
+
+// moveConfig leaves hand-overs little time, so that some come too late, until it is calm.
+func (s *stormy) moveConfig() ownership.MoveConfig {
+	handOver := time.Minute
+	if !s.quiet() {
+		handOver = 300 * time.Millisecond
+	}
+	return ownership.MoveConfig{HandOver: handOver, Retry: 5 * time.Millisecond}
+}
+
+// over reports whether nothing moves any more, nobody but the leader has data, and the leader serves; then it returns the partition.
+func (s *stormy) over() (*partition.Partition, bool) {
+	a := s.assignment()
+	if a.Target != 0 || len(a.Former) > 0 {
+		return nil, false
+	}
+	s.moveWorld.mu.Lock()
+	l, kept := s.alive[a.Leader], 0
+	for _, other := range s.alive {
+		kept += other.Copies()
+	}
+	s.moveWorld.mu.Unlock()
+	if kept > 0 || l == nil || l.recovers {
+		return nil, false
+	}
+	p, ok := l.leads()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p, ok && p.LeaderEpoch() == a.Epoch && s.sound[a.Leader]
+}
+
 func (s *stormy) storeFault(c metadata.Call) metadata.Fault {
 	switch {
 	case c.Method == "Revoke":
 		return metadata.Fault{Before: errors.New("dead")}
-	case s.calm.Load() || c.Method != "Commit":
+	case s.quiet() || c.Method != "Commit":
 		return metadata.Fault{}
 	}
 	switch s.roll(40) {
@@ -176,7 +185,7 @@ func (s *stormy) storeFault(c metadata.Call) metadata.Fault {
 func (s *stormy) keepAlive(ctx context.Context, b metadata.BrokerID) {
 	disk := s.disks[b]
 	for life := uint64(1); ctx.Err() == nil; life++ {
-		calm := s.calm.Load()
+		calm := s.quiet()
 		if !calm && s.roll(3) > 0 {
 			kinds := []sim.FaultKind{sim.CrashBefore, sim.CrashAfter, sim.Fail, sim.LoseSync}
 			at, kind := disk.Ops()+1+s.roll(300), kinds[s.roll(len(kinds))]
@@ -188,13 +197,14 @@ func (s *stormy) keepAlive(ctx context.Context, b metadata.BrokerID) {
 				return sim.Fault{}
 			})
 		}
-		l, err := s.tryStart(b)
+		l, err := s.tryStartAs(b, s.down.Load() == int32(b))
 		if err == nil {
 			s.mu.Lock()
 			s.sound[b] = calm
 			s.mu.Unlock()
 			select {
 			case <-l.ended:
+			case <-l.left:
 			case <-ctx.Done():
 			case <-s.kill(calm):
 			}
@@ -242,7 +252,7 @@ func (s *stormy) produce(ctx context.Context, id int64) (seq int32) {
 		s.moveWorld.mu.Lock()
 		var led []*partition.Partition
 		for _, l := range s.alive {
-			if p, ok := l.leads(); ok {
+			if p, ok := l.leads(); ok && !l.recovers {
 				led = append(led, p)
 			}
 		}

@@ -82,6 +82,9 @@ type mover struct {
 // look starts what is to be done, and stops what is not any more.
 func (m *mover) look(ctx context.Context) {
 	todo := m.o.follow.duties(m.o.cfg.Broker, time.Now())
+	if m.o.cfg.Recover {
+		maps.DeleteFunc(todo, func(_ partition.Key, d duty) bool { return d == dutyCopy }) // a recoverer only gives away
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	copies := 0

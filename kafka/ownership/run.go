@@ -73,7 +73,9 @@ func (o *Owner) runTiers(ctx context.Context) (stop func(error)) {
 	ended := make(chan error, 1)
 	go func() {
 		var compaction sync.WaitGroup
-		compaction.Go(func() { o.compactor.Run(ctx) })
+		if !o.cfg.Recover { // a copy of what was compacted meanwhile would begin anew
+			compaction.Go(func() { o.compactor.Run(ctx) })
+		}
 		err := o.tiers.Run(ctx)
 		compaction.Wait()
 		ended <- err

@@ -135,7 +135,7 @@ func (o *Owner) replaceFormer(ctx context.Context) error {
 	return nil
 }
 
-// MarkReady publishes the endpoints and that the broker serves, once everything queued so far is durable. A full disk does not
+// MarkReady publishes the endpoints and that the broker serves, or, of a recoverer, that it can be asked, once everything queued so far is durable. A full disk does not
 // keep a broker from being ready: it can still be read from.
 func (o *Owner) MarkReady(ctx context.Context, endpoints []metadata.Endpoint) error {
 	if err := o.barrier(ctx); err != nil {
@@ -146,7 +146,7 @@ func (o *Owner) MarkReady(ctx context.Context, endpoints []metadata.Endpoint) er
 		return fmt.Errorf("ownership: broker %d: mark ready: %w", o.cfg.Broker, err)
 	}
 	defer s.give()
-	s.record.Endpoints, s.record.Ready = endpoints, true
+	s.record.Endpoints, s.record.Ready, s.record.Recovering = endpoints, !o.cfg.Recover, o.cfg.Recover
 	err := o.replaceFormer(ctx)
 	if err == nil {
 		err = o.putSession(ctx)

@@ -7,6 +7,8 @@
 //   - A remote broker gets its connection with the first request, and loses it when it leaves the metadata or comes back elsewhere.
 //   - Nothing is tried again here, since only the caller knows whether its request may be done twice: an error may mean that the request was
 //     executed and its answer lost.
+//   - A broker that cannot serve has a recoverer, which is asked in its place (Server). Whatever else it is asked ends the connection: an error like that of a
+//     broker that is not there.
 //   - Requests to one broker share a connection and are answered in order. An API that waits for anything must be one that answers later
 //     (kafka/broker, apis.go), or it holds up all others.
 package peer

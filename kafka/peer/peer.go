@@ -93,10 +93,14 @@ func (c *Client) prune(img *image.Image) {
 	}
 }
 
-// address is where the broker's first endpoint is, if it serves.
+// address is where the broker's first endpoint is, if it serves, or that of its recoverer.
 func address(img *image.Image, id metadata.BrokerID) (string, bool) {
 	s, ok := img.Broker(id)
-	if !ok || !s.Ready || len(s.Endpoints) == 0 {
+	ok = ok && s.Ready
+	if !ok {
+		s, ok = img.Recoverer(id)
+	}
+	if !ok || len(s.Endpoints) == 0 {
 		return "", false
 	}
 	e := s.Endpoints[0]
