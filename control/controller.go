@@ -24,6 +24,11 @@ type Config struct {
 	DeleteTimeout time.Duration // until the machines have removed a cluster's brokers; default 5 minutes
 	HealingAfter  time.Duration // how long a broker may be down before its cluster is in HEALING and it is replaced; default 2 seconds
 	ReplaceAgain  time.Duration // between two replacements of a broker that does not start; default 1 minute
+	// TakeOverAfter is how long a broker may be down before the other brokers of its cluster take over what it leads, if it cannot be started; default 10
+	// seconds.
+	TakeOverAfter time.Duration
+	// StartingAfter is how long a broker that is down may be starting before its cluster is in HEALING; default 20 seconds.
+	StartingAfter time.Duration
 	ApplyTimeout  time.Duration // until running brokers have taken over new settings; default 1 minute
 	StopTimeout   time.Duration // until the brokers of a cluster that is being stopped have ended; default 5 minutes
 	// MoveTimeout is how long no partition may move while a broker is emptied or filled; default 10 minutes. However many there are to move, it
@@ -44,6 +49,8 @@ func (c Config) withDefaults() Config {
 	set(&c.DeleteTimeout, 5*time.Minute)
 	set(&c.HealingAfter, 2*time.Second)
 	set(&c.ReplaceAgain, time.Minute)
+	set(&c.TakeOverAfter, 10*time.Second)
+	set(&c.StartingAfter, 20*time.Second)
 	set(&c.ApplyTimeout, time.Minute)
 	set(&c.StopTimeout, 5*time.Minute)
 	set(&c.MoveTimeout, 10*time.Minute)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -297,6 +298,68 @@ func TestHealingShowsABrokerThatIsDown(t *testing.T) {
 		want := []resource.ClusterState{resource.Creating, resource.Active, resource.Healing, resource.Active}
 		if diff := cmp.Diff(want, w.states(t)); diff != "" {
 			t.Errorf("states (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A broker that cannot be started has its partitions taken over, once in each time of being down; the cluster says who is down, why, and what is done.
+func TestHealingAsksForATakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.startFleet()
+		w.startControl(t, w.store)
+		key, err := w.create(w.ctx, "orders", 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := w.in(w.ctx, t, key, resource.Active)
+		synctest.Wait()
+		spec := func() resource.BrokerSpec {
+			kv, _, err := w.store.Get(w.ctx, resource.BrokerSpecKey("n1", c.UUID, "3"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := metadata.Decode[resource.BrokerSpec](kv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		var broken atomic.Bool
+		w.fleet.broken = func(b metadata.BrokerID) string {
+			if b == 3 && broken.Load() {
+				return "exit status 1: the disk is slow"
+			}
+			return ""
+		}
+		for n := range 2 {
+			down := time.Now().UTC()
+			broken.Store(true)
+			if _, err := w.reboot(w.ctx, key, 3); err != nil {
+				t.Fatal(err)
+			}
+			w.in(w.ctx, t, key, resource.Healing) // after the time that a reboot may take
+			said, err := resource.Await(w.ctx, w.store, key, func(c resource.Cluster, _ bool) bool {
+				return c.StateInfo != nil && strings.Contains(c.StateInfo.Message, "Other brokers lead its partitions")
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(said.StateInfo.Message, "Broker 3 has not served since "+down.Format(time.RFC3339)+": exit status 1: the disk is slow.") {
+				t.Errorf("stateInfo %+v", said.StateInfo)
+			}
+			asked := spec().TakeOver
+			if asked.Sub(down) < 0 || asked.Sub(down) > time.Second {
+				t.Errorf("round %d: asked for the time since %v, down since %v", n, asked, down)
+			}
+			<-time.After(5 * time.Minute) // it is replaced now and then, and nothing else is asked for
+			if again := spec().TakeOver; !again.Equal(asked) {
+				t.Errorf("round %d: asked for %v and for %v", n, asked, again)
+			}
+			broken.Store(false)
+			if c := w.in(w.ctx, t, key, resource.Active); c.StateInfo != nil {
+				t.Errorf("stateInfo %+v", c.StateInfo)
+			}
 		}
 	})
 }

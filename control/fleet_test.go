@@ -42,6 +42,7 @@ type fakeBroker struct {
 	spec             resource.BrokerSpec
 	running, refused int64 // BrokerSpec.Restart
 	lease            metadata.LeaseID
+	down             time.Time
 }
 
 const (
@@ -103,6 +104,10 @@ func (f *fleet) apply(ctx context.Context, e metadata.Event) error {
 		f.brokers[e.Key] = have
 	case spec.Stopped != have.spec.Stopped, spec.Replace != have.spec.Replace:
 		f.stop(ctx, have)
+	case !spec.TakeOver.Equal(have.spec.TakeOver):
+		have.spec = spec
+		f.report(ctx, have, resource.BrokerBackOff, cmp.Or(f.broken(spec.Broker), f.breaks(spec)))
+		return nil
 	case spec.Restart != have.running:
 		if why := f.refuses(spec); why != "" {
 			have.spec, have.refused = spec, spec.Restart
@@ -127,9 +132,13 @@ func (f *fleet) start(ctx context.Context, key string, b *fakeBroker) error {
 	f.starts[key]++
 	f.mu.Unlock()
 	if why := cmp.Or(f.broken(b.spec.Broker), f.breaks(b.spec)); why != "" {
+		if b.down.IsZero() {
+			b.down = time.Now().UTC()
+		}
 		f.report(ctx, b, resource.BrokerBackOff, why)
 		return nil
 	}
+	b.down = time.Time{}
 	f.report(ctx, b, resource.BrokerStarting, "")
 	id, err := f.store.Grant(ctx, fakeTTL)
 	if err != nil {
@@ -183,7 +192,10 @@ func (f *fleet) stop(ctx context.Context, b *fakeBroker) {
 func (f *fleet) report(ctx context.Context, b *fakeBroker, s resource.BrokerProcessState, exit string) {
 	st := resource.BrokerStatus{
 		State: s, Address: fmt.Sprintf("127.0.1.%d", b.spec.Broker), Port: 9092,
-		Restart: b.running, Refused: b.refused, Replaced: b.spec.Replace, LastExit: exit, Since: time.Now(),
+		Restart: b.running, Refused: b.refused, Replaced: b.spec.Replace, LastExit: exit, Since: time.Now(), Down: b.down,
+	}
+	if b.spec.Recovers(&st) {
+		st.TakenOver = b.down
 	}
 	id := fmt.Sprint(b.spec.Broker)
 	spec := resource.BrokerSpecKey(f.node, b.spec.Cluster, id)

@@ -26,6 +26,8 @@ const (
 	failReboot      stepName = "fail reboot"
 	startHealing    stepName = "start healing"
 	replaceAgain    stepName = "replace again"
+	noteHealing     stepName = "note healing"
+	askTakeOver     stepName = "ask for takeover"
 	endHealing      stepName = "end healing"
 	updateEndpoints stepName = "update endpoints"
 	writeSettings   stepName = "write settings"
@@ -153,9 +155,16 @@ func planSteady(o *observation, cfg Config) (*step, time.Duration) {
 	if len(o.cluster.Queue) > 0 {
 		return o.end(beginQueued, o.cluster, nil), 0
 	}
-	if id, wait := o.brokerDown(cfg.HealingAfter); id != 0 {
+	id, wait := o.brokerDown(cfg.HealingAfter)
+	if id != 0 {
 		return o.replaceBroker(startHealing, id), 0
-	} else if nodes, changed := o.withEndpoints(); changed {
+	}
+	id, starting := o.brokerStarting(cfg.StartingAfter)
+	if id != 0 {
+		return o.showHealing(startHealing, id), 0
+	}
+	wait = sooner(wait, starting)
+	if nodes, changed := o.withEndpoints(); changed {
 		return o.updateEndpoints(nodes), 0
 	} else if wait > 0 {
 		return nil, wait
@@ -172,7 +181,10 @@ func planHealing(o *observation, cfg Config) (*step, time.Duration) {
 	if len(o.notServing()) == 0 && allBrokers(&o.cluster, running) {
 		return o.endHealing(), 0
 	}
-	var wait time.Duration
+	s, wait := o.planTakeOver(cfg)
+	if s != nil {
+		return s, 0
+	}
 	for _, n := range o.cluster.Nodes {
 		st := o.statuses[n.Broker]
 		sp, ok := o.specs[n.Broker]
@@ -184,9 +196,7 @@ func planHealing(o *observation, cfg Config) (*step, time.Duration) {
 			from, pause = st.Since, cfg.HealingAfter
 		}
 		if left := from.Add(pause).Sub(o.now); left > 0 {
-			if wait == 0 || left < wait {
-				wait = left
-			}
+			wait = sooner(wait, left)
 			continue
 		}
 		return o.replaceBroker(replaceAgain, n.Broker), 0

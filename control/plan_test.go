@@ -54,6 +54,16 @@ func TestPlan(t *testing.T) {
 	down := func(o *observation, since time.Duration) {
 		o.statuses[2] = resource.BrokerStatus{State: resource.BrokerBackOff, LastExit: "signal: killed", Since: o.now.Add(-since)}
 	}
+	failed := func(o *observation, since time.Duration, state resource.BrokerProcessState) {
+		o.statuses[2] = resource.BrokerStatus{State: state, LastExit: "exit status 1: bad", Since: o.now.Add(-time.Second), Down: o.now.Add(-since)}
+		without(o, 2)
+		o.cluster.Nodes[1].Replaced = o.now.Add(-time.Second)
+	}
+	asked := func(o *observation) {
+		sp := o.specs[2]
+		sp.value.TakeOver = o.statuses[2].Down
+		o.specs[2] = sp
+	}
 	requested := func(o *observation) {
 		op := o.op.Complete(o.now, resource.StepInitialize)
 		op.Reboot = &resource.Reboot{Broker: 2, Restart: 5, Incarnation: 20}
@@ -155,6 +165,49 @@ func TestPlan(t *testing.T) {
 		}, "", 0, ""},
 		{"healing: down after a failed update", resource.Healing, "", func(o *observation) { down(o, 3*time.Second) }, replaceAgain, 0, ""},
 		{"healing: running but not ready", resource.Healing, "", func(o *observation) { without(o, 2) }, "", 0, ""},
+		{"active: starting for a short time", resource.Active, "", func(o *observation) { failed(o, 5*time.Second, resource.BrokerStarting) }, "", 15 * time.Second, ""},
+		{
+			"active: starting for long", resource.Active, "", func(o *observation) { failed(o, 21*time.Second, resource.BrokerStarting) }, startHealing, 0,
+			"Broker 2 has not served since 2026-11-23T11:59:39Z and is being started: exit status 1: bad.",
+		},
+		{"healing: down, but not for long", resource.Healing, "", func(o *observation) { failed(o, 4*time.Second, resource.BrokerBackOff) }, "", 6 * time.Second, ""},
+		{
+			"healing: cannot be started", resource.Healing, "", func(o *observation) { failed(o, 10*time.Second, resource.BrokerBackOff) }, askTakeOver, 0,
+			"Broker 2 has not served since 2026-11-23T11:59:50Z: exit status 1: bad. The other brokers take over its partitions.",
+		},
+		{"healing: being started, which may take long", resource.Healing, "", func(o *observation) { failed(o, time.Hour, resource.BrokerStarting) }, "", 0, ""},
+		{"healing: nobody could take over", resource.Healing, "", func(o *observation) {
+			failed(o, time.Hour, resource.BrokerBackOff)
+			without(o, 1)
+			without(o, 3)
+		}, "", 59 * time.Second, ""},
+		{"healing: nobody could take over, for long", resource.Healing, "", func(o *observation) {
+			failed(o, time.Hour, resource.BrokerBackOff)
+			without(o, 1)
+			without(o, 3)
+			o.cluster.Nodes[1].Replaced = o.now.Add(-time.Hour)
+		}, replaceAgain, 0, "exit status 1: bad. No other broker of the cluster serves that could take over its partitions."},
+		{"healing: asked for a takeover", resource.Healing, "", func(o *observation) {
+			failed(o, time.Minute, resource.BrokerBackOff)
+			asked(o)
+		}, noteHealing, 0, "The other brokers take over its partitions."},
+		{"healing: asked in an earlier time of being down", resource.Healing, "", func(o *observation) {
+			failed(o, time.Hour, resource.BrokerBackOff)
+			asked(o)
+			failed(o, 10*time.Second, resource.BrokerBackOff)
+		}, askTakeOver, 0, "has not served since 2026-11-23T11:59:50Z"},
+		{"healing: taken over", resource.Healing, "", func(o *observation) {
+			failed(o, time.Minute, resource.BrokerBackOff)
+			asked(o)
+			st := o.statuses[2]
+			st.TakenOver = st.Down
+			o.statuses[2] = st
+		}, noteHealing, 0, "Other brokers lead its partitions, and it is tried again and again."},
+		{"healing: taken over, and said", resource.Healing, "", func(o *observation) {
+			failed(o, time.Minute, resource.BrokerStarting)
+			asked(o)
+			o.cluster.StateInfo = o.takeOverInfo(0)
+		}, "", 0, ""},
 		{"healing: well", resource.Healing, "", func(*observation) {}, endHealing, 0, `"state":"ACTIVE"`},
 		{"failed", resource.Failed, "", func(*observation) {}, "", 0, ""},
 		{"of a newer version", "RESTORING", "", func(*observation) {}, "", 0, ""},

@@ -259,8 +259,14 @@ func (o *observation) replaceBroker(name stepName, id metadata.BrokerID) *step {
 		}
 	}
 	c.StateInfo = &resource.StateInfo{
-		Code:    "BrokerDown",
+		Code:    brokerDownCode,
 		Message: fmt.Sprintf("Broker %d is down and is being replaced on its data (attempt %d): %s.", id, wanted.Replace, o.reason(id)),
+	}
+	if !o.others(id) {
+		c.StateInfo.Message += " No other broker of the cluster serves that could take over its partitions."
+	}
+	if info := o.takeOverInfo(0); info != nil {
+		c.StateInfo = info // which says more
 	}
 	return o.commit(name, c, nil).withSpec(broker, wanted)
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // RunBroker is the role of one broker process: the hand-over file at config says which. It runs until ctx ends or until nobody looks after it any
-// more (see orphan.go). A successor first stands by while another process serves (see succession.go).
+// more (see orphan.go). A successor first stands by while another process serves (see succession.go). A recoverer serves nobody (see recoverer.go).
 func RunBroker(ctx context.Context, config string) (err error) {
 	h, err := node.ReadHandover(config)
 	if err != nil {
@@ -53,7 +53,7 @@ func RunBroker(ctx context.Context, config string) (err error) {
 	}
 	loggers := logger.New(level)
 	log := slog.New(loggers.Handler(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: logger.Trace}))).With("cluster", h.ClusterName)
-	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid(), "successor", h.Successor)
+	log.Info("broker starting", "broker", h.Broker, "version", Version, "pid", os.Getpid(), "successor", h.Successor, "recoverer", h.Recoverer)
 	if h.Successor {
 		if err := t.standBy(); err != nil {
 			return err
@@ -61,9 +61,13 @@ func RunBroker(ctx context.Context, config string) (err error) {
 		defer t.end()
 	}
 	err = ended(ctx, runBroker(ctx, t, log, loggers))
-	if err != nil {
+	switch {
+	case errors.Is(err, errRecovered):
+		log.Info("recoverer ends, other brokers lead what the broker led", "broker", h.Broker)
+		return &Problem{What: "the broker's partitions are led by other brokers", Code: node.ExitRecovered, Err: err}
+	case err != nil:
 		log.Error("broker ends", "broker", h.Broker, "err", err)
-	} else {
+	default:
 		log.Info("broker stopped", "broker", h.Broker, "pid", os.Getpid())
 	}
 	return err
@@ -122,7 +126,7 @@ func runBroker(ctx context.Context, t *turn, log *slog.Logger, loggers *logger.L
 		orphaned(nil)
 		return errors.Join(err, upper.Wait())
 	}
-	config.TakeOver = t.standby != nil
+	config.TakeOver, config.Recover = t.standby != nil, h.Recoverer
 	owner, err := ownership.Acquire(upperCtx, config, ownership.Deps{Log: log, Store: store, Image: live, Disk: files, Pool: buffers})
 	if err != nil {
 		orphaned(nil)
@@ -133,8 +137,6 @@ func runBroker(ctx context.Context, t *turn, log *slog.Logger, loggers *logger.L
 		return owner.Run(lowerCtx)
 	})
 
-	metrics := &brokerMetrics{owner: owner, budget: limits}
-	upper.Go(func() error { return serveBroker(upperCtx, t, log, loggers, store, live, metrics, buffers) })
 	upper.Go(func() error { // what is below failed: nothing can be served
 		select {
 		case <-lowerCtx.Done():
@@ -143,7 +145,18 @@ func runBroker(ctx context.Context, t *turn, log *slog.Logger, loggers *logger.L
 			return nil
 		}
 	})
-	err = upper.Wait()
+	if h.Recoverer {
+		upper.Go(func() error { return recoverBroker(upperCtx, h, log, live, owner) })
+		return joinHalves(upper)
+	}
+	metrics := &brokerMetrics{owner: owner, budget: limits}
+	upper.Go(func() error { return serveBroker(upperCtx, t, log, loggers, store, live, metrics, buffers) })
+	return joinHalves(upper)
+}
+
+// joinHalves waits for the upper half.
+func joinHalves(upper *errgroup.Group) error {
+	err := upper.Wait()
 	if errors.Is(err, errLowerEnded) {
 		return nil // lower.Wait has the reason
 	}

@@ -60,6 +60,8 @@ type Up struct {
 	kill    chan struct{}
 	scope   resource.Scope
 	started time.Time
+
+	control control.Config // whose bounds tests lower
 }
 
 // NewUp checks cfg. It starts nothing.
@@ -252,7 +254,7 @@ func (u *Up) serve(ctx context.Context, dir *dataDir, log *slog.Logger, gr *grou
 	if err != nil {
 		return err
 	}
-	controller := control.New(control.Config{}, store, log)
+	controller := control.New(u.control, store, log)
 	reader := &statusReader{up: u, dir: dir.path, api: apiURL(gr.api), store: store}
 	u.started = time.Now()
 

@@ -50,7 +50,7 @@ func testConfig(t *testing.T) Config {
 	return cfg
 }
 
-func startUp(t *testing.T, cfg Config) *running {
+func startUp(t *testing.T, cfg Config, adjust ...func(*Up)) *running {
 	t.Helper()
 	r := &running{t: t, result: make(chan error, 1), ready: make(chan ClusterStatus, 1)}
 	trouble := make(chan error, 1)
@@ -60,6 +60,9 @@ func startUp(t *testing.T, cfg Config) *running {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, a := range adjust {
+		a(up)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.up, r.cancel = up, cancel

@@ -67,6 +67,7 @@ func open(id Identity, config string) (*process, error) {
 	p := adoptedProcess(id.PID)
 	p.terminate = func() error { return sendSignal(handle, unix.SIGTERM) }
 	p.kill = func() error { return sendSignal(handle, unix.SIGKILL) }
+	p.quit = func() error { return sendSignal(handle, unix.SIGQUIT) }
 	p.forget = func() { _ = handle.Close() }
 	go func() { // ends with the process, which the supervisor waits for, or when it is forgotten
 		defer close(p.done)
@@ -117,4 +118,18 @@ func waitFor(handle *os.File) error {
 		return err
 	}
 	return conn.Read(func(fd uintptr) bool { return ended(int(fd)) })
+}
+
+// processState is what the kernel says that a process does, for people: running, sleeping, stopped, waiting for a disk.
+func processState(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if state, ok := strings.CutPrefix(line, "State:"); ok {
+			return strings.TrimSpace(state)
+		}
+	}
+	return ""
 }

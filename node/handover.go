@@ -37,12 +37,16 @@ type Handover struct {
 	// Successor says that another process serves still: this one stands by until the node says that it is being ended (succession.go).
 	Successor bool    `json:"successor,omitempty"`
 	ControlFD uintptr `json:"controlFD,omitempty"` // the node's word comes from here
+
+	// Recoverer says that the broker cannot serve: this process gives what it leads to other brokers, and ends with ExitRecovered.
+	Recoverer bool `json:"recoverer,omitempty"`
 }
 
 // Exit codes of a broker process that mean something to its node.
 const (
 	ExitClaimed      = 80 // another process runs this broker
 	ExitAddressInUse = 81
+	ExitRecovered    = 82 // of a recoverer: other brokers lead all that the broker led
 )
 
 // BrokerDir is where a broker keeps everything, below the data directory.
@@ -111,6 +115,8 @@ type claimRecord struct {
 	Build    string   `json:"build"`
 	Config   string   `json:"config"` // Handover.hash
 	Restart  int64    `json:"restart"`
+
+	Recoverer bool `json:"recoverer,omitempty"`
 }
 
 // Identity tells a process from all others that ever ran on the machine.
@@ -132,7 +138,7 @@ func Claim(h *Handover) (release func(), err error) {
 	}
 	id, err := self()
 	if err == nil {
-		err = writeFile(claimPath(h.Dir), encodeClaim(claimRecord{Identity: id, Build: h.Build, Config: h.hash(), Restart: h.Restart}))
+		err = writeFile(claimPath(h.Dir), encodeClaim(claimRecord{Identity: id, Build: h.Build, Config: h.hash(), Restart: h.Restart, Recoverer: h.Recoverer}))
 	}
 	if err != nil {
 		_ = lock.Close()

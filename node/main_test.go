@@ -8,12 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"weir/internal/leak"
 )
 
 // The test binary is also the broker program of the tests with real processes.
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "broker" {
 		os.Exit(fakeBroker(os.Args[3]))
 	}
-	goleak.VerifyTestMain(m)
+	leak.VerifyTestMain(m)
 }
 
 // fakeBroker does what a broker process does to its node. Properties choose how it behaves.
@@ -69,7 +70,14 @@ func fakeBroker(config string) int {
 		return 1
 	}
 	defer release()
-	if h.Properties["mode"] == "fail" {
+	if h.Recoverer {
+		return fakeRecoverer(term, h)
+	}
+	if h.Properties["mode"] == "mute" {
+		<-term.Done()
+		return 1
+	}
+	if strings.HasPrefix(h.Properties["mode"], "fail") {
 		fmt.Fprintln(os.Stderr, "error: the log is corrupt")
 		return 1
 	}
@@ -112,6 +120,27 @@ func awaitOthers(h *Handover) {
 	for ; ; <-time.After(5 * time.Millisecond) {
 		if told, _ := filepath.Glob(filepath.Join(cluster, "told-*")); len(told) == 3 {
 			return
+		}
+	}
+}
+
+// fakeRecoverer gives away what the broker led when the file "left" is there.
+func fakeRecoverer(ctx context.Context, h *Handover) int {
+	if h.Properties["mode"] == "fail all" {
+		fmt.Fprintln(os.Stderr, "error: the log is corrupt for recoverers too")
+		return 1
+	}
+	NotifyReady(h)
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if _, err := os.Stat(filepath.Join(h.Dir, "left")); err == nil {
+			return ExitRecovered
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return 1
 		}
 	}
 }

@@ -31,6 +31,12 @@ type Config struct {
 	Storage     string // settings of brokers' storage
 	// StopTimeout is how long a broker may take to stop before it is killed; zero means 30 s.
 	StopTimeout time.Duration
+	// HungAfter is how long a broker's process may be without a session in the metadata, which answer, before it counts as hung and is killed; zero means
+	// 20 s, a negative time never. A session that is not renewed goes after 6 s, and a process that was stalled makes it anew.
+	HungAfter time.Duration
+	// StartTimeout is how long a process may take from its start until it serves before it counts as hung; zero means 5 min, which is for recovering a
+	// long log.
+	StartTimeout time.Duration
 	// StandByTimeout is how long the successor of a broker that is restarted may take until it can take over; zero means 60 s. The broker serves meanwhile.
 	StandByTimeout time.Duration
 }
@@ -73,6 +79,12 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	}
 	if cfg.StopTimeout == 0 {
 		cfg.StopTimeout = 30 * time.Second
+	}
+	if cfg.HungAfter == 0 {
+		cfg.HungAfter = 20 * time.Second
+	}
+	if cfg.StartTimeout == 0 {
+		cfg.StartTimeout = 5 * time.Minute
 	}
 	if cfg.StandByTimeout == 0 {
 		cfg.StandByTimeout = time.Minute

@@ -29,6 +29,8 @@ type machine struct {
 	build string
 	// standBy bounds how long successors may take; 0 is the default.
 	standBy time.Duration
+	// hungAfter and startIn are those of Config; below 0, as here without a word, nobody is ever hung: these brokers have no sessions.
+	hungAfter, startIn time.Duration
 	// addresses stand in for those of other tests and programs of this computer.
 	free func(Address) bool
 
@@ -41,7 +43,7 @@ func newMachine(t *testing.T) *machine {
 	if !hasLoopbackBlock() {
 		t.Skip("this system has no addresses in 127.0.1.0/24")
 	}
-	m := &machine{t: t, store: metadata.NewMem(), dir: t.TempDir(), build: "b1", free: canBind}
+	m := &machine{t: t, store: metadata.NewMem(), dir: t.TempDir(), build: "b1", free: canBind, hungAfter: -1}
 	t.Cleanup(func() { _ = m.store.Close() })
 	return m
 }
@@ -53,7 +55,10 @@ func (m *machine) start() {
 		m.t.Fatal(err)
 	}
 	n, err := New(
-		Config{ID: "n1", Dir: m.dir, Program: program, Build: m.build, Metadata: []string{"none"}, StopTimeout: patience, StandByTimeout: m.standBy},
+		Config{
+			ID: "n1", Dir: m.dir, Program: program, Build: m.build, Metadata: []string{"none"}, StopTimeout: patience, StandByTimeout: m.standBy,
+			HungAfter: m.hungAfter, StartTimeout: m.startIn,
+		},
 		Deps{Store: m.store, Log: slog.New(slog.NewTextHandler(m.t.Output(), nil))},
 	)
 	if err != nil {

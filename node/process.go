@@ -26,6 +26,7 @@ type process struct {
 	end       exit          // set before done is closed
 	terminate func() error  // asks it to end
 	kill      func() error
+	quit      func() error // asks it to end and to say what it was doing; nil if that cannot be asked
 	proceed   func() error // of a successor: gives it the word
 	forget    func()       // of an adopted process: lets go of it without waiting for its end
 }
@@ -108,6 +109,7 @@ func (n *Node) start(h *Handover, vcpu int) (*process, error) {
 		done:      make(chan struct{}),
 		terminate: func() error { return cmd.Process.Signal(syscall.SIGTERM) },
 		kill:      cmd.Process.Kill,
+		quit:      func() error { return cmd.Process.Signal(syscall.SIGQUIT) },
 		proceed: func() error {
 			_, err := control.WriteString(proceedMessage)
 			return err

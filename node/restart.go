@@ -13,6 +13,10 @@ import (
 // obey compares the running process with what is wanted of it. It returns true if it did something after which that is to be compared again.
 func (s *supervisor) obey() bool {
 	switch {
+	case s.recovering && s.spec.Recovers(&s.status):
+		return false // whatever else is wanted of the broker has to wait: it does not serve
+	case s.recovering:
+		s.stop()
 	case s.spec.Replace != s.status.Replaced:
 		s.replace()
 	case s.next != nil && s.nextFor != s.spec.Restart:
@@ -69,6 +73,7 @@ func (s *supervisor) restStopped(ctx context.Context) {
 	}
 	s.pause = 0
 	s.backoff.reset()
+	s.up() // nobody misses it
 	s.report(resource.BrokerStopped)
 	select {
 	case spec := <-s.specs:
@@ -133,7 +138,8 @@ func (s *supervisor) handOver() {
 
 // succeed makes the successor, which has the word, the broker's process: the predecessor has ended.
 func (s *supervisor) succeed() {
-	s.proc, s.next, s.served = s.next, nil, false
+	s.proc, s.next, s.begun, s.served = s.next, nil, time.Now(), false
+	s.pulse.watch(s.n.cfg.StartTimeout) // it makes the session its own when it serves
 	s.status.Restart, s.status.Refused = s.nextFor, 0
 	s.status.Restarts++
 	s.quietUntil = time.Now().Add(reportLate)

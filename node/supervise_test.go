@@ -201,10 +201,10 @@ func fakeProcess(pid int, end exit, after time.Duration) *process {
 	return p
 }
 
-// fakeNode is a node without addresses and processes.
+// fakeNode is a node without addresses and processes. What it runs has no session.
 func fakeNode(t *testing.T, store metadata.Store) *Node {
 	t.Helper()
-	n, err := New(Config{ID: "n1", Dir: t.TempDir(), Program: "/weir"}, Deps{Store: store, Log: slog.New(slog.DiscardHandler)})
+	n, err := New(Config{ID: "n1", Dir: t.TempDir(), Program: "/weir", HungAfter: -1}, Deps{Store: store, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"weir/control/resource"
@@ -27,13 +28,18 @@ type supervisor struct {
 
 	// specs has room for one: the newest spec, nil for none.
 	specs chan *resource.BrokerSpec
+	pulse *pulse
 
-	status  resource.BrokerStatus
-	fresh   bool // the address was chosen by this node and never served
-	proc    *process
-	served  bool          // the current process got ready
-	pause   time.Duration // before the next start
-	backoff backoff
+	status     resource.BrokerStatus
+	fresh      bool // the address was chosen by this node and never served
+	proc       *process
+	begun      time.Time     // when proc was started, or got the word to follow another
+	served     bool          // the current process got ready
+	recovering bool          // proc is a recoverer
+	brokerNext bool          // a recoverer has failed: the broker has its turn before another one
+	hung       string        // why proc was told to end at once; "" most of the time
+	pause      time.Duration // before the next start
+	backoff    backoff
 
 	next       *process  // is to follow proc; nil most of the time
 	nextFor    int64     // the BrokerSpec.Restart that it is for
@@ -52,6 +58,7 @@ func (n *Node) newSupervisor(key brokerKey, status resource.BrokerStatus) *super
 		log:    log,
 		rep:    newReporter(n.store, resource.BrokerStatusKey(n.cfg.ID, key.cluster, fmt.Sprint(key.broker)), log),
 		specs:  make(chan *resource.BrokerSpec, 1),
+		pulse:  newPulse(n.store, metadata.SessionKey(key.cluster, key.broker), n.cfg.HungAfter),
 		status: status,
 	}
 	s.status.PID = 0
@@ -70,11 +77,9 @@ func (s *supervisor) wants(spec *resource.BrokerSpec) {
 // run supervises until the broker is removed or ctx ends, which stops the broker.
 func (s *supervisor) run(ctx context.Context) {
 	repCtx, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
-	reported := make(chan struct{})
-	go func() {
-		defer close(reported)
-		s.rep.run(repCtx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.rep.run(repCtx) })
+	beside.Go(func() { s.pulse.run(repCtx) })
 	defer func() {
 		flushCtx, cancel := context.WithTimeout(repCtx, finalReport)
 		defer cancel()
@@ -82,7 +87,7 @@ func (s *supervisor) run(ctx context.Context) {
 			s.log.Warn("last broker status not reported", "err", err)
 		}
 		stopReporting()
-		<-reported
+		beside.Wait()
 	}()
 
 	select {
@@ -158,6 +163,11 @@ func (s *supervisor) findLeftover() {
 		return
 	}
 	s.proc = p
+	if claim.Recoverer {
+		s.log.Info("ending a recoverer of an earlier run", "pid", p.pid)
+		s.stop()
+		return
+	}
 	h := s.handover()
 	if s.removed || s.spec.Stopped || s.status.Address == "" || s.spec.Replace != s.status.Replaced {
 		s.status.Replaced = s.spec.Replace // it served, so that its address is not what is wrong
@@ -170,8 +180,10 @@ func (s *supervisor) findLeftover() {
 	if err := s.n.addresses.reserve(s.key); err != nil {
 		s.log.Warn("the address of an adopted broker is not reserved", "err", err)
 	}
-	s.served = true
+	s.served, s.begun = true, time.Now()
 	s.status.Restart, s.status.Refused = claim.Restart, 0
+	s.pulse.watch(s.n.cfg.HungAfter)
+	s.up()
 	s.report(resource.BrokerRunning)
 }
 
@@ -197,6 +209,9 @@ func (s *supervisor) rest(ctx context.Context) {
 			s.pause = 0
 			s.backoff.reset()
 		}
+		if !s.spec.TakeOver.Equal(before.TakeOver) {
+			s.pause = 0
+		}
 	case <-ctx.Done():
 	}
 }
@@ -221,13 +236,31 @@ func (s *supervisor) watch(ctx context.Context) {
 		defer t.Stop()
 		overdue = t.C
 	}
+	var never <-chan time.Time
+	if !s.served && s.hung == "" {
+		t := time.NewTimer(time.Until(s.begun.Add(s.n.cfg.StartTimeout)))
+		defer t.Stop()
+		never = t.C
+	}
 	select {
+	case <-never:
+		s.endHung(fmt.Sprintf("it did not serve within %v of its start", s.n.cfg.StartTimeout))
+	case silent := <-s.pulse.silent:
+		if s.pulse.isOf(silent) && s.hung == "" {
+			s.endHung(fmt.Sprintf("it had no session for %v", silent.after))
+		}
 	case <-overdue:
 		s.quietUntil = time.Time{}
 		s.report(resource.BrokerStarting)
 	case <-ready:
+		if s.recovering {
+			s.handsOver()
+			return
+		}
 		s.served, s.fresh, s.quietUntil = true, false, time.Time{}
+		s.pulse.watch(s.n.cfg.HungAfter)
 		s.log.Info("broker serves", "pid", s.proc.pid, "dur", time.Since(s.proc.started))
+		s.up()
 		s.report(resource.BrokerRunning)
 	case <-s.proc.done:
 		s.ended()
@@ -246,8 +279,16 @@ func (s *supervisor) watch(ctx context.Context) {
 // ended handles the end of a process that was to run.
 func (s *supervisor) ended() {
 	end := s.proc.end
+	if s.hung != "" {
+		end.reason = s.hung
+	}
+	if s.recovering {
+		s.recovererEnded(end)
+		return
+	}
 	s.log.Warn("broker process ended", "pid", s.proc.pid, "err", end.reason)
-	s.proc, s.stale = nil, false
+	s.gone()
+	s.stale = false
 	if s.next != nil { // it takes over a little earlier than it was to
 		s.status.LastExit = end.reason
 		_ = s.next.proceed() // if it is gone, its end is seen to like that of any other
@@ -270,14 +311,20 @@ func (s *supervisor) ended() {
 
 func (s *supervisor) pauseAfter(served bool, reason string) {
 	s.served, s.quietUntil = false, time.Time{}
+	s.down()
 	s.status.LastExit = reason
 	s.status.Restarts++
 	s.pause = s.backoff.after(served, time.Now())
 	s.report(resource.BrokerBackOff)
 }
 
-// startOnce starts the broker, or sets a pause.
+// startOnce starts the broker, or the recoverer that is asked for, or sets a pause.
 func (s *supervisor) startOnce(ctx context.Context) {
+	if s.spec.Recovers(&s.status) && !s.brokerNext {
+		s.startRecoverer()
+		return
+	}
+	s.brokerNext = false
 	if err := s.prepare(ctx); err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -296,7 +343,8 @@ func (s *supervisor) startOnce(ctx context.Context) {
 		s.pauseAfter(false, err.Error())
 		return
 	}
-	s.proc, s.served, s.stale = p, false, false
+	s.proc, s.begun, s.served, s.stale = p, time.Now(), false, false
+	s.pulse.watch(s.n.cfg.HungAfter)
 	s.status.Restart, s.status.Refused = s.spec.Restart, 0
 	s.status.Replaced = s.spec.Replace
 	s.log.Info("broker started", "pid", p.pid, "address", s.status.Address)
@@ -310,6 +358,7 @@ func (s *supervisor) awaitAddress(err error) {
 	s.pause = addressPause
 	if s.status.LastExit != err.Error() || s.status.State != resource.BrokerBackOff {
 		s.log.Warn("broker cannot be started yet", "err", err)
+		s.down()
 		s.status.LastExit = err.Error()
 		s.report(resource.BrokerBackOff)
 	}
@@ -333,12 +382,17 @@ func (s *supervisor) prepare(ctx context.Context) error {
 			return fmt.Errorf("record the broker's address: %w", err)
 		}
 	}
+	h := s.handover()
+	return s.leave(&h)
+}
+
+// leave writes what a process is told, and makes the directories that it needs before it can say anything.
+func (s *supervisor) leave(h *Handover) error {
 	for _, d := range []string{"run", "log"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o700); err != nil {
 			return fmt.Errorf("make the broker's directories: %w", err)
 		}
 	}
-	h := s.handover()
 	if err := h.write(); err != nil {
 		return fmt.Errorf("write the broker's configuration: %w", err)
 	}
@@ -375,7 +429,8 @@ func (s *supervisor) stop() {
 		s.log.Error("broker process cannot be stopped", "pid", pid, "err", err)
 	}
 	s.log.Info("broker stopped", "pid", pid, "dur", time.Since(began))
-	s.proc, s.served, s.stale, s.quietUntil = nil, false, false, time.Time{}
+	s.gone()
+	s.served, s.stale, s.quietUntil = false, false, time.Time{}
 }
 
 // remove deletes all there is of the broker, its status last: while that exists, a node that was killed in between goes on here.

@@ -190,7 +190,7 @@ page is written; a test tries every operation that is built in every state.
 | UPDATING | an operation changes the cluster; ` + "`activeOperationArn`" + ` names it | served: brokers that restart hand their partitions over first |
 | REBOOTING_BROKER | one broker restarts because of RebootBroker | served |
 | MAINTENANCE | the cluster is stopped: ` + "`stateInfo.code`" + ` is ` + "`Stopped`" + `. Weir has no other maintenance | not served |
-| HEALING | a broker is down and is being started again; ` + "`stateInfo`" + ` says which and why | served, except for what only that broker has |
+| HEALING | a broker is down and is being started again; ` + "`stateInfo`" + ` says which, why, and what is done about it | served, except for what that broker leads until others take it over |
 | FAILED | it could not be made or deleted; ` + "`stateInfo`" + ` says why. It can be deleted | not served |
 | DELETING | brokers and data are removed; afterwards the cluster is not found | not served |
 

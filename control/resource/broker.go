@@ -41,6 +41,9 @@ type BrokerSpec struct {
 	// Replace, a new number, asks for the broker to be started anew with the same data, and at another address if its own was why it could not serve
 	// or if it never got as far as serving. A broker that serves is restarted where it is.
 	Replace int64 `json:"replace,omitempty"`
+	// TakeOver, if it is the BrokerStatus.Down of the moment, asks for a recoverer to be started instead of the broker: a process that reads what the broker has
+	// written, gives the partitions that it leads to other brokers, serves no client, and ends.
+	TakeOver time.Time `json:"takeOver,omitzero"`
 }
 
 // NeedsRestart tells whether a process that was started by s must be started again to be as want says. What a running broker follows by itself
@@ -59,7 +62,9 @@ const (
 	BrokerRunning  BrokerProcessState = "RUNNING"
 	BrokerBackOff  BrokerProcessState = "BACKOFF" // it exited and will be started again
 	BrokerStopping BrokerProcessState = "STOPPING"
-	BrokerStopped  BrokerProcessState = "STOPPED" // as BrokerSpec.Stopped asks for
+	// BrokerRecovering: a recoverer runs, as BrokerSpec.TakeOver asks for.
+	BrokerRecovering BrokerProcessState = "RECOVERING"
+	BrokerStopped    BrokerProcessState = "STOPPED" // as BrokerSpec.Stopped asks for
 )
 
 // BrokerStatus is what a node reports of a broker process. Address is given by the node at first start and kept for the
@@ -79,6 +84,20 @@ type BrokerStatus struct {
 	Refused int64 `json:"refused,omitempty"`
 	// Replaced is the BrokerSpec.Replace that was done last.
 	Replaced int64 `json:"replaced,omitempty"`
+
+	// Down is since when the broker has not served, as its node sees it: its process ended, or could not be started. Zero while it serves, before its first
+	// failure, and while it is stopped as was asked.
+	Down time.Time `json:"down,omitzero"`
+	// TakenOver is the Down for which a recoverer has ended with nothing left to give away.
+	TakenOver time.Time `json:"takenOver,omitzero"`
+}
+
+// IsTakenOver reports whether what the broker led was given to others since it is down.
+func (s *BrokerStatus) IsTakenOver() bool { return !s.Down.IsZero() && s.TakenOver.Equal(s.Down) }
+
+// Recovers reports whether a recoverer is to run, or to be tried again, for a broker with that status.
+func (s *BrokerSpec) Recovers(st *BrokerStatus) bool {
+	return !st.Down.IsZero() && s.TakeOver.Equal(st.Down) && !st.IsTakenOver()
 }
 
 // Node is a machine's registration under NodePrefix + "node": which instances it can hold.
