@@ -237,9 +237,15 @@ func TestFetchFromContainers(t *testing.T) {
 	}
 }
 
-// The fetch path has a budget of allocations, the client's and the test's own included, whether records come from memory or from files.
+// The fetch path has a budget of allocations, the client's and the test's own included, whether records come from memory or from files. They are 15 and
+// 20 a request; with the race detector, which keeps the compiler from growing slices in place in kmsg's decoder, 17 and 22. Two are left for what else
+// allocates meanwhile: it is a mean of 1,000, so a collection that empties the pools adds less than one.
 func TestFetchAllocatesLittle(t *testing.T) {
 	for _, files := range []bool{false, true} {
+		most := 17.0 + 2
+		if files {
+			most = 22 + 2
+		}
 		t.Run(fmt.Sprintf("files %v", files), func(t *testing.T) {
 			r := newRig(t, rigConfig{quiet: true})
 			b := r.brokers[0]
@@ -269,8 +275,8 @@ func TestFetchAllocatesLittle(t *testing.T) {
 				}
 			}
 			once()
-			if n := testing.AllocsPerRun(1000, once); n > 22 { // 15 and 20 of late
-				t.Errorf("%v allocations a request", n)
+			if n := testing.AllocsPerRun(1000, once); n > most {
+				t.Errorf("%v allocations a request, at most %v are expected", n, most)
 			} else {
 				t.Logf("%v allocations a request", n)
 			}
