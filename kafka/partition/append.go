@@ -32,6 +32,8 @@ type Append struct {
 	NoZstd  bool // the request is older than zstd (KIP-110)
 	// Guard is what Verify returned, once the transaction's coordinator has said yes: without it a client's batch cannot begin a transaction here.
 	Guard Guard
+	// Premise is what was queued before and has to be in the journal if this is; nil: nothing.
+	Premise *Premise
 }
 
 // Appended is the outcome of a durable append.
@@ -68,7 +70,7 @@ func (p *Partition) Append(a Append, done func(Appended, error)) error {
 			return fmt.Errorf("partition %v: append: %w", p.key, err)
 		}
 	}
-	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), stampMs: -1, maxMs: info.MaxTimestamp}
+	f := &inflight{p: p, done: done, seq: sequenceOf(&info.First), premise: a.Premise, stampMs: -1, maxMs: info.MaxTimestamp}
 	if cfg.LogAppendTime {
 		batch.SetLogAppendTime(a.Batches, nowMs)
 		f.stampMs, f.maxMs = nowMs, nowMs

@@ -18,8 +18,9 @@ type inflight struct {
 	buf       *buffer.Buffer // a reference of its own to what holds the payload, or nil
 	done      func(Appended, error)
 	seq       sequence
-	stampMs   int64 // LogAppendMs of the outcome
-	maxMs     int64 // the same of a retry
+	premise   *Premise // nil: none
+	stampMs   int64    // LogAppendMs of the outcome
+	maxMs     int64    // the same of a retry
 	next      *inflight
 	cancelled bool
 	waiters   []func(Appended, error) // retries that wait for this one
@@ -30,7 +31,7 @@ var _ stream.Write = (*inflight)(nil)
 func (f *inflight) Entry() wal.Entry { return f.entry }
 
 // Cancelled is called from the committer's goroutine, which is also the one that cancels (in Failed): no lock is needed.
-func (f *inflight) Cancelled() bool { return f.cancelled }
+func (f *inflight) Cancelled() bool { return f.cancelled || f.premise.Failed() }
 
 // Committed implements stream.Write.
 func (f *inflight) Committed(c *stream.Commit, e *wal.Entry) error {
@@ -68,15 +69,7 @@ func (f *inflight) Failed(cause error) {
 	p := f.p
 	p.mu.Lock()
 	if !f.cancelled {
-		// The first of the partition to fail, so it is the oldest in flight. All that follow have offsets behind the gap.
-		for g := p.first; g != nil; g = g.next {
-			g.cancelled = true
-			p.refuseLocked(g.seq)
-		}
-		p.first, p.last = nil, nil
-		clear(p.pending)
-		p.end = p.state.End
-		p.adopted = p.state.Epoch() == int32(p.epoch)
+		p.dropLocked(f)
 	}
 	p.mu.Unlock()
 	err := kerr.KafkaStorageError
@@ -88,6 +81,29 @@ func (f *inflight) Failed(cause error) {
 		f.buf = nil
 	}
 	f.answer(Appended{}, fmt.Errorf("partition %v: append at %d: %w: %w", p.key, f.entry.BaseOffset, err, cause))
+}
+
+// dropLocked takes f, which is the first of the partition to fail, out of what is in flight, and with it all that follow: they have offsets behind the gap. What
+// comes before f is being written with the same commit, which f has no part in: its premise has failed, or the disk takes nothing but what has no payload.
+func (p *Partition) dropLocked(f *inflight) {
+	var before *inflight
+	clear(p.pending)
+	g := p.first
+	for ; g != nil && g != f; g = g.next {
+		before = g
+		p.flyLocked(g.seq)
+	}
+	for ; g != nil; g = g.next {
+		g.cancelled = true
+		p.refuseLocked(g.seq)
+	}
+	p.end = f.entry.BaseOffset
+	if p.last = before; before != nil {
+		before.next = nil // ADOPT is before it, or durable
+		return
+	}
+	p.first = nil
+	p.adopted = p.state.Epoch() == int32(p.epoch)
 }
 
 // answer gives the outcome to everyone who waits for it. The entry is out of the partition's list, so nobody adds a waiter any more.

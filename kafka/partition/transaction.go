@@ -99,6 +99,8 @@ type Marker struct {
 	Commit        bool
 	// Bumped says that ProducerEpoch is that of the producer's next transaction (KIP-890): nothing that came before it can come after it.
 	Bumped bool
+	// Premise is as in Append: the decision, if it was queued before and is not known to be durable.
+	Premise *Premise
 }
 
 // Ends tells whether the marker may end a transaction of that epoch that began, or was asked about, before it. A marker with the bumped epoch of a transaction
@@ -111,7 +113,7 @@ func (p *Partition) AppendMarker(m Marker, done func(Appended, error)) error {
 	now := p.leaders.cfg.Now().UnixMilli()
 	marker := batch.Marker{Commit: m.Commit, Coordinator: m.Coordinator}
 	a := Append{Batches: marker.Batch(now, m.ProducerID, m.ProducerEpoch), Origin: FromCoordinator}
-	f := &inflight{p: p, done: done, stampMs: -1, seq: sequence{
+	f := &inflight{p: p, done: done, premise: m.Premise, stampMs: -1, seq: sequence{
 		part: endsTransaction, producer: m.ProducerID, epoch: m.ProducerEpoch, coordinator: m.Coordinator,
 	}}
 	f.entry = wal.Entry{
