@@ -77,7 +77,8 @@ type producePart struct {
 	target
 	out partition.Appended
 
-	guard partition.Guard // that its transaction may begin here
+	guard   partition.Guard    // that its transaction may begin here
+	premise *partition.Premise // that its transaction's coordinator has it in the journal; nil: it has
 
 	metrics *topicMetrics // nil if the topic is not known
 	bytes   int
@@ -102,7 +103,7 @@ func (op *produceOp) reuse() {
 	default:
 	}
 	for _, p := range op.parts {
-		p.err, p.hint, p.led, p.target, p.out, p.guard, p.metrics, p.bytes = nil, leaderHint{}, nil, target{}, partition.Appended{}, 0, nil, 0
+		p.err, p.hint, p.led, p.target, p.out, p.guard, p.premise, p.metrics, p.bytes = nil, leaderHint{}, nil, target{}, partition.Appended{}, 0, nil, nil, 0
 	}
 	if len(op.parts) > partsKept {
 		op.parts = nil
@@ -244,10 +245,10 @@ func (op *produceOp) verify(ctx context.Context) {
 		client = knowsAbortable
 	}
 	ask.ID = strings.Clone(op.req.TransactionID)
-	each, all := op.b.askTransaction(ctx, ask, client)
+	answer := op.b.askTransaction(ctx, ask, client)
 	for i, p := range asked {
-		if p.err = all; all == nil {
-			p.err = each[i]
+		if p.err = answer.all; p.err == nil {
+			p.err, p.premise = answer.each[i], answer.premise
 		}
 	}
 }
@@ -291,7 +292,7 @@ func (p *producePart) append(ctx context.Context, t *image.Topic, in *wire.Produ
 	if err == nil {
 		p.led, p.target = l, target{t.ID, in.Partition}
 		op.left.Add(1)
-		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7, Guard: p.guard}, p.done)
+		err = l.Append(partition.Append{Batches: in.Records, Buffer: op.r.input, NoZstd: op.req.Version < 7, Guard: p.guard, Premise: p.premise}, p.done)
 		if err != nil {
 			op.left.Add(-1)
 		}

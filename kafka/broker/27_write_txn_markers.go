@@ -9,6 +9,7 @@ import (
 
 	"weir/kafka/image"
 	"weir/kafka/partition"
+	"weir/kafka/txn"
 )
 
 // WriteTxnMarkers (key 27), versions 1-2: ends transactions in partitions that this broker leads. Sent by transaction coordinators, and by tools that abort
@@ -56,6 +57,19 @@ func (b *Broker) writeTxnMarkers(ctx context.Context, r *Request, answer func(km
 		}
 	}
 	finish()
+}
+
+// queueMarker is txn.Deps.Mark.
+func (b *Broker) queueMarker(tp txn.TopicPartition, m partition.Marker, done func(error)) bool {
+	if tp.Topic == image.ConsumerOffsets {
+		return b.groups.QueueMarker(tp.Index, m, done)
+	}
+	t, ok := b.image.Current().Topic(tp.Topic)
+	if !ok {
+		return false
+	}
+	l, err := b.leaders.get(partition.Key{Topic: t.ID, Index: tp.Index})
+	return err == nil && l.AppendMarker(m, func(_ partition.Appended, err error) { done(err) }) == nil
 }
 
 // writeMarker ends a transaction in one partition. done is called once, perhaps at once.

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/kafka/group"
+	"weir/kafka/partition"
 	"weir/kafka/txn"
 	"weir/metadata"
 )
@@ -68,18 +69,18 @@ func (b *Broker) txnOffsetCommit(ctx context.Context, r *Request) kmsg.Response 
 	case req.Version == 4:
 		client = knowsAbortable
 	}
-	commit.Verify = func(ctx context.Context) error {
+	commit.Verify = func(ctx context.Context) (*partition.Premise, error) {
 		tp, err := b.offsetsPartition(ctx, req.Group)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		each, err := b.askTransaction(ctx, txn.Add{
+		answer := b.askTransaction(ctx, txn.Add{
 			ID: req.TransactionalID, ProducerID: req.ProducerID, ProducerEpoch: req.ProducerEpoch, Partitions: []txn.TopicPartition{tp},
 		}, client)
-		if err == nil {
-			err = each[0]
+		if answer.all != nil {
+			return nil, answer.all
 		}
-		return err
+		return answer.premise, answer.each[0]
 	}
 	errs, err := b.groups.CommitInTransaction(ctx, commit)
 	for k, at := range places {

@@ -183,7 +183,7 @@ func newBroker(cfg Config, deps Deps, led leaders) (*Broker, error) {
 	b.kafka.registry.Source(b.collectKafka)
 	b.txns = txn.New(cfg.Broker, txn.SettingsFrom(cfg.Properties), txn.Deps{
 		Log: b.log, Image: deps.Image, IDs: b.producerIDs, Peers: b.peers, CreateTopic: deps.Topics.CreateInternal(image.TransactionState),
-		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) },
+		Open: func(ctx context.Context, k partition.Key) (coordinator.Log, error) { return led.await(ctx, k) }, Mark: b.queueMarker,
 	})
 	b.count.init()
 	return b, nil

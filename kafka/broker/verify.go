@@ -9,6 +9,7 @@ import (
 
 	"weir/kafka/coordinator"
 	"weir/kafka/image"
+	"weir/kafka/partition"
 	"weir/kafka/txn"
 	"weir/metadata"
 )
@@ -22,39 +23,53 @@ const (
 	addsByProduce                       // its leaders and group coordinators add partitions to its transaction
 )
 
-// askTransaction asks the coordinator of a transaction whether it has the partitions, or has them added to it for a client that leaves this to us. The
-// errors, one for all or one for each, are what the client is told.
-func (b *Broker) askTransaction(ctx context.Context, a txn.Add, client clientSupport) (each []error, all error) {
+// answered is what the coordinator of a transaction says of partitions. The errors, one for all or one for each, are what the client is told.
+type answered struct {
+	each []error
+	all  error
+	// premise, if it is set, is what has to become durable for that to be true.
+	premise *partition.Premise
+}
+
+// askTransaction asks the coordinator of a transaction whether it has the partitions, or has them added to it for a client that leaves this to us. If that
+// coordinator is this broker it does not wait until the journal has what was added: what is appended next comes behind it in the same journal.
+func (b *Broker) askTransaction(ctx context.Context, a txn.Add, client clientSupport) answered {
 	a.VerifyOnly = client != addsByProduce
 	img := b.image.Current()
 	t, ok := img.Topic(image.TransactionState)
 	if !ok {
-		return nil, forClient(kerr.CoordinatorNotAvailable, client)
+		return answered{all: forClient(kerr.CoordinatorNotAvailable, client)}
 	}
+	var out answered
 	leader := t.Partitions[coordinator.PartitionFor(a.ID, len(t.Partitions))].Leader
 	if leader == b.cfg.Broker { // no need to make a request of it
-		type outcome struct {
-			each []error
-			all  error
-		}
+		said := make(chan answered, 2) // that it is queued, and how it ended
 		if !a.VerifyOnly {
 			a.Version = transactionsV2
+			premise := &partition.Premise{}
+			a.Queued = func() { said <- answered{each: make([]error, len(a.Partitions)), premise: premise} }
+			b.txns.Add(ctx, a, func(each []error, all error) {
+				if all != nil {
+					premise.Fail()
+				}
+				said <- answered{each: each, all: all}
+			})
+		} else {
+			b.txns.Add(ctx, a, func(each []error, all error) { said <- answered{each: each, all: all} })
 		}
-		done := make(chan outcome, 1)
-		b.txns.Add(ctx, a, func(each []error, all error) { done <- outcome{each, all} })
 		select {
-		case o := <-done:
-			each, all = o.each, o.all
+		case out = <-said:
 		case <-ctx.Done():
-			all = kerr.NotEnoughReplicas
+			out.all = kerr.NotEnoughReplicas
 		}
 	} else {
-		each, all = b.askRemote(ctx, a, leader)
+		out.each, out.all = b.askRemote(ctx, a, leader)
 	}
-	for i := range each {
-		each[i] = forClient(each[i], client)
+	for i := range out.each {
+		out.each[i] = forClient(out.each[i], client)
 	}
-	return each, forClient(all, client)
+	out.all = forClient(out.all, client)
+	return out
 }
 
 // transactionsV2 is the version of transactions of KIP-890.

@@ -50,6 +50,7 @@ type Coordinator[S State] struct {
 type slot[S State] struct {
 	key    partition.Key
 	epoch  metadata.LeaderEpoch
+	before *slot[S] // of the same partition, whose last appends are read when they are durable; nil: none
 	cancel context.CancelFunc
 	ready  chan struct{} // closed when it serves, or never will
 
@@ -113,14 +114,21 @@ func (c *Coordinator[S]) Run(ctx context.Context) error {
 // follow makes the slots those of img.
 func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *image.Image) {
 	topic, _ := img.Topic(c.cfg.Topic)
-	var gone, fresh []*slot[S]
+	var fresh []*slot[S]
+	gone := make(map[partition.Key]*slot[S])
 	c.mu.Lock()
 	for i, s := range c.slots {
 		if p, ok := led(topic, i, c.cfg.Broker); !ok || s.key.Topic != topic.ID || s.epoch != p.Epoch {
 			delete(c.slots, i)
-			gone = append(gone, s)
+			gone[s.key] = s
 		}
 	}
+	c.mu.Unlock()
+	// Before those that come next load: they would not know what is still taken here. The image may be behind the epochs of partitions that are open.
+	for _, s := range gone {
+		c.drop(s)
+	}
+	c.mu.Lock()
 	if topic != nil {
 		for i := range int32(len(topic.Partitions)) {
 			p, ok := led(topic, i, c.cfg.Broker)
@@ -128,6 +136,7 @@ func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *im
 				continue
 			}
 			s := &slot[S]{key: partition.Key{Topic: topic.ID, Index: i}, epoch: p.Epoch, ready: make(chan struct{})}
+			s.before = gone[s.key]
 			c.slots[i] = s
 			fresh = append(fresh, s)
 		}
@@ -140,9 +149,6 @@ func (c *Coordinator[S]) follow(ctx context.Context, wg *sync.WaitGroup, img *im
 	close(c.followed)
 	c.followed = make(chan struct{})
 	c.mu.Unlock()
-	for _, s := range gone {
-		c.drop(s)
-	}
 }
 
 func led(t *image.Topic, i int32, b metadata.BrokerID) (metadata.PartitionAssignment, bool) {
@@ -180,7 +186,7 @@ func (c *Coordinator[S]) serve(ctx context.Context, wg *sync.WaitGroup, s *slot[
 	if c.slots[s.key.Index] != s {
 		return // it is not led any more
 	}
-	fresh := &slot[S]{key: s.key, epoch: s.epoch, cancel: s.cancel, ready: make(chan struct{})}
+	fresh := &slot[S]{key: s.key, epoch: s.epoch, before: s, cancel: s.cancel, ready: make(chan struct{})}
 	c.slots[s.key.Index] = fresh
 	wg.Go(func() { c.serve(ctx, wg, fresh) })
 }
@@ -188,6 +194,14 @@ func (c *Coordinator[S]) serve(ctx context.Context, wg *sync.WaitGroup, s *slot[
 // load opens and replays the slot's partition, trying again until it succeeds or ctx ends.
 func (c *Coordinator[S]) load(ctx context.Context, s *slot[S]) {
 	defer close(s.ready)
+	if s.before != nil && s.before.shard != nil { // what it took is in the log, or never will be
+		select {
+		case <-s.before.shard.settled:
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.before = nil
 	log := c.deps.Log.With("topic", c.cfg.Topic, "partition", s.key.Index)
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		shard, state, err := c.tryLoad(ctx, s.key, s.epoch)
@@ -240,6 +254,14 @@ func (c *Coordinator[S]) Do(ctx context.Context, i int32, fn func(S)) error {
 		return err
 	}
 	return s.shard.Locked(func() { fn(s.state) })
+}
+
+// Try is Do for who must not wait: it reports whether fn was called. A shard that loads is none.
+func (c *Coordinator[S]) Try(i int32, fn func(S)) bool {
+	c.mu.Lock()
+	s := c.slots[i]
+	c.mu.Unlock()
+	return s != nil && s.serves() && s.shard.Locked(func() { fn(s.state) }) == nil
 }
 
 func (c *Coordinator[S]) await(ctx context.Context, i int32) (*slot[S], error) {

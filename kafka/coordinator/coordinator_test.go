@@ -303,3 +303,71 @@ func TestTimers(t *testing.T) {
 		}
 	})
 }
+
+// heldLog takes appends that become durable when they are let go.
+type heldLog struct {
+	memLog
+	held []func()
+}
+
+func (l *heldLog) Append(a partition.Append, done func(partition.Appended, error)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = append(l.held, func() { _ = l.memLog.Append(a, done) })
+	return nil
+}
+
+func (l *heldLog) release() {
+	l.mu.Lock()
+	held := l.held
+	l.held = nil
+	l.mu.Unlock()
+	for _, fn := range held {
+		fn()
+	}
+}
+
+// A broker that starts may see the epochs in which it leads partitions after those partitions are open: the shard is loaded again, from a log that has all
+// that the shard before it took.
+func TestNextShardKnowsWhatTheLastOneTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := metadata.NewMem()
+		live := image.New(store, cluster)
+		log := &heldLog{}
+		c := New(Config{Topic: topic, Broker: 1}, Deps[*register]{
+			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Image: live,
+			Open: func(context.Context, partition.Key) (Log, error) { return log, nil },
+			New:  func(s *Shard) *register { return &register{shard: s, values: map[string]string{}} },
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = live.Run(ctx) })
+		wg.Go(func() { _ = c.Run(ctx) })
+		id := metadata.NewTopicID()
+		lead(t, store, id, []metadata.BrokerID{1}, 0)
+		wrote := make(chan error, 1)
+		if err := c.Do(ctx, 0, func(r *register) {
+			r.shard.Append([]Record{{[]byte("k"), []byte("v")}}, func(err error) { wrote <- err })
+		}); err != nil {
+			t.Fatal(err)
+		}
+		lead(t, store, id, []metadata.BrokerID{1}, 1)
+		if err := c.Do(ctx, 0, func(*register) {}); !errors.Is(err, kerr.CoordinatorLoadInProgress) {
+			t.Errorf("while an append of the shard before is in flight: %v", err)
+		}
+		log.release()
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+		if err := c.Do(ctx, 0, func(r *register) {
+			if r.values["k"] != "v" {
+				t.Errorf("loaded %v", r.values)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		wg.Wait()
+		store.Close()
+	})
+}

@@ -63,11 +63,14 @@ type Shard struct {
 	closed error         // why it serves no more
 	ended  bool          // the State was told so
 	reload chan struct{} // closed when the shard is to be loaded anew
+
+	flying  int           // appends without an outcome
+	settled chan struct{} // closed when it has ended and there are none
 }
 
 // NewShard returns a shard over log. It serves at once: the caller loads it first.
 func NewShard(index int32, log Log, timers *Timers) *Shard {
-	return &Shard{index: index, log: log, timers: timers, reload: make(chan struct{})}
+	return &Shard{index: index, log: log, timers: timers, reload: make(chan struct{}), settled: make(chan struct{})}
 }
 
 // Epoch is the leader epoch in which this broker leads the partition, which is the coordinator's epoch.
@@ -92,40 +95,55 @@ const batchBytesMax = 512 << 10
 
 // Append writes the records as one unit: all or none become durable. done is called under the lock, once: with nil when they are durable and
 // all earlier appends had their done, or with a Kafka error, possibly before Append returns. Append is called under the lock.
-func (s *Shard) Append(records []Record, done func(error)) { s.append(batch.NewBuilder, records, done) }
+func (s *Shard) Append(records []Record, done func(error)) {
+	s.append(batch.NewBuilder, records, nil, done)
+}
 
-// AppendTransactional is Append for records that belong to the producer's open transaction: they count when AppendMarker says so.
-func (s *Shard) AppendTransactional(producerID int64, producerEpoch int16, records []Record, done func(error)) {
+// AppendOn is Append for records that rest on something queued before.
+func (s *Shard) AppendOn(premise *partition.Premise, records []Record, done func(error)) {
+	s.append(batch.NewBuilder, records, premise, done)
+}
+
+// AppendTransactional is AppendOn for records that belong to the producer's open transaction: they count when AppendMarker says so.
+func (s *Shard) AppendTransactional(producerID int64, producerEpoch int16, premise *partition.Premise, records []Record, done func(error)) {
 	s.append(func() *batch.Builder {
 		b := batch.NewBuilder()
 		b.Transactional, b.ProducerID, b.ProducerEpoch = true, producerID, producerEpoch
 		return b
-	}, records, done)
+	}, records, premise, done)
 }
 
-// AppendMarker ends the transaction of a producer. done is called as that of Append; the State applies or drops what the transaction appended from
-// there. An error means that the marker is not in the log.
-func (s *Shard) AppendMarker(m partition.Marker, done func(error)) {
+// AppendMarker queues the end of a producer's transaction. An error means that nothing was queued. Otherwise done is called as that of Append, and after
+// behind it, without the lock; the State applies or drops in done what the transaction appended. An error there means that the marker is not in the log.
+func (s *Shard) AppendMarker(m partition.Marker, done, after func(error)) error {
 	if s.closed != nil {
-		done(s.closed)
-		return
+		return s.closed
 	}
 	log, ok := s.log.(MarkerLog)
 	if !ok {
-		done(fmt.Errorf("end a transaction: %w", kerr.UnsupportedVersion))
-		return
+		return fmt.Errorf("end a transaction: %w", kerr.UnsupportedVersion)
 	}
 	err := log.AppendMarker(m, func(_ partition.Appended, err error) {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		done(err)
+		s.landLocked()
+		s.mu.Unlock()
+		after(err)
 	})
-	if err != nil {
-		done(err)
+	if err == nil {
+		s.flying++
+	}
+	return err
+}
+
+// landLocked notes that an append has its outcome.
+func (s *Shard) landLocked() {
+	if s.flying--; s.flying == 0 && s.ended {
+		close(s.settled)
 	}
 }
 
-func (s *Shard) append(builder func() *batch.Builder, records []Record, done func(error)) {
+func (s *Shard) append(builder func() *batch.Builder, records []Record, premise *partition.Premise, done func(error)) {
 	if s.closed != nil {
 		done(s.closed)
 		return
@@ -145,14 +163,17 @@ func (s *Shard) append(builder func() *batch.Builder, records []Record, done fun
 	} else {
 		batches = append(batches, last...)
 	}
-	err := s.log.Append(partition.Append{Batches: batches, Origin: partition.FromCoordinator}, func(_ partition.Appended, err error) {
+	err := s.log.Append(partition.Append{Batches: batches, Origin: partition.FromCoordinator, Premise: premise}, func(_ partition.Appended, err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		done(err)
+		s.landLocked()
 	})
 	if err != nil {
 		done(err)
+		return
 	}
+	s.flying++
 }
 
 // After calls fn under the lock once d has passed, unless the timer is stopped or the shard closed before. After is called under the lock.
@@ -269,5 +290,8 @@ func (s *Shard) close(state State, reason error) {
 	if !s.ended {
 		s.closed, s.ended = reason, true
 		state.Closed(reason)
+		if s.flying == 0 {
+			close(s.settled)
+		}
 	}
 }

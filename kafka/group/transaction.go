@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,9 +23,9 @@ type TxnCommit struct {
 	Commit
 	ProducerID    int64
 	ProducerEpoch int16
-	// Verify asks the transaction's coordinator whether the group's partition of __consumer_offsets is in the transaction, or has it added. It may
-	// block; nil asks nobody.
-	Verify func(ctx context.Context) error
+	// Verify asks the transaction's coordinator whether the group's partition of __consumer_offsets is in the transaction, or has it added; the offsets
+	// rest on the premise that it returns. It may block; nil asks nobody.
+	Verify func(ctx context.Context) (*partition.Premise, error)
 }
 
 // groupPartition names an offset in a shard.
@@ -64,8 +65,10 @@ func (c *Coordinator) CommitInTransaction(ctx context.Context, r TxnCommit) ([]e
 	if err := c.do(ctx, r.Group, func(s *state) { q = s.ask(&r) }); err != nil {
 		return nil, err
 	}
+	var premise *partition.Premise
 	if q != nil && r.Verify != nil {
-		if err := r.Verify(ctx); err != nil {
+		var err error
+		if premise, err = r.Verify(ctx); err != nil {
 			_ = c.do(ctx, r.Group, func(s *state) { s.answered(r.ProducerID, q) })
 			return nil, err
 		}
@@ -77,7 +80,7 @@ func (c *Coordinator) CommitInTransaction(ctx context.Context, r TxnCommit) ([]e
 	done := make(chan result, 1)
 	if err := c.do(ctx, r.Group, func(s *state) {
 		s.answered(r.ProducerID, q)
-		s.commitPending(&r, q, func(each []error, all error) { done <- result{each, all} })
+		s.commitPending(&r, q, premise, func(each []error, all error) { done <- result{each, all} })
 	}); err != nil {
 		return nil, err
 	}
@@ -94,15 +97,25 @@ func (c *Coordinator) CommitInTransaction(ctx context.Context, r TxnCommit) ([]e
 }
 
 // EndTransaction writes the marker of a producer's transaction to the partition of __consumer_offsets, and applies or drops the transaction's offsets. done is
-// called once, perhaps at once.
+// called once, perhaps at once, without a lock.
 func (c *Coordinator) EndTransaction(ctx context.Context, index int32, m partition.Marker, done func(error)) {
-	err := c.shards.Do(ctx, index, func(s *state) { s.endTransaction(m, done) })
+	var refused error
+	err := c.shards.Do(ctx, index, func(s *state) { refused = s.endTransaction(m, done) })
 	if err == kerr.NotCoordinator { //nolint:errorlint // as the coordinator package answers; whoever writes markers asks for leaders
 		err = kerr.NotLeaderForPartition
+	}
+	if err == nil {
+		err = refused
 	}
 	if err != nil {
 		done(err)
 	}
+}
+
+// QueueMarker is EndTransaction for who must not wait. It reports whether the marker was queued; if not, done is not called.
+func (c *Coordinator) QueueMarker(index int32, m partition.Marker, done func(error)) bool {
+	var refused error
+	return c.shards.Try(index, func(s *state) { refused = s.endTransaction(m, done) }) && refused == nil
 }
 
 // ask notes that the transaction's coordinator is about to be asked; it returns nil if that is not needed, because the transaction is open here.
@@ -118,21 +131,26 @@ func (s *state) ask(r *TxnCommit) *question {
 	return q
 }
 
+// answered notes that the question, if there was one, has its answer. A state that does not know it was loaded meanwhile: it cannot tell what came in between.
 func (s *state) answered(producer int64, q *question) {
+	if q == nil {
+		return
+	}
 	qs := s.pending.verified[producer]
-	for i := range qs {
-		if qs[i] == q {
-			qs = append(qs[:i:i], qs[i+1:]...)
-			break
-		}
+	i := slices.Index(qs, q)
+	if i < 0 {
+		q.ended = true
+		return
 	}
-	if s.pending.verified[producer] = qs; len(qs) == 0 {
+	if qs = append(qs[:i:i], qs[i+1:]...); len(qs) == 0 {
 		delete(s.pending.verified, producer)
+		return
 	}
+	s.pending.verified[producer] = qs
 }
 
 // commitPending handles a TxnCommit that is verified.
-func (s *state) commitPending(r *TxnCommit, q *question, reply func([]error, error)) {
+func (s *state) commitPending(r *TxnCommit, q *question, premise *partition.Premise, reply func([]error, error)) {
 	o := s.pending.open[r.ProducerID]
 	switch {
 	case q != nil && q.ended, q == nil && (o == nil || o.epoch != r.ProducerEpoch):
@@ -190,7 +208,7 @@ func (s *state) commitPending(r *TxnCommit, q *question, reply func([]error, err
 	}
 	s.pending.count += len(taken)
 	g.unsettled++
-	s.shard.AppendTransactional(r.ProducerID, r.ProducerEpoch, records, func(err error) {
+	s.shard.AppendTransactional(r.ProducerID, r.ProducerEpoch, premise, records, func(err error) {
 		g.settle(err)
 		s.pending.count -= len(taken)
 		if err == nil {
@@ -221,17 +239,16 @@ func (s *state) addPending(producer int64, epoch int16, offsets map[groupPartiti
 	s.pending.count += len(o.offsets)
 }
 
-// endTransaction writes a marker and does what it says once it is durable.
-func (s *state) endTransaction(m partition.Marker, done func(error)) {
+// endTransaction queues a marker and does what it says once it is durable; done is called then, without the lock. An error means that nothing was queued.
+func (s *state) endTransaction(m partition.Marker, done func(error)) error {
 	for _, q := range s.pending.verified[m.ProducerID] {
 		q.ended = q.ended || m.Ends(q.epoch)
 	}
-	s.shard.AppendMarker(m, func(err error) {
+	return s.shard.AppendMarker(m, func(err error) {
 		if err == nil {
 			s.settle(m.ProducerID, m.Commit)
 		}
-		done(err)
-	})
+	}, done)
 }
 
 // settle applies or drops the pending offsets of a producer.

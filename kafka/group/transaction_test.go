@@ -26,7 +26,7 @@ func (b *bench) commitIn(producer int64, epoch int16, group string, at int64) an
 		r.Group, r.Generation, r.Offsets = group, -1, []Offset{{Topic: "t", TopicID: testTopic, Offset: at}}
 		q := s.ask(r)
 		s.answered(producer, q)
-		s.commitPending(r, q, func(each []error, all error) { done <- errors.Join(append(each, all)...) })
+		s.commitPending(r, q, nil, func(each []error, all error) { done <- errors.Join(append(each, all)...) })
 	})
 	return done
 }
@@ -35,7 +35,10 @@ func (b *bench) endTxn(producer int64, epoch int16, commit bool) answer[error] {
 	b.t.Helper()
 	done := make(answer[error], 1)
 	b.do(func(s *state) {
-		s.endTransaction(partition.Marker{ProducerID: producer, ProducerEpoch: epoch + 1, Commit: commit, Bumped: true}, func(err error) { done <- err })
+		m := partition.Marker{ProducerID: producer, ProducerEpoch: epoch + 1, Commit: commit, Bumped: true}
+		if err := s.endTransaction(m, func(err error) { done <- err }); err != nil {
+			done <- err
+		}
 	})
 	return done
 }
@@ -88,6 +91,30 @@ func TestLaterCommitSupersedesAPendingOne(t *testing.T) {
 	})
 }
 
+// A coordinator that takes over in the middle of a transaction takes more of its offsets, but not what another one was asked for: it cannot know of markers
+// that came in between.
+func TestTransactionGoesOnWithTheNextCoordinator(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.wantErr(b.commitIn(1, 0, "g", 10).within(t, time.Second), nil)
+		r := &TxnCommit{ProducerID: 2}
+		r.Group, r.Generation, r.Offsets = "h", -1, []Offset{{Topic: "t", TopicID: testTopic, Offset: 20}}
+		var q *question
+		b.do(func(s *state) { q = s.ask(r) })
+		b.open(b.timers)
+		b.wantErr(b.commitIn(1, 0, "g", 11).within(t, time.Second), nil)
+		var got error
+		b.do(func(s *state) {
+			s.answered(2, q)
+			s.commitPending(r, q, nil, func(_ []error, all error) { got = all })
+		})
+		if !errors.Is(got, kerr.InvalidTxnState) {
+			t.Errorf("what another coordinator was asked for: %v", got)
+		}
+		b.wantErr(b.endTxn(1, 0, true).within(t, time.Second), nil)
+		diff(t, "committed", b.fetch("g"), map[string]int64{"t-0": 11})
+	})
+}
+
 // The answer of the transaction's coordinator was about a transaction that ended meanwhile.
 func TestMarkerBetweenQuestionAndCommit(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
@@ -97,9 +124,11 @@ func TestMarkerBetweenQuestionAndCommit(t *testing.T) {
 		r.Group, r.Generation, r.Offsets = "g", -1, []Offset{{Topic: "t", TopicID: testTopic, Offset: 10}}
 		b.do(func(s *state) {
 			q := s.ask(r)
-			s.endTransaction(partition.Marker{ProducerID: 1}, func(err error) { marked <- err })
+			if err := s.endTransaction(partition.Marker{ProducerID: 1}, func(err error) { marked <- err }); err != nil {
+				marked <- err
+			}
 			s.answered(1, q)
-			s.commitPending(r, q, func(_ []error, all error) { got = all })
+			s.commitPending(r, q, nil, func(_ []error, all error) { got = all })
 		})
 		if !errors.Is(got, kerr.InvalidTxnState) {
 			t.Errorf("got %v", got)

@@ -14,6 +14,9 @@ type Add struct {
 	Partitions    []TopicPartition
 	VerifyOnly    bool  // only ask whether they are in the transaction (KIP-890)
 	Version       int16 // of the client's transactions: 2 if its leaders add partitions for it
+	// Queued is called, if it is set, when the partitions are as good as added: all that misses is that the journal takes what was queued. Then done
+	// tells the outcome, on the goroutine that writes the journal.
+	Queued func()
 }
 
 // add handles an Add. reply gets an error for each partition, or one for all.
@@ -60,11 +63,16 @@ func (s *state) add(r *Add, late bool, reply func([]error, error)) {
 		next.status, next.startMs, next.partitions = Ongoing, next.updateMs, nil
 	}
 	next.partitions, next.version = next.with(r.Partitions), r.Version
+	refused := false
 	s.write(t, next, func(err error) {
 		if err != nil {
+			refused = true
 			reply(nil, err)
 			return
 		}
 		reply(make([]error, len(r.Partitions)), nil)
 	})
+	if r.Queued != nil && !refused { // nobody hears of the outcome before we let go of the lock
+		r.Queued()
+	}
 }

@@ -32,6 +32,9 @@ type Deps struct {
 	// CreateTopic creates __transaction_state, with at most as many replicas as there are brokers, and returns when this broker's image shows it; that
 	// it exists already is no error.
 	CreateTopic func(ctx context.Context, partitions int32, replication int16, configs map[string]string) error
+	// Mark queues the marker for a partition that this broker leads, in the journal in which __transaction_state lies as well, and does not wait. It reports
+	// whether it did; if so, done is called once, without a lock. Nil: all markers are requests.
+	Mark func(tp TopicPartition, m partition.Marker, done func(error)) bool
 }
 
 // Coordinator serves the transactional ids whose partition of __transaction_state this broker leads. It is safe for concurrent use. Errors are
@@ -48,7 +51,7 @@ func New(broker metadata.BrokerID, settings Settings, deps Deps) *Coordinator {
 	c := &Coordinator{settings: settings, deps: deps, sender: newSender(deps.Image, deps.Peers, deps.Log)}
 	c.shards = coordinator.New(coordinator.Config{Topic: image.TransactionState, Broker: broker}, coordinator.Deps[*state]{
 		Log: deps.Log, Image: deps.Image, Open: deps.Open,
-		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.sender, deps.Log) },
+		New: func(s *coordinator.Shard) *state { return newState(s, &c.settings, c.sender, deps.Mark, deps.Log) },
 	})
 	return c
 }

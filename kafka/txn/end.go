@@ -1,10 +1,6 @@
 package txn
 
-import (
-	"math"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-)
+import "github.com/twmb/franz-go/pkg/kerr"
 
 // End is an EndTxn request.
 type End struct {
@@ -95,59 +91,4 @@ func (f *facts) goesOnWith() (id int64, epoch int16) {
 		return f.nextID, 0
 	}
 	return f.producerID, f.epoch
-}
-
-// prepare decides the end of t's transaction and has its markers written then.
-func (s *state) prepare(t *transaction, next facts, done func(error)) {
-	s.write(t, next, func(err error) {
-		done(err)
-		if err == nil && !s.closed {
-			s.mark(t)
-		}
-	})
-}
-
-// mark has the markers of a prepared transaction written, or completes it if there are none to write.
-func (s *state) mark(t *transaction) {
-	if len(t.partitions) == 0 {
-		s.complete(t)
-		return
-	}
-	decided := t.facts
-	s.sender.send(&order{
-		marker: marker{
-			producerID: t.producerID, epoch: t.epoch, coordinator: int32(s.shard.Epoch()), commit: t.status == PrepareCommit, version: int8(t.version),
-		},
-		partitions: t.partitions,
-		written: func(tps []TopicPartition) {
-			_ = s.shard.Locked(func() { // a shard that serves no more: its successor writes them again
-				if s.ids[t.id] != t || !t.status.prepared() || t.producerID != decided.producerID || t.epoch != decided.epoch {
-					return
-				}
-				if t.partitions = t.without(tps); len(t.partitions) == 0 {
-					s.complete(t)
-				}
-			})
-		},
-	})
-}
-
-// complete ends t's transaction: all of its markers are written. See the package's non-obvious chapter for why nobody waits for the record.
-func (s *state) complete(t *transaction) {
-	next := t.facts
-	next.updateMs, next.partitions = nowMs(), nil
-	if next.status = CompleteAbort; t.status == PrepareCommit {
-		next.status = CompleteCommit
-	}
-	if next.nextID != none {
-		next.previousID, next.producerID, next.nextID = t.producerID, t.nextID, none
-		next.epoch, next.lastEpoch = 0, math.MaxInt16
-	}
-	s.become(t, next)
-	s.shard.Append(recordsOf(t), func(err error) {
-		if err != nil && !s.closed {
-			s.log.Warn("the end of a transaction is not in the log: its markers may be written again", "txn", t.id, "err", err)
-		}
-	})
-	s.resume(t)
 }

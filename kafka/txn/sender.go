@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"weir/internal/planted"
 	"weir/kafka/image"
 	"weir/metadata"
 )
@@ -187,7 +186,7 @@ func (s *sender) request(ctx context.Context, id metadata.BrokerID, orders []*or
 	for _, o := range orders {
 		byProducer[o.producerID] = o
 		m := kmsg.NewWriteTxnMarkersRequestMarker()
-		m.ProducerID, m.ProducerEpoch, m.Committed, m.CoordinatorEpoch, m.TransactionVersion = o.producerID, o.epoch, o.commit || planted.Is(planted.CommitAborted), o.coordinator, o.version
+		m.ProducerID, m.ProducerEpoch, m.Committed, m.CoordinatorEpoch, m.TransactionVersion = o.producerID, o.epoch, o.commit, o.coordinator, o.version
 		for _, tp := range o.partitions { // sorted
 			if n := len(m.Topics); n == 0 || m.Topics[n-1].Topic != tp.Topic {
 				t := kmsg.NewWriteTxnMarkersRequestMarkerTopic()

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"weir/kafka/coordinator"
+	"weir/kafka/partition"
 )
 
 // state is the transactional ids of one partition of __transaction_state.
@@ -15,6 +16,7 @@ type state struct {
 	shard    *coordinator.Shard
 	settings *Settings
 	sender   *sender
+	queue    func(TopicPartition, partition.Marker, func(error)) bool // Deps.Mark
 	log      *slog.Logger
 	ids      map[string]*transaction
 	closed   bool
@@ -22,8 +24,8 @@ type state struct {
 
 var _ coordinator.State = (*state)(nil)
 
-func newState(shard *coordinator.Shard, settings *Settings, s *sender, log *slog.Logger) *state {
-	return &state{shard: shard, settings: settings, sender: s, log: log.With("partition", shard.Index()), ids: make(map[string]*transaction)}
+func newState(shard *coordinator.Shard, settings *Settings, s *sender, queue func(TopicPartition, partition.Marker, func(error)) bool, log *slog.Logger) *state {
+	return &state{shard: shard, settings: settings, sender: s, queue: queue, log: log.With("partition", shard.Index()), ids: make(map[string]*transaction)}
 }
 
 // Replay implements coordinator.State.
