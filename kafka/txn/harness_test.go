@@ -36,6 +36,7 @@ type world struct {
 	store *metadata.Mem
 	live  *image.Live
 	heard chan func() // appends that are durable, in order, and not said to be
+	local *journal    // in which all lies, if all partitions are led beside the coordinator
 
 	mu      sync.Mutex
 	log     []byte // durable
@@ -204,10 +205,15 @@ func (w *world) start(change ...func(*Settings)) (c *Coordinator, stop func()) {
 	for _, fn := range change {
 		fn(&settings)
 	}
-	c = New(1, settings, Deps{
+	deps := Deps{
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)), Image: w.live, IDs: NewProducerIDs(w.store, testCluster), Peers: w,
 		Open: func(context.Context, partition.Key) (coordinator.Log, error) { return w, nil },
-	})
+	}
+	if w.local != nil {
+		deps.Mark = w.local.mark
+		deps.Open = func(context.Context, partition.Key) (coordinator.Log, error) { return w.local, nil }
+	}
+	c = New(1, settings, deps)
 	return c, w.run(func(ctx context.Context) { _ = c.Run(ctx) })
 }
 
