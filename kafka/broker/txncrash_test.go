@@ -143,7 +143,7 @@ func (w *txnWorld) start() *txnLife {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(3 * time.Minute))
 	return &txnLife{w: w, broker: b, owner: o, conn: conn, stop: func() {
 		conn.Close()
 		cancel()
@@ -184,8 +184,8 @@ func (w *txnWorld) play(at int, fault sim.FaultKind) bool {
 	return w.played.Load()
 }
 
-// call makes a request of the version, as often as its answer, of which code gets the error, is one that has nothing to do with the fault: a coordinator that
-// loads or is busy with the transaction before.
+// call makes a request of the version, as often as its answer, of which code gets the error, is one that has nothing to do with the fault: a broker that
+// does not know yet what it leads, a coordinator that loads or is busy with the transaction before.
 func call[R kmsg.Response](l *txnLife, version int16, req kmsg.Request, code func(R) int16) (R, int16) {
 	l.w.t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; <-time.After(time.Millisecond) {
@@ -195,7 +195,8 @@ func call[R kmsg.Response](l *txnLife, version int16, req kmsg.Request, code fun
 		c.send(l.asked, req)
 		resp := receive[R](c, req, l.asked)
 		switch got := code(resp); got {
-		case kerr.CoordinatorLoadInProgress.Code, kerr.ConcurrentTransactions.Code, kerr.NotEnoughReplicas.Code, kerr.UnstableOffsetCommit.Code:
+		case kerr.CoordinatorLoadInProgress.Code, kerr.ConcurrentTransactions.Code, kerr.NotEnoughReplicas.Code, kerr.UnstableOffsetCommit.Code,
+			kerr.NotCoordinator.Code, kerr.NotLeaderForPartition.Code, kerr.UnknownTopicOrPartition.Code:
 			if l.w.dead.Load() || time.Now().After(end) {
 				return resp, got
 			}
