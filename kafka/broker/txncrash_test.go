@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,13 +145,15 @@ func (w *txnWorld) start() *txnLife {
 		w.t.Fatal(err)
 	}
 	conn.SetDeadline(time.Now().Add(3 * time.Minute))
-	return &txnLife{w: w, broker: b, owner: o, conn: conn, stop: func() {
+	stop := sync.OnceFunc(func() {
 		conn.Close()
 		cancel()
 		for range 3 {
 			<-ended
 		}
-	}}
+	})
+	w.t.Cleanup(stop)
+	return &txnLife{w: w, broker: b, owner: o, conn: conn, stop: stop}
 }
 
 // play runs the transactions with a fault at the at-th operation of the journal, and looks at what is left. It reports whether the fault came about.
