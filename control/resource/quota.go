@@ -9,7 +9,8 @@ import (
 	"weir/metadata"
 )
 
-// Quotas is how much of what MSK counts there may be. A zero field means its default, which is MSK's own wherever MSK has one (QuotaTable).
+// Quotas is how much of what MSK counts there may be. A zero field means its default, which is MSK's own but where that is in
+// people's way (QuotaTable).
 type Quotas struct {
 	Brokers                 int // of an account in a region; those of serverless clusters do not count
 	ClusterBrokersZooKeeper int
@@ -41,7 +42,7 @@ func QuotaTable() []QuotaRow {
 		{"serverless-clusters", "serverless clusters of an account in a Region", 10, 1000, "", func(q *Quotas) *int { return &q.ServerlessClusters }},
 		{"serverless-vpcs", "VPCs of a serverless cluster", 5, 100, "", func(q *Quotas) *int { return &q.ServerlessVPCs }},
 		{"configurations", "configurations of an account in a Region", 100, 10_000, "", func(q *Quotas) *int { return &q.Configurations }},
-		{"configuration-revisions", "revisions of a configuration", 50, 10_000, "", func(q *Quotas) *int { return &q.ConfigurationRevisions }},
+		{"configuration-revisions", "revisions of a configuration", 10_000, 100_000, "50", func(q *Quotas) *int { return &q.ConfigurationRevisions }},
 		{"scram-secrets", "SCRAM secrets of a cluster", 1000, 10_000, "", func(q *Quotas) *int { return &q.ScramSecrets }},
 		{"vpc-connections", "VPC connections of an account in a Region", 1000, 10_000, "not known", func(q *Quotas) *int { return &q.VPCConnections }},
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestQuotasAreMSKs(t *testing.T) {
+func TestDefaultQuotas(t *testing.T) {
 	want := Quotas{
 		Brokers: 90, ClusterBrokersZooKeeper: 30, ClusterBrokersKRaft: 60, ServerlessClusters: 10, ServerlessVPCs: 5,
-		Configurations: 100, ConfigurationRevisions: 50, ScramSecrets: 1000, VPCConnections: 1000,
+		Configurations: 100, ConfigurationRevisions: 10_000, ScramSecrets: 1000, VPCConnections: 1000,
 	}
 	if diff := cmp.Diff(want, Quotas{}.WithDefaults()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
