@@ -34,6 +34,9 @@ func TestShareGroupsIsolation(t *testing.T) {
 		if err := producer.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
+		if err := known(ctx, producer, "t"); err != nil {
+			t.Fatal(err)
+		}
 		if err := producer.EndTransaction(ctx, kgo.TransactionEndTry(i%2 == 0)); err != nil {
 			t.Fatal(err)
 		}
