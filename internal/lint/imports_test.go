@@ -93,6 +93,7 @@ var allowed = map[string][]string{
 	// Not shipped.
 	"internal/checker": {},
 	"internal/leak":    {},
+	"internal/franz":   {},
 	"internal/planted": {},
 	"internal/lint":    {},
 	"sim":              {"storage/disk"},
@@ -102,13 +103,13 @@ var allowed = map[string][]string{
 	"test/rolling":     {"storage/batch", "test/cluster"}, // measures without a client library in between
 	// The benchmark's load generator and its probes of the machine know no cluster of ours: they take addresses.
 	"test/bench":     {"test/bench/...", "test/cluster"},
-	"test/bench/...": {},
+	"test/bench/...": {"internal/franz"},
 }
 
 // allowedInTests are edges of test files beyond those of the package itself.
 var allowedInTests = map[string][]string{
-	// The stores and disks that tests run on, the log below the broker, and the look for leaks.
-	"...":            {"internal/leak", "metadata", "metadata/etcd", "metadata/storetest", "sim", "storage/batch", "storage/disk", "storage/stream", "storage/wal"},
+	// The stores and disks that tests run on, the log below the broker, the look for leaks, and what the client needs.
+	"...":            {"internal/franz", "internal/leak", "metadata", "metadata/etcd", "metadata/storetest", "sim", "storage/batch", "storage/disk", "storage/stream", "storage/wal"},
 	"kafka/balance":  {"kafka/ownership", "storage/buffer"}, // does what was planned
 	"storage/doctor": {"storage/tier"},                      // makes what is examined
 	"awsapi/front":   {"awsapi/front/internal/echo", "awsapi/gen/..."},

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weir/internal/franz"
 )
 
 // A group that reads committed records only gets none of an aborted transaction, and passes by them; others get all (share.isolation.level).
@@ -34,7 +36,7 @@ func TestShareGroupsIsolation(t *testing.T) {
 		if err := producer.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := known(ctx, producer, "t"); err != nil {
+		if err := franz.AwaitPartitions(ctx, producer, "t"); err != nil {
 			t.Fatal(err)
 		}
 		if err := producer.EndTransaction(ctx, kgo.TransactionEndTry(i%2 == 0)); err != nil {

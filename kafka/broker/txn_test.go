@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/internal/franz"
 	"weir/kafka/image"
 )
 
@@ -36,29 +37,8 @@ func send(t *testing.T, cl *kgo.Client, topic string, partition int32, values ..
 			t.Fatalf("produce %q: %v", v, err)
 		}
 	}
-	if err := known(t.Context(), cl, topic); err != nil {
+	if err := franz.AwaitPartitions(t.Context(), cl, topic); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// known waits until the client has stored which partitions the topic has. It is to be called between a client's first records for a topic and the end of
-// their transaction: kgo 1.22 lets go of records that waited for the topic's metadata before it stores these (storePartitionsUpdate). If all are
-// acknowledged by then, EndTransaction finds no partition with records, and aborts whatever it was asked to; no sequence number begins anew, and the next
-// transaction's records are refused.
-func known(ctx context.Context, cl *kgo.Client, topic string) error {
-	ctx, cancel := context.WithTimeout(ctx, testTime)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if leader, _, _ := cl.PartitionLeader(topic, 0); leader >= 0 { //nolint:errcheck // of what is not known yet
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the client to know %s: %w", topic, ctx.Err())
-		}
 	}
 }
 
@@ -295,7 +275,7 @@ func (r *rig) transform(ctx context.Context, id string) error {
 		produced := kgo.AbortingFirstErrPromise(s.Client())
 		polled.EachRecord(func(rec *kgo.Record) { s.Produce(ctx, &kgo.Record{Key: rec.Key, Value: rec.Value}, produced.Promise()) })
 		if produced.Err() == nil {
-			_ = known(ctx, s.Client(), "out") // or ctx has ended
+			_ = franz.AwaitPartitions(ctx, s.Client(), "out") // or ctx has ended
 		}
 		if _, err := s.End(ctx, i%3 != 0); err != nil && ctx.Err() == nil && !errors.Is(err, kerr.ConcurrentTransactions) {
 			r.t.Errorf("end: %v", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weir/internal/checker"
+	"weir/internal/franz"
 )
 
 // sender is an idempotent producer to topic: a few records at a time.
@@ -61,6 +62,9 @@ func (r *run) send(cl *kgo.Client, op *checker.Op, topic string) error {
 		})
 	}
 	all.Wait()
+	if first == nil {
+		first = franz.AwaitPartitions(ctx, cl, topic)
+	}
 	return first
 }
 

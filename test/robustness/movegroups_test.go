@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weir/internal/franz"
 	"weir/test/cluster"
 )
 
@@ -73,6 +74,9 @@ func TestMovingCoordinatorsKeepOffsets(t *testing.T) {
 			shuffleInternal(t, ctx, admin)
 		}
 		if err := cl.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := franz.AwaitPartitions(ctx, cl, topic); err != nil {
 			t.Fatal(err)
 		}
 		if err := cl.EndTransaction(ctx, kgo.TransactionEndTry(round%3 != 2)); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weir/internal/franz"
 )
 
 // Group is a consumer group of real clients whose assignments are watched. Its methods are not safe for concurrent use.
@@ -190,6 +192,9 @@ func (l *Transactors) commit(ctx context.Context, cl *kgo.Client) error {
 		records[i] = &kgo.Record{Partition: int32(i % l.Partitions), Value: make([]byte, 100)}
 	}
 	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return err
+	}
+	if err := franz.AwaitPartitions(ctx, cl, l.Topic); err != nil {
 		return err
 	}
 	return cl.EndTransaction(ctx, kgo.TryCommit)

@@ -308,8 +308,27 @@ func (f franz) transactional(ctx context.Context, id string) (cell.Transactional
 func (t transactional) Begin() error { return t.BeginTransaction() }
 
 func (t transactional) Send(ctx context.Context, topic string, records []cell.Record) error {
-	return t.ProduceSync(ctx, outgoing(topic, records)...).FirstErr()
+	if err := t.ProduceSync(ctx, outgoing(topic, records)...).FirstErr(); err != nil {
+		return err
+	}
+	return known(ctx, t.Client, topic)
 }
+
+// known waits until the client has stored which partitions the topic has: kgo 1.22 may have a new topic's first records acknowledged before that, and then
+// aborts their transaction, whatever it is asked to.
+func known(ctx context.Context, cl *kgo.Client, topic string) error {
+	for {
+		if leader, _, _ := cl.PartitionLeader(topic, 0); leader >= 0 {
+			return nil
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the client knows topic %s: %w", topic, ctx.Err())
+		}
+	}
+}
+
 func (t transactional) Commit(ctx context.Context) error { return t.EndTransaction(ctx, kgo.TryCommit) }
 func (t transactional) Abort(ctx context.Context) error  { return t.EndTransaction(ctx, kgo.TryAbort) }
 func (t transactional) Close()                           { t.Client.Close() }
@@ -333,6 +352,14 @@ func (f franz) transform(ctx context.Context, from, to, group, id string, want i
 		}
 		for _, r := range fetches.Records() {
 			s.Produce(ctx, &kgo.Record{Topic: to, Key: r.Key, Value: r.Value}, nil)
+		}
+		if err := s.Client().Flush(ctx); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
+		if fetches.NumRecords() > 0 {
+			if err := known(ctx, s.Client(), to); err != nil {
+				return err
+			}
 		}
 		committed, err := s.End(ctx, kgo.TransactionEndTry(round > 0))
 		if err != nil {
