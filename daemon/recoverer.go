@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -117,14 +116,7 @@ func listenForPeers(h *node.Handover) (net.Listener, metadata.Endpoint, error) {
 	if err != nil {
 		return nil, metadata.Endpoint{}, problem("the recoverer cannot listen", err, "")
 	}
-	_, text, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		panic("daemon: a listener has an address of host and port: " + err.Error())
-	}
-	port, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		panic("daemon: a listener has a port: " + err.Error())
-	}
+	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
 	return l, metadata.Endpoint{Name: peerEndpoint, Host: host, Port: int32(port)}, nil
 }
 

@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"context"
+	"slices"
 
 	"weir/kafka/image"
 	"weir/metadata"
@@ -12,14 +13,11 @@ func left(img *image.Image, b metadata.BrokerID) (leads, forgets int) {
 	for _, t := range img.Topics() {
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
-			if p.Leader == b {
+			switch {
+			case p.Leader == b:
 				leads++
-				continue
-			}
-			for _, f := range p.Former {
-				if f == b {
-					forgets++
-				}
+			case slices.Contains(p.Former, b):
+				forgets++
 			}
 		}
 	}
